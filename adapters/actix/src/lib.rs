@@ -1,0 +1,1 @@
+//! scim-core as an actix-web scope.

@@ -1,0 +1,1 @@
+//! scim-core as an axum router.

@@ -1,0 +1,1 @@
+//! scim-core's Store and ChangeFeed on SQLite.

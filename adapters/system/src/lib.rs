@@ -1,0 +1,1 @@
+//! The clock and the id source of the machine, for scim-core.

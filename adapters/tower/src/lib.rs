@@ -1,0 +1,1 @@
+//! scim-core as a tower service.

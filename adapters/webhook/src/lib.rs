@@ -1,0 +1,1 @@
+//! Standard Webhooks: signing, verifying, one delivery attempt.

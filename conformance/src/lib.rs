@@ -1,0 +1,1 @@
+//! SCIM spec cases, provider simulators and an HTTP test-set.

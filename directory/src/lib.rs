@@ -1,0 +1,1 @@
+//! Directory sync as a domain: directories, normalised users and groups, events, deliveries.

@@ -1,0 +1,1 @@
+//! A Store of one's own for scim-core.

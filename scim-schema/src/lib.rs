@@ -1,0 +1,30 @@
+#![doc = include_str!("../README.md")]
+
+mod attribute;
+mod datetime;
+mod dialect;
+mod path;
+mod project;
+mod read;
+mod registry;
+mod resource;
+mod resource_type;
+mod schema;
+mod text;
+mod value;
+
+pub use attribute::{Attribute, Mutability, Returned, Type, Uniqueness};
+pub use datetime::DateTime;
+pub use dialect::{Dialect, Leniency, Note, Report};
+pub use path::{AttributePath, is_name, is_urn};
+pub use project::{Projection, Selection};
+pub use read::{Intent, ReadOptions, Violation, ViolationKind, coerce, finish, is_uri, read};
+pub use registry::{Registry, RegistryBuilder};
+pub use resource::{Resource, etag};
+pub use resource_type::{Extension, Located, Membership, ResourceType, Target, UniqueKey};
+pub use schema::{
+    ENTERPRISE_USER, GROUP, RESOURCE_TYPE, SCHEMA, SERVICE_PROVIDER_CONFIG, Schema, SchemaError,
+    SchemaProblem, USER,
+};
+pub use text::{fold, normalize, uniqueness_key};
+pub use value::{JsonError, JsonLimits, Number, Object, Value, parse_json};

@@ -1,0 +1,474 @@
+//! From what a client sent to a canonical, validated resource.
+
+mod canonical;
+mod coerce;
+
+use std::fmt;
+
+pub use coerce::{coerce, is_uri};
+
+use crate::attribute::{Attribute, Mutability};
+use crate::dialect::{Dialect, Leniency, Report};
+use crate::resource::Resource;
+use crate::resource_type::{Extension, ResourceType};
+use crate::value::{Object, Value};
+
+/// What a body is for.
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::exhaustive_enums, reason = "HTTP has POST and PUT")]
+pub enum Intent<'r> {
+    /// A new resource (RFC 7644 §3.3).
+    Create,
+    /// The replacement of a resource (RFC 7644 §3.5.1), which is given.
+    Replace(&'r Resource),
+}
+
+/// How strictly values are read, and the limits they are held to.
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "made to be written with struct update syntax")]
+pub struct ReadOptions<'o> {
+    /// What is accepted beyond the RFCs' text.
+    pub dialect: &'o Dialect,
+    /// Strings outside the canonical values of their attribute are 400 `invalidValue` (RFC 7643 §2.3.1). Off by default.
+    pub enforce_canonical_values: bool,
+    /// Countries must be ISO 3166-1 alpha-2 codes (RFC 7643 §4.1.2; ledger choice `country-code`). Off by default.
+    pub enforce_country_codes: bool,
+    /// Known values are brought to their canonical form: `type` to the schema's spelling, the domain of
+    /// an e-mail address and instant-message addresses to lower case (RFC 7643 §2.4). Off by default.
+    pub canonicalize: bool,
+    /// The service's base URL; references below it are stored relative to it (RFC 7643 §2.3.7).
+    pub base: Option<&'o str>,
+    /// Values for readWrite attributes that a body leaves out (RFC 7644 §3.3); `null` in a body overrides them.
+    pub defaults: Option<&'o Object>,
+    /// The longest string, in bytes. Default 32 KiB.
+    pub max_string: usize,
+    /// The longest `userName`, `externalId` or other identifier that must be unique, in characters. Default 1,024.
+    pub max_identifier: usize,
+    /// How many values a multi-valued attribute may have. Default 1,000.
+    pub max_values: usize,
+    /// How many members a resource may have. Default 100,000.
+    pub max_members: usize,
+}
+
+impl<'o> ReadOptions<'o> {
+    /// The defaults under a dialect.
+    pub fn new(dialect: &'o Dialect) -> Self {
+        Self {
+            dialect,
+            enforce_canonical_values: false,
+            enforce_country_codes: false,
+            canonicalize: false,
+            base: None,
+            defaults: None,
+            max_string: 32 * 1024,
+            max_identifier: 1024,
+            max_values: 1000,
+            max_members: 100_000,
+        }
+    }
+}
+
+/// Which rule a body broke; each has its `scimType` (RFC 7644 §3.12).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ViolationKind {
+    /// The body does not conform to the schema: 400 `invalidSyntax`.
+    InvalidSyntax,
+    /// A value is missing, of the wrong type or not allowed: 400 `invalidValue`.
+    InvalidValue,
+    /// A change of what can't be changed: 400 `mutability`.
+    Mutability,
+    /// More values than the limit: 413.
+    TooLarge,
+}
+
+/// What is wrong with a body: where, and why. Never says what the value was.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct Violation {
+    kind: ViolationKind,
+    path: String,
+    reason: String,
+}
+
+impl Violation {
+    /// A violation of `kind` at the attribute `path`.
+    pub fn new(kind: ViolationKind, path: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { kind, path: path.into(), reason: reason.into() }
+    }
+
+    /// Which rule was broken.
+    pub fn kind(&self) -> ViolationKind {
+        self.kind
+    }
+
+    /// The attribute path; empty for the body as a whole.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Why, for a person.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.path.is_empty() {
+            f.write_str(&self.reason)
+        } else {
+            write!(f, "{}: {}", self.path, self.reason)
+        }
+    }
+}
+
+pub(crate) fn invalid_value(path: &str, reason: impl Into<String>) -> Violation {
+    Violation::new(ViolationKind::InvalidValue, path, reason)
+}
+
+/// Reads the body of a POST or PUT: canonical names, checked and coerced values, readOnly attributes left
+/// out, required ones present (RFC 7643 §2, RFC 7644 §3.3 and §3.5.1). `id` and `meta` are the caller's to set.
+///
+/// ```
+/// use scim_schema::{Dialect, Intent, ReadOptions, Registry, Report, Value, read};
+///
+/// let registry = Registry::standard();
+/// let user = registry.resource_type("User").unwrap();
+/// let body: Value = serde_json::from_str(r#"{"USERNAME": "bjensen", "active": "True", "groups": []}"#)?;
+/// let dialect = Dialect::default();
+/// let mut report = Report::default();
+/// let resource = read(body, user, Intent::Create, &ReadOptions::new(&dialect), &mut report)?;
+/// assert_eq!(resource.get("userName").unwrap().as_str(), Some("bjensen"));
+/// assert_eq!(resource.get("active").unwrap().as_bool(), Some(true));
+///
+/// let wrong: Value = serde_json::from_str(r#"{"userName": "bjensen", "active": "perhaps"}"#)?;
+/// let error = read(wrong, user, Intent::Create, &ReadOptions::new(&dialect), &mut report).unwrap_err();
+/// assert_eq!(error.to_string(), "active: must be true or false");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// [`Violation`] names the first attribute that is wrong, and the reason.
+pub fn read(
+    body: Value,
+    resource_type: &ResourceType,
+    intent: Intent<'_>,
+    options: &ReadOptions<'_>,
+    report: &mut Report,
+) -> Result<Resource, Violation> {
+    let Value::Object(body) = body else {
+        return Err(Violation::new(ViolationKind::InvalidSyntax, "", "the body must be a JSON object"));
+    };
+    let mut reader = Reader { resource_type, options, report, slots: Vec::new() };
+    let mut listed = None;
+    for (key, value) in body {
+        reader.member(&key, value, &mut listed)?;
+    }
+    let mut resource = reader.assemble(intent)?;
+    reader.schemas(listed.as_ref(), &mut resource)?;
+    finish(&mut resource, resource_type)?;
+    Ok(resource)
+}
+
+/// The last step of every change: `schemas` in line with the extensions in use, required attributes present.
+///
+/// # Errors
+/// [`Violation`] names the required attribute or extension that is missing.
+pub fn finish(resource: &mut Resource, resource_type: &ResourceType) -> Result<(), Violation> {
+    resource.set_schemas(resource_type);
+    let missing = |path: String| Err(invalid_value(&path, "a value is required"));
+    for attribute in resource_type.schema().attributes() {
+        if is_missing(attribute, resource.get(attribute.name())) {
+            return missing(attribute.name().to_owned());
+        }
+    }
+    for extension in resource_type.extensions() {
+        let urn = extension.schema().id();
+        let Some(container) = resource.get(urn) else {
+            if extension.required() {
+                return missing(urn.to_owned());
+            }
+            continue;
+        };
+        for attribute in extension.schema().attributes() {
+            if is_missing(attribute, container.get(attribute.name())) {
+                return missing(format!("{urn}:{}", attribute.name()));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Required and without a value that counts: unassigned, or the empty string.
+fn is_missing(attribute: &Attribute, value: Option<&Value>) -> bool {
+    attribute.required()
+        && attribute.mutability() != Mutability::ReadOnly
+        && value.is_none_or(|v| v.is_unassigned() || v.as_str() == Some(""))
+}
+
+/// One attribute that the body gave: where it belongs, and its value (`None`: explicitly unassigned).
+struct Slot<'t> {
+    extension: Option<&'t Extension>,
+    attribute: &'t Attribute,
+    value: Option<Value>,
+}
+
+struct Reader<'t, 'o, 'r> {
+    resource_type: &'t ResourceType,
+    options: &'o ReadOptions<'o>,
+    report: &'r mut Report,
+    slots: Vec<Slot<'t>>,
+}
+
+impl<'t> Reader<'t, '_, '_> {
+    fn member(&mut self, key: &str, value: Value, listed: &mut Option<Value>) -> Result<(), Violation> {
+        let resource_type = self.resource_type;
+        if key.eq_ignore_ascii_case("schemas") {
+            return match listed.replace(value) {
+                None => Ok(()),
+                Some(_) => Err(twice("schemas")),
+            };
+        }
+        if let Some(attribute) = resource_type.attribute(key) {
+            return self.attribute(None, attribute, value);
+        }
+        if let Some(extension) = resource_type.extension(key) {
+            return self.extension(extension, value);
+        }
+        self.unknown(key)
+    }
+
+    fn extension(&mut self, extension: &'t Extension, value: Value) -> Result<(), Violation> {
+        let urn = extension.schema().id();
+        let object = match value {
+            Value::Object(object) => object,
+            Value::Null => return Ok(()),
+            Value::Array(a) if a.is_empty() => return Ok(()),
+            other => {
+                let reason =
+                    format!("must be an object of the extension's attributes, not {}", other.type_name());
+                return Err(invalid_value(urn, reason));
+            }
+        };
+        if self.slots.iter().any(|s| s.extension.is_some_and(|e| e.schema().id() == urn)) {
+            return Err(twice(urn));
+        }
+        for (key, value) in object {
+            match extension.schema().attribute(&key) {
+                Some(attribute) => self.attribute(Some(extension), attribute, value)?,
+                None => self.unknown(&format!("{urn}:{key}"))?,
+            }
+        }
+        Ok(())
+    }
+
+    fn attribute(
+        &mut self,
+        extension: Option<&'t Extension>,
+        attribute: &'t Attribute,
+        value: Value,
+    ) -> Result<(), Violation> {
+        let path = match extension {
+            Some(e) => format!("{}:{}", e.schema().id(), attribute.name()),
+            None => attribute.name().to_owned(),
+        };
+        let same = |s: &Slot<'_>| std::ptr::eq(s.attribute, attribute);
+        if self.slots.iter().any(same) {
+            return Err(twice(&path));
+        }
+        if attribute.mutability() == Mutability::ReadOnly {
+            if !value.is_unassigned() {
+                self.report.note(Leniency::ReadOnlyIgnored, &path);
+            }
+            return Ok(());
+        }
+        let members = self
+            .resource_type
+            .membership()
+            .is_some_and(|m| extension.is_none() && m.attribute() == attribute.name());
+        let value = coerce::value_of(value, attribute, &path, members, self.options, self.report)?;
+        self.slots.push(Slot { extension, attribute, value });
+        Ok(())
+    }
+
+    fn unknown(&mut self, path: &str) -> Result<(), Violation> {
+        if self.options.dialect.ignore_unknown_attributes {
+            self.report.note(Leniency::AttributeIgnored, path);
+            return Ok(());
+        }
+        // The name is the client's text, so the detail does not repeat it.
+        Err(Violation::new(
+            ViolationKind::InvalidSyntax,
+            "",
+            "the body has an attribute that no schema of the resource type defines",
+        ))
+    }
+
+    /// The attributes in the order of the schemas, with what the stored resource contributes on a PUT.
+    fn assemble(&mut self, intent: Intent<'_>) -> Result<Resource, Violation> {
+        let mut attributes = Object::with_capacity(self.slots.len() + 3);
+        if let Intent::Replace(existing) = intent
+            && let Some(id) = existing.get("id")
+        {
+            attributes.push("id", id.clone());
+        }
+        for attribute in
+            self.resource_type.attributes().filter(|a| !matches!(a.name(), "schemas" | "id" | "meta"))
+        {
+            let existing = match intent {
+                Intent::Replace(resource) => resource.get(attribute.name()),
+                Intent::Create => None,
+            };
+            if let Some(value) = self.settle(None, attribute, existing)? {
+                attributes.push(attribute.name(), value);
+            }
+        }
+        for extension in self.resource_type.extensions() {
+            let urn = extension.schema().id();
+            let mut container = Object::new();
+            for attribute in extension.schema().attributes() {
+                let existing = match intent {
+                    Intent::Replace(resource) => resource.get(urn).and_then(|c| c.get(attribute.name())),
+                    Intent::Create => None,
+                };
+                if let Some(value) = self.settle(Some(extension), attribute, existing)? {
+                    container.push(attribute.name(), value);
+                }
+            }
+            if !container.is_empty() {
+                attributes.push(urn, container);
+            }
+        }
+        Ok(Resource::from_canonical(attributes))
+    }
+
+    /// The value an attribute ends up with: the body's, a default, or what can't be taken away.
+    fn settle(
+        &mut self,
+        extension: Option<&'t Extension>,
+        attribute: &'t Attribute,
+        existing: Option<&Value>,
+    ) -> Result<Option<Value>, Violation> {
+        let given =
+            self.slots.iter_mut().find(|s| std::ptr::eq(s.attribute, attribute)).map(|s| s.value.take());
+        match attribute.mutability() {
+            Mutability::ReadOnly => return Ok(existing.cloned()),
+            Mutability::Immutable => match (existing, &given) {
+                (Some(old), Some(Some(new))) if !same_value(attribute, old, new) => {
+                    let path = match extension {
+                        Some(e) => format!("{}:{}", e.schema().id(), attribute.name()),
+                        None => attribute.name().to_owned(),
+                    };
+                    return Err(Violation::new(
+                        ViolationKind::Mutability,
+                        path,
+                        "the value is immutable and differs from the present one",
+                    ));
+                }
+                (Some(old), _) => return Ok(Some(old.clone())),
+                (None, _) => {}
+            },
+            Mutability::ReadWrite | Mutability::WriteOnly => {}
+        }
+        let Some(value) = given else {
+            let default = self.options.defaults.filter(|_| extension.is_none());
+            return Ok(default.and_then(|d| d.get(attribute.name())).cloned());
+        };
+        Ok(value.map(|mut value| {
+            if let Some(existing) = existing {
+                keep_read_only_parts(attribute, existing, &mut value);
+            }
+            value
+        }))
+    }
+
+    /// Checks the `schemas` that the body listed (RFC 7643 §3 and §3.3).
+    fn schemas(&mut self, listed: Option<&Value>, resource: &mut Resource) -> Result<(), Violation> {
+        let base = self.resource_type.schema().id();
+        let dialect = self.options.dialect;
+        let urns = match listed {
+            None | Some(Value::Null) => &[],
+            Some(value @ (Value::Array(_) | Value::String(_))) => value.elements(),
+            Some(_) => {
+                return Err(Violation::new(
+                    ViolationKind::InvalidSyntax,
+                    "schemas",
+                    "must be an array of URNs",
+                ));
+            }
+        };
+        if urns.is_empty() {
+            if !dialect.infer_schemas {
+                return Err(Violation::new(ViolationKind::InvalidSyntax, "schemas", "a value is required"));
+            }
+            self.report.note(Leniency::SchemaInferred, base);
+        }
+        let mut has_base = false;
+        let mut known = Vec::new();
+        for urn in urns {
+            let Some(urn) = urn.as_str() else {
+                return Err(Violation::new(
+                    ViolationKind::InvalidSyntax,
+                    "schemas",
+                    "must be an array of URNs",
+                ));
+            };
+            if urn.eq_ignore_ascii_case(base) {
+                has_base = true;
+            } else if let Some(extension) = self.resource_type.extension(urn) {
+                known.push(Value::from(extension.schema().id()));
+            } else if dialect.drop_unknown_schemas {
+                self.report.note(Leniency::SchemaDropped, urn);
+            } else {
+                return Err(invalid_value("schemas", "lists a URN that the resource type does not have"));
+            }
+        }
+        if !has_base && !urns.is_empty() {
+            if !dialect.infer_schemas {
+                return Err(invalid_value("schemas", format!("must list the base schema {base}")));
+            }
+            self.report.note(Leniency::SchemaInferred, base);
+        }
+        for extension in self.resource_type.extensions() {
+            let urn = extension.schema().id();
+            let in_use = resource.get(urn).is_some();
+            if in_use && !known.iter().any(|k| k.as_str() == Some(urn)) {
+                if !dialect.infer_schemas {
+                    return Err(invalid_value(
+                        "schemas",
+                        format!("must list {urn}, whose attributes the body has"),
+                    ));
+                }
+                self.report.note(Leniency::SchemaInferred, urn);
+            }
+        }
+        resource.attributes_mut().insert_first("schemas", known);
+        Ok(())
+    }
+}
+
+fn twice(path: &str) -> Violation {
+    Violation::new(
+        ViolationKind::InvalidSyntax,
+        path,
+        "is given twice, in spellings that differ by letter case only",
+    )
+}
+
+/// Whether two values of an attribute are the same by its comparison rules.
+fn same_value(attribute: &Attribute, a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::String(a), Value::String(b)) if !attribute.case_exact() => crate::fold(a) == crate::fold(b),
+        _ => a == b,
+    }
+}
+
+/// ReadOnly sub-attributes of a singular complex attribute stay as they are on the server.
+fn keep_read_only_parts(attribute: &Attribute, existing: &Value, value: &mut Value) {
+    let (Some(existing), Some(object)) = (existing.as_object(), value.as_object_mut()) else { return };
+    for sub in attribute.sub_attributes().iter().filter(|s| s.mutability() == Mutability::ReadOnly) {
+        if let Some(kept) = existing.get(sub.name()) {
+            object.insert(sub.name(), kept.clone());
+        }
+    }
+}

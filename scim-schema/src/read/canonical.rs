@@ -1,0 +1,76 @@
+//! Canonical forms of values that have one (RFC 7643 §2.4 and §4.1.2).
+
+use compact_str::CompactString;
+
+use crate::attribute::Attribute;
+use crate::text::fold;
+
+/// The canonical form of a string value: the schema's spelling of a canonical value; an e-mail address
+/// with its domain in lower case; an instant-message address trimmed and in lower case; a telephone
+/// number in the form of RFC 3966 where it is a global number.
+pub(super) fn canonicalize(text: CompactString, attribute: &Attribute, path: &str) -> CompactString {
+    if let Some(known) = attribute.canonical_values().iter().find(|c| fold(c) == fold(&text)) {
+        return CompactString::from(known.as_str());
+    }
+    match path {
+        "emails.value" => match text.rsplit_once('@') {
+            Some((local, domain)) => CompactString::from(format!("{local}@{}", domain.to_ascii_lowercase())),
+            None => text,
+        },
+        "ims.value" => CompactString::from(text.trim().to_lowercase()),
+        "phoneNumbers.value" => global_number(&text).unwrap_or(text),
+        _ => text,
+    }
+}
+
+/// `+` and at least seven digits, with visual separators only: `tel:+1-201-555-0123`.
+fn global_number(text: &str) -> Option<CompactString> {
+    let trimmed = text.trim();
+    let rest = trimmed.strip_prefix('+')?;
+    let separators = |c: char| matches!(c, ' ' | '-' | '.' | '(' | ')');
+    let digits = rest.chars().filter(char::is_ascii_digit).count();
+    if digits < 7 || !rest.chars().all(|c| c.is_ascii_digit() || separators(c)) {
+        return None;
+    }
+    let groups: Vec<&str> = rest.split(separators).filter(|g| !g.is_empty()).collect();
+    Some(CompactString::from(format!("tel:+{}", groups.join("-"))))
+}
+
+/// The part of a URI behind the service's base URL: `Users/1` for `https://h/scim/v2/Users/1`. URIs that
+/// differ in the version segment only are the same resource (RFC 7643 §2.4), so `https://h/scim/Users/1`
+/// and `https://h/scim/v1/Users/1` give the same.
+pub(super) fn relative_to<'t>(text: &'t str, base: &str) -> Option<&'t str> {
+    let base = base.trim_end_matches('/');
+    let unversioned = match base.rsplit_once('/') {
+        Some((head, last)) if is_version(last) => head,
+        _ => base,
+    };
+    let rest = match text.strip_prefix(base).and_then(|r| r.strip_prefix('/')) {
+        Some(rest) => rest,
+        None => {
+            let rest = text.strip_prefix(unversioned)?.strip_prefix('/')?;
+            match rest.split_once('/') {
+                Some((first, tail)) if is_version(first) => tail,
+                _ => rest,
+            }
+        }
+    };
+    (!rest.is_empty()).then_some(rest)
+}
+
+fn is_version(segment: &str) -> bool {
+    segment.strip_prefix('v').is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// Whether the text is a country code of ISO 3166-1 alpha-2, in upper case.
+pub(super) fn is_country(text: &str) -> bool {
+    text.len() == 2 && COUNTRIES.split(' ').any(|c| c == text)
+}
+
+const COUNTRIES: &str = "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT \
+BV BW BY BZ CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG EH ER ES ET FI FJ FK FM FO FR \
+GA GB GD GE GF GG GH GI GL GM GN GP GQ GR GS GT GU GW GY HK HM HN HR HT HU ID IE IL IM IN IO IQ IR IS IT JE JM JO JP KE KG KH \
+KI KM KN KP KR KW KY KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS MT MU MV MW MX MY MZ \
+NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ \
+SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF \
+WS YE YT ZA ZM ZW";

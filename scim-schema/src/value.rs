@@ -1,0 +1,613 @@
+//! JSON values as SCIM sees them: objects keep the order of their members.
+
+use std::fmt;
+
+use compact_str::CompactString;
+use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+pub use serde_json::Number;
+
+/// One JSON value.
+///
+/// Objects keep the order in which members were inserted, so that what a client
+/// reads is in the order of the schema and of its own input.
+///
+/// ```
+/// use scim_schema::Value;
+///
+/// let value: Value = serde_json::from_str(r#"{"b": 1, "a": [true, null]}"#)?;
+/// assert_eq!(serde_json::to_string(&value)?, r#"{"b":1,"a":[true,null]}"#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Default, PartialEq)]
+pub enum Value {
+    /// `null`, which SCIM reads as "unassigned" (RFC 7643 §2.5).
+    #[default]
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A number.
+    Number(Number),
+    /// A string of Unicode scalar values.
+    String(CompactString),
+    /// An array.
+    Array(Vec<Value>),
+    /// An object.
+    Object(Object),
+}
+
+impl Value {
+    /// The string, if this is one.
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::String(s) => Some(s),
+            _ => None,
+        }
+    }
+
+    /// The boolean, if this is one.
+    pub fn as_bool(&self) -> Option<bool> {
+        match self {
+            Self::Bool(b) => Some(*b),
+            _ => None,
+        }
+    }
+
+    /// The number, if this is one.
+    pub fn as_number(&self) -> Option<&Number> {
+        match self {
+            Self::Number(n) => Some(n),
+            _ => None,
+        }
+    }
+
+    /// The number as a signed integer, if it is one.
+    pub fn as_i64(&self) -> Option<i64> {
+        self.as_number().and_then(Number::as_i64)
+    }
+
+    /// The elements, if this is an array.
+    pub fn as_array(&self) -> Option<&[Value]> {
+        match self {
+            Self::Array(a) => Some(a),
+            _ => None,
+        }
+    }
+
+    /// The elements, if this is an array, to change them.
+    pub fn as_array_mut(&mut self) -> Option<&mut Vec<Value>> {
+        match self {
+            Self::Array(a) => Some(a),
+            _ => None,
+        }
+    }
+
+    /// The object, if this is one.
+    pub fn as_object(&self) -> Option<&Object> {
+        match self {
+            Self::Object(o) => Some(o),
+            _ => None,
+        }
+    }
+
+    /// The object, if this is one, to change it.
+    pub fn as_object_mut(&mut self) -> Option<&mut Object> {
+        match self {
+            Self::Object(o) => Some(o),
+            _ => None,
+        }
+    }
+
+    /// The member of that exact name, if this is an object that has it.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.as_object().and_then(|o| o.get(name))
+    }
+
+    /// Whether this is `null`.
+    pub fn is_null(&self) -> bool {
+        matches!(self, Self::Null)
+    }
+
+    /// Whether the value counts as unassigned: `null`, `[]`, `{}`, or made of
+    /// nothing but such values (RFC 7643 §2.5).
+    pub fn is_unassigned(&self) -> bool {
+        match self {
+            Self::Null => true,
+            Self::Array(a) => a.iter().all(Self::is_unassigned),
+            Self::Object(o) => o.iter().all(|(_, v)| v.is_unassigned()),
+            _ => false,
+        }
+    }
+
+    /// The name of the JSON type, for messages.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Bool(_) => "a boolean",
+            Self::Number(_) => "a number",
+            Self::String(_) => "a string",
+            Self::Array(_) => "an array",
+            Self::Object(_) => "an object",
+        }
+    }
+
+    /// Visits the value as one or many: the elements of an array, or the value itself.
+    pub fn elements(&self) -> &[Value] {
+        match self {
+            Self::Array(a) => a,
+            Self::Null => &[],
+            other => std::slice::from_ref(other),
+        }
+    }
+}
+
+/// A JSON object that keeps the order of its members.
+///
+/// Look-ups are linear: SCIM objects have tens of members, not thousands.
+#[derive(Clone, Default)]
+pub struct Object {
+    entries: Vec<(CompactString, Value)>,
+}
+
+impl Object {
+    /// An empty object.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// An empty object with room for `n` members.
+    pub fn with_capacity(n: usize) -> Self {
+        Self { entries: Vec::with_capacity(n) }
+    }
+
+    /// How many members there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is no member.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The value of the member with exactly this name.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.entries.iter().find(|(k, _)| k == name).map(|(_, v)| v)
+    }
+
+    /// The value of the first member whose name equals `name` without regard to ASCII case.
+    pub fn get_ignore_case(&self, name: &str) -> Option<&Value> {
+        self.entries.iter().find(|(k, _)| k.eq_ignore_ascii_case(name)).map(|(_, v)| v)
+    }
+
+    /// The value of the member with exactly this name, to change it.
+    pub fn get_mut(&mut self, name: &str) -> Option<&mut Value> {
+        self.entries.iter_mut().find(|(k, _)| k == name).map(|(_, v)| v)
+    }
+
+    /// The value of the member with exactly this name; `default` is appended first if there is none.
+    pub fn get_or_insert_with(&mut self, name: &str, default: impl FnOnce() -> Value) -> &mut Value {
+        let at = match self.entries.iter().position(|(k, _)| k == name) {
+            Some(at) => at,
+            None => {
+                self.entries.push((CompactString::from(name), default()));
+                self.entries.len() - 1
+            }
+        };
+        #[expect(clippy::indexing_slicing, reason = "`at` was found or pushed just above")]
+        &mut self.entries[at].1
+    }
+
+    /// Whether there is a member with exactly this name.
+    pub fn contains(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// Sets a member and gives back the value it had. A new member goes to the end.
+    pub fn insert(&mut self, name: &str, value: impl Into<Value>) -> Option<Value> {
+        let value = value.into();
+        if let Some(old) = self.get_mut(name) {
+            return Some(std::mem::replace(old, value));
+        }
+        self.entries.push((CompactString::from(name), value));
+        None
+    }
+
+    /// Appends a member without looking for one of the same name.
+    ///
+    /// For builders that know the name to be new; a second member of one name would be written twice.
+    pub fn push(&mut self, name: &str, value: impl Into<Value>) {
+        self.entries.push((CompactString::from(name), value.into()));
+    }
+
+    /// Puts a member first, whatever place it had.
+    pub fn insert_first(&mut self, name: &str, value: impl Into<Value>) {
+        self.remove(name);
+        self.entries.insert(0, (CompactString::from(name), value.into()));
+    }
+
+    /// Takes a member out. The order of the others stays.
+    pub fn remove(&mut self, name: &str) -> Option<Value> {
+        let at = self.entries.iter().position(|(k, _)| k == name)?;
+        Some(self.entries.remove(at).1)
+    }
+
+    /// Keeps the members for which `keep` says so.
+    pub fn retain(&mut self, mut keep: impl FnMut(&str, &mut Value) -> bool) {
+        self.entries.retain_mut(|(k, v)| keep(k, v));
+    }
+
+    /// The members in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> + Clone {
+        self.entries.iter().map(|(k, v)| (k.as_str(), v))
+    }
+
+    /// The members in order, values to change.
+    pub fn iter_mut(&mut self) -> impl ExactSizeIterator<Item = (&str, &mut Value)> {
+        self.entries.iter_mut().map(|(k, v)| (k.as_str(), v))
+    }
+
+    /// The names in order.
+    pub fn keys(&self) -> impl ExactSizeIterator<Item = &str> + Clone {
+        self.entries.iter().map(|(k, _)| k.as_str())
+    }
+}
+
+/// Members in any order are equal (RFC 7643 §2.3.8).
+impl PartialEq for Object {
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len()
+            && self
+                .entries
+                .iter()
+                .zip(&other.entries)
+                .all(|((k, v), (ok, ov))| if k == ok { v == ov } else { other.get(k) == Some(v) })
+    }
+}
+
+impl IntoIterator for Object {
+    type Item = (CompactString, Value);
+    type IntoIter = std::vec::IntoIter<(CompactString, Value)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.entries.into_iter()
+    }
+}
+
+impl<K: AsRef<str>, V: Into<Value>> FromIterator<(K, V)> for Object {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(iter: I) -> Self {
+        let mut object = Self::new();
+        for (k, v) in iter {
+            object.insert(k.as_ref(), v);
+        }
+        object
+    }
+}
+
+impl From<bool> for Value {
+    fn from(b: bool) -> Self {
+        Self::Bool(b)
+    }
+}
+
+impl From<&str> for Value {
+    fn from(s: &str) -> Self {
+        Self::String(CompactString::from(s))
+    }
+}
+
+impl From<String> for Value {
+    fn from(s: String) -> Self {
+        Self::String(CompactString::from(s))
+    }
+}
+
+impl From<CompactString> for Value {
+    fn from(s: CompactString) -> Self {
+        Self::String(s)
+    }
+}
+
+impl From<i64> for Value {
+    fn from(n: i64) -> Self {
+        Self::Number(n.into())
+    }
+}
+
+impl From<u64> for Value {
+    fn from(n: u64) -> Self {
+        Self::Number(n.into())
+    }
+}
+
+impl From<Vec<Value>> for Value {
+    fn from(a: Vec<Value>) -> Self {
+        Self::Array(a)
+    }
+}
+
+impl From<Object> for Value {
+    fn from(o: Object) -> Self {
+        Self::Object(o)
+    }
+}
+
+impl From<serde_json::Value> for Value {
+    fn from(value: serde_json::Value) -> Self {
+        match value {
+            serde_json::Value::Null => Self::Null,
+            serde_json::Value::Bool(b) => Self::Bool(b),
+            serde_json::Value::Number(n) => Self::Number(n),
+            serde_json::Value::String(s) => s.into(),
+            serde_json::Value::Array(a) => Self::Array(a.into_iter().map(Self::from).collect()),
+            serde_json::Value::Object(o) => {
+                Self::Object(Object { entries: o.into_iter().map(|(k, v)| (k.into(), v.into())).collect() })
+            }
+        }
+    }
+}
+
+impl From<Value> for serde_json::Value {
+    fn from(value: Value) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Bool(b) => Self::Bool(b),
+            Value::Number(n) => Self::Number(n),
+            Value::String(s) => Self::String(s.into_string()),
+            Value::Array(a) => Self::Array(a.into_iter().map(Self::from).collect()),
+            Value::Object(o) => {
+                Self::Object(o.into_iter().map(|(k, v)| (k.into_string(), Self::from(v))).collect())
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("null"),
+            Self::Bool(b) => write!(f, "{b}"),
+            Self::Number(n) => write!(f, "{n}"),
+            Self::String(s) => write!(f, "{:?}", s.as_str()),
+            Self::Array(a) => f.debug_list().entries(a).finish(),
+            Self::Object(o) => o.fmt(f),
+        }
+    }
+}
+
+impl fmt::Debug for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Null => serializer.serialize_unit(),
+            Self::Bool(b) => serializer.serialize_bool(*b),
+            Self::Number(n) => n.serialize(serializer),
+            Self::String(s) => serializer.serialize_str(s),
+            Self::Array(a) => serializer.collect_seq(a),
+            Self::Object(o) => o.serialize(serializer),
+        }
+    }
+}
+
+impl Serialize for Object {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.len()))?;
+        for (k, v) in self.iter() {
+            map.serialize_entry(k, v)?;
+        }
+        map.end()
+    }
+}
+
+/// Limits for reading JSON from a client; see `parse_json`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JsonLimits {
+    /// How deep arrays and objects may be nested. Default 32; SCIM itself needs 6.
+    pub depth: usize,
+    /// How many values one text may hold. Default 200,000.
+    pub nodes: usize,
+}
+
+impl Default for JsonLimits {
+    fn default() -> Self {
+        Self { depth: 32, nodes: 200_000 }
+    }
+}
+
+/// Why a text could not be read as JSON.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JsonError {
+    /// Not JSON, or JSON with a doubled member name, or a number out of range.
+    #[error("the body is not valid JSON: {0}")]
+    Syntax(String),
+    /// Nested deeper than the limit.
+    #[error("the JSON is nested deeper than {limit} levels")]
+    Depth {
+        /// The limit.
+        limit: usize,
+    },
+    /// More values than the limit.
+    #[error("the JSON holds more than {limit} values")]
+    Nodes {
+        /// The limit.
+        limit: usize,
+    },
+}
+
+/// Reads one JSON text within limits. A doubled member name is refused.
+///
+/// # Errors
+/// [`JsonError`] says what is wrong; the message never repeats text of the input.
+pub fn parse_json(text: &[u8], limits: JsonLimits) -> Result<Value, JsonError> {
+    let mut budget = Budget { limits, nodes: 0, depth: 0, breach: None };
+    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    let parsed =
+        Seed(&mut budget).deserialize(&mut deserializer).and_then(|v| deserializer.end().map(|()| v));
+    match (parsed, budget.breach) {
+        (Ok(value), _) => Ok(value),
+        (Err(_), Some(Breach::Depth)) => Err(JsonError::Depth { limit: limits.depth }),
+        (Err(_), Some(Breach::Nodes)) => Err(JsonError::Nodes { limit: limits.nodes }),
+        (Err(_), Some(Breach::Duplicate)) => Err(JsonError::Syntax("an object has one name twice".into())),
+        (Err(e), None) => Err(JsonError::Syntax(syntax_message(&e))),
+    }
+}
+
+/// Where and how the text broke, without a word of the text itself.
+fn syntax_message(e: &serde_json::Error) -> String {
+    let what = match e.classify() {
+        serde_json::error::Category::Eof => "it ends too early",
+        _ => "unexpected text",
+    };
+    format!("{what} at line {} column {}", e.line(), e.column())
+}
+
+#[derive(Clone, Copy)]
+enum Breach {
+    Depth,
+    Nodes,
+    Duplicate,
+}
+
+struct Budget {
+    limits: JsonLimits,
+    nodes: usize,
+    depth: usize,
+    breach: Option<Breach>,
+}
+
+impl Budget {
+    fn spend<E: de::Error>(&mut self) -> Result<(), E> {
+        self.nodes += 1;
+        if self.nodes > self.limits.nodes { Err(self.fail(Breach::Nodes)) } else { Ok(()) }
+    }
+
+    fn enter<E: de::Error>(&mut self) -> Result<(), E> {
+        self.depth += 1;
+        if self.depth > self.limits.depth { Err(self.fail(Breach::Depth)) } else { Ok(()) }
+    }
+
+    fn fail<E: de::Error>(&mut self, breach: Breach) -> E {
+        self.breach = Some(breach);
+        E::custom(match breach {
+            Breach::Depth => "nested too deep",
+            Breach::Nodes => "too many values",
+            Breach::Duplicate => "an object has one name twice",
+        })
+    }
+}
+
+struct Seed<'b>(&'b mut Budget);
+
+impl<'de> DeserializeSeed<'de> for Seed<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Seed<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_bool<E: de::Error>(self, b: bool) -> Result<Value, E> {
+        self.0.spend()?;
+        Ok(Value::Bool(b))
+    }
+
+    fn visit_i64<E: de::Error>(self, n: i64) -> Result<Value, E> {
+        self.0.spend()?;
+        Ok(Value::Number(n.into()))
+    }
+
+    fn visit_u64<E: de::Error>(self, n: u64) -> Result<Value, E> {
+        self.0.spend()?;
+        Ok(Value::Number(n.into()))
+    }
+
+    fn visit_f64<E: de::Error>(self, n: f64) -> Result<Value, E> {
+        self.0.spend()?;
+        Number::from_f64(n).map(Value::Number).ok_or_else(|| E::custom("a number is out of range"))
+    }
+
+    fn visit_str<E: de::Error>(self, s: &str) -> Result<Value, E> {
+        self.0.spend()?;
+        Ok(Value::from(s))
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Value, E> {
+        self.0.spend()?;
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        self.0.spend()?;
+        self.0.enter()?;
+        let mut items = Vec::new();
+        while let Some(item) = seq.next_element_seed(Seed(&mut *self.0))? {
+            items.push(item);
+        }
+        self.0.depth -= 1;
+        Ok(Value::Array(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        self.0.spend()?;
+        self.0.enter()?;
+        let mut object = Object::new();
+        while let Some(name) = map.next_key::<CompactString>()? {
+            let value = map.next_value_seed(Seed(&mut *self.0))?;
+            object.entries.push((name, value));
+        }
+        if has_duplicate(&object) {
+            return Err(self.0.fail(Breach::Duplicate));
+        }
+        self.0.depth -= 1;
+        Ok(Value::Object(object))
+    }
+}
+
+/// Small objects are compared pair by pair, large ones through a sorted copy of the names.
+fn has_duplicate(object: &Object) -> bool {
+    let entries = &object.entries;
+    if entries.len() <= 16 {
+        let mut rest = entries.as_slice();
+        while let Some(((name, _), tail)) = rest.split_first() {
+            if tail.iter().any(|(other, _)| other == name) {
+                return true;
+            }
+            rest = tail;
+        }
+        return false;
+    }
+    let mut names: Vec<&str> = object.keys().collect();
+    names.sort_unstable();
+    names.windows(2).any(|pair| matches!(pair, [a, b] if a == b))
+}
+
+/// Reads without limits of ours (serde_json stops at depth 128). For trusted text; for a client's use [`parse_json`].
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let limits = JsonLimits { depth: 128, nodes: usize::MAX };
+        Seed(&mut Budget { limits, nodes: 0, depth: 0, breach: None }).deserialize(deserializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::Object(o) => Ok(o),
+            other => Err(de::Error::custom(format_args!("expected an object, got {}", other.type_name()))),
+        }
+    }
+}

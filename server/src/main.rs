@@ -1,0 +1,3 @@
+//! scimd, the program.
+
+fn main() {}
