@@ -1,0 +1,11 @@
+//! SCIM 2.0 filters: text, syntax tree, typed matcher (RFC 7644 section 3.4.2.2).
+
+mod error;
+mod filter;
+mod parse;
+mod path;
+
+pub use error::{ParseError, ParseErrorKind};
+pub use filter::{Expr, ExprRef, Filter, Literal, Operator, Visit};
+pub use parse::{Limits, Options};
+pub use path::{Path, PathError};
