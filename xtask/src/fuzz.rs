@@ -1,0 +1,138 @@
+//! `cargo xtask fuzz`: each target of `fuzz/` for a short while, from seeds made of the specification's cases.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use serde_json::Value;
+
+use crate::requirements::{self, Purpose};
+use crate::workspace::command;
+
+/// The longest input, in bytes: beyond the limits of every parser, so that the limits are met too.
+const MAX_LEN: u32 = 32 * 1024;
+
+/// The most memory a target may take, in MiB.
+const MAX_RSS: u32 = 1024;
+
+/// The longest one input may take, in seconds. Generous, as CI machines are shared.
+const MAX_TIME: u32 = 10;
+
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// How long each target runs
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
+    seconds: u32,
+    /// The target to run; all of them where it is left out
+    target: Option<String>,
+}
+
+/// Builds and runs the targets. A finding ends the run and is kept under `fuzz/artifacts/`.
+pub(crate) fn run(root: &Path, options: &Options) -> Result<bool> {
+    requirements::install(root, Purpose::Fuzzing)?;
+    let manifest =
+        std::fs::read_to_string(root.join("fuzz/Cargo.toml")).context("cannot read fuzz/Cargo.toml")?;
+    let targets = targets(&manifest)?;
+    let chosen: Vec<&String> = targets
+        .iter()
+        .filter(|target| options.target.as_ref().is_none_or(|wanted| wanted == *target))
+        .collect();
+    if chosen.is_empty() {
+        bail!("no such target; there are: {}", targets.join(", "));
+    }
+    for target in chosen {
+        let seeds = write_seeds(root, target)?;
+        println!("fuzzing {target} for {} s from {seeds} seeds", options.seconds);
+        if !fuzz(root, target, options.seconds)? {
+            println!("{target}: a finding; the input is in fuzz/artifacts/{target}");
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The names of the `[[bin]]` tables, in order.
+fn targets(manifest: &str) -> Result<Vec<String>> {
+    let manifest: toml::Table = manifest.parse().context("fuzz/Cargo.toml")?;
+    let bins =
+        manifest.get("bin").and_then(toml::Value::as_array).context("fuzz/Cargo.toml has no targets")?;
+    Ok(bins.iter().filter_map(|bin| bin.get("name")?.as_str().map(str::to_owned)).collect())
+}
+
+fn fuzz(root: &Path, target: &str, seconds: u32) -> Result<bool> {
+    let seconds = format!("-max_total_time={seconds}");
+    let max_len = format!("-max_len={MAX_LEN}");
+    let rss = format!("-rss_limit_mb={MAX_RSS}");
+    let timeout = format!("-timeout={MAX_TIME}");
+    let args = [
+        // The code under test is safe Rust: the address sanitizer would only make it slower.
+        &["run", "nightly", "cargo", "fuzz", "run", "--fuzz-dir", "fuzz", "--sanitizer", "none", target][..],
+        &["--", &seconds, &max_len, &rss, &timeout, "-verbosity=0", "-print_final_stats=1"][..],
+    ]
+    .concat();
+    let status = command(root, "rustup", &args).status().context("cannot start cargo fuzz")?;
+    Ok(status.success())
+}
+
+/// Writes the seeds of a target into its corpus, where finds of earlier runs may lie, and counts them.
+fn write_seeds(root: &Path, target: &str) -> Result<usize> {
+    let corpus = root.join("fuzz/corpus").join(target);
+    std::fs::create_dir_all(&corpus).with_context(|| format!("cannot create {}", corpus.display()))?;
+    let spec = |name: &str| -> Result<Value> {
+        let path = root.join("conformance/data/spec").join(name);
+        let text =
+            std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        serde_json::from_str(&text).with_context(|| format!("cannot read {}", path.display()))
+    };
+    let seeds = seeds(target, &spec("filter-cases.json")?, &spec("patch-cases.json")?);
+    for (number, seed) in seeds.iter().enumerate() {
+        std::fs::write(corpus.join(format!("spec-{number:04}")), seed)?;
+    }
+    Ok(seeds.len())
+}
+
+/// The inputs that the specification's cases hold for a target, each once.
+fn seeds(target: &str, filter_cases: &Value, patch_cases: &Value) -> BTreeSet<String> {
+    let filters = filter_cases.pointer("/cases").and_then(Value::as_array).into_iter().flatten();
+    let patches = patch_cases.pointer("/cases").and_then(Value::as_array).into_iter().flatten();
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    match target {
+        "filter_parse" => filters.filter_map(|case| text(case.get("filter")?)).collect(),
+        "patch_path" => patches
+            .flat_map(|case| case.get("operations").and_then(Value::as_array).into_iter().flatten())
+            .filter_map(|operation| text(operation.get("path")?))
+            .collect(),
+        "resource_json" => patches.filter_map(|case| Some(case.get("resource")?.to_string())).collect(),
+        "patch_apply" => patches.filter_map(|case| Some(case.get("operations")?.to_string())).collect(),
+        _ => BTreeSet::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn targets_are_read_from_the_manifest() {
+        let manifest = "[package]\nname = \"fuzz\"\n[[bin]]\nname = \"a\"\n[[bin]]\nname = \"b\"\n";
+        assert_eq!(targets(manifest).unwrap(), ["a", "b"]);
+        assert!(targets("[package]\nname = \"fuzz\"\n").is_err());
+    }
+
+    #[test]
+    fn the_cases_are_seeds() {
+        let filters = json!({"cases": [{"filter": "a pr"}, {"filter": "a pr"}, {"filter": "b eq 1"}]});
+        let operations = json!([{"op": "add", "path": "emails"}, {"op": "add"}]);
+        let patches = json!({"cases": [{"resource": {"id": "1"}, "operations": operations}]});
+        assert_eq!(seeds("filter_parse", &filters, &patches).len(), 2);
+        assert_eq!(seeds("patch_path", &filters, &patches).into_iter().collect::<Vec<_>>(), ["emails"]);
+        assert_eq!(
+            seeds("resource_json", &filters, &patches).into_iter().collect::<Vec<_>>(),
+            ["{\"id\":\"1\"}"]
+        );
+        assert_eq!(seeds("patch_apply", &filters, &patches).len(), 1);
+    }
+}

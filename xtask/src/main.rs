@@ -1,0 +1,54 @@
+//! `cargo xtask`: the workspace's own commands, one file for each.
+
+mod deny;
+mod fuzz;
+mod requirements;
+mod test;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The command line; `tidy` also uses it to check the commands of the README.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", about = "The workspace's own commands")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Install what the tests need, run all of them, end with `N passed, N failed`
+    Test,
+    /// Check what compilers do not: crate arrows, README commands, ledger coverage, data copies, hygiene
+    Tidy,
+    /// Run the fuzz targets for a short while each; a finding is a failure
+    Fuzz(fuzz::Options),
+    /// Check licences, bans, advisories and sources with cargo-deny
+    Deny,
+}
+
+fn main() -> ExitCode {
+    match run(&Cli::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// `Ok(false)`: the command ran, said what is wrong, and the answer is no.
+fn run(cli: &Cli) -> anyhow::Result<bool> {
+    let root = workspace::root()?;
+    match &cli.command {
+        Command::Test => test::run(&root),
+        Command::Tidy => tidy::run(&root),
+        Command::Fuzz(options) => fuzz::run(&root, options),
+        Command::Deny => deny::run(&root),
+    }
+}

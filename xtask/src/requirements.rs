@@ -1,0 +1,172 @@
+//! What the commands need beside the Rust toolchain, and how to get it.
+//!
+//! A command calls [`install`] with its purpose: what is missing is installed, and said, never skipped.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use anyhow::{Result, bail};
+
+use crate::workspace::command;
+
+/// What a requirement is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Tests,
+    Fuzzing,
+    Deny,
+}
+
+/// How a missing requirement is obtained.
+#[derive(Clone, Copy, Debug)]
+enum Source {
+    /// A package of Debian and its relatives.
+    Apt(&'static str),
+    /// A program from the Rust package registry.
+    Cargo(&'static str),
+    /// A Rust toolchain.
+    Toolchain(&'static str),
+}
+
+#[derive(Debug)]
+struct Requirement {
+    name: &'static str,
+    /// A command that succeeds where the requirement is met.
+    detect: &'static [&'static str],
+    source: Source,
+    why: &'static str,
+    purposes: &'static [Purpose],
+}
+
+const REQUIREMENTS: &[Requirement] = &[
+    Requirement {
+        name: "C compiler",
+        detect: &["cc", "--version"],
+        source: Source::Apt("build-essential"),
+        why: "SQLite and the TLS library are compiled from their bundled C sources",
+        purposes: &[Purpose::Tests, Purpose::Fuzzing],
+    },
+    Requirement {
+        name: "C++ compiler",
+        detect: &["c++", "--version"],
+        source: Source::Apt("build-essential"),
+        why: "the fuzzer's run time is compiled from its bundled C++ sources",
+        purposes: &[Purpose::Fuzzing],
+    },
+    Requirement {
+        name: "nightly Rust",
+        detect: &["rustup", "run", "nightly", "rustc", "--version"],
+        source: Source::Toolchain("nightly"),
+        why: "coverage-guided fuzzing uses unstable compiler flags",
+        purposes: &[Purpose::Fuzzing],
+    },
+    Requirement {
+        name: "cargo-fuzz",
+        detect: &["cargo", "fuzz", "--version"],
+        source: Source::Cargo("cargo-fuzz"),
+        why: "it builds and runs the targets of fuzz/",
+        purposes: &[Purpose::Fuzzing],
+    },
+    Requirement {
+        name: "cargo-deny",
+        detect: &["cargo", "deny", "--version"],
+        source: Source::Cargo("cargo-deny"),
+        why: "it checks deny.toml against the dependency tree",
+        purposes: &[Purpose::Deny],
+    },
+];
+
+/// Installs every requirement of `purpose` that is not there.
+///
+/// # Errors
+/// If one cannot be installed; the error says how to do it by hand.
+pub(crate) fn install(root: &Path, purpose: Purpose) -> Result<()> {
+    for requirement in REQUIREMENTS.iter().filter(|requirement| requirement.purposes.contains(&purpose)) {
+        if succeeds(root, requirement.detect) {
+            continue;
+        }
+        println!("{} is missing ({}): installing it", requirement.name, requirement.why);
+        for line in install_commands(requirement.source, is_root(root)) {
+            let words: Vec<&str> = line.iter().map(String::as_str).collect();
+            if !shown(root, &words) {
+                bail!("{} could not be installed; run `{}` and try again", requirement.name, words.join(" "));
+            }
+        }
+        if !succeeds(root, requirement.detect) {
+            bail!("{} was installed but `{}` still fails", requirement.name, requirement.detect.join(" "));
+        }
+    }
+    Ok(())
+}
+
+/// The commands that install from `source`, in order.
+fn install_commands(source: Source, is_root: bool) -> Vec<Vec<String>> {
+    let words = |line: &[&str]| line.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    match source {
+        Source::Apt(package) => {
+            let update = words(&["apt-get", "update", "-q"]);
+            let install = words(&["apt-get", "install", "-q", "-y", "--no-install-recommends", package]);
+            let prefix = if is_root { words(&[]) } else { words(&["sudo", "-n"]) };
+            [update, install].into_iter().map(|line| [prefix.clone(), line].concat()).collect()
+        }
+        Source::Cargo(program) => vec![words(&["cargo", "install", "--locked", program])],
+        Source::Toolchain(name) => {
+            vec![words(&["rustup", "toolchain", "install", name, "--profile", "minimal"])]
+        }
+    }
+}
+
+fn is_root(root: &Path) -> bool {
+    command(root, "id", &["-u"]).output().is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}
+
+/// Whether a command succeeds; its output is thrown away.
+fn succeeds(root: &Path, words: &[&str]) -> bool {
+    status(root, words, false)
+}
+
+/// Whether a command succeeds; its output is shown.
+fn shown(root: &Path, words: &[&str]) -> bool {
+    println!("  {}", words.join(" "));
+    status(root, words, true)
+}
+
+fn status(root: &Path, words: &[&str], show: bool) -> bool {
+    let Some((program, args)) = words.split_first() else { return false };
+    let mut command = command(root, program, args);
+    command.env("DEBIAN_FRONTEND", "noninteractive");
+    if !show {
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+    }
+    command.status().is_ok_and(|status| status.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_normal_user_installs_through_sudo_and_root_does_not() {
+        let as_root = install_commands(Source::Apt("gcc"), true);
+        assert_eq!(as_root[0], ["apt-get", "update", "-q"]);
+        assert_eq!(as_root[1].last().map(String::as_str), Some("gcc"));
+        let as_user = install_commands(Source::Apt("gcc"), false);
+        assert!(as_user.iter().all(|line| line.starts_with(&["sudo".to_owned(), "-n".to_owned()])));
+    }
+
+    #[test]
+    fn detection_follows_the_exit_code() {
+        let here = Path::new(".");
+        assert!(succeeds(here, &["true"]));
+        assert!(!succeeds(here, &["false"]));
+        assert!(!succeeds(here, &["no-such-program-anywhere"]));
+    }
+
+    #[test]
+    fn every_purpose_has_requirements_and_every_requirement_a_reason() {
+        for purpose in [Purpose::Tests, Purpose::Fuzzing, Purpose::Deny] {
+            assert!(REQUIREMENTS.iter().any(|requirement| requirement.purposes.contains(&purpose)));
+        }
+        assert!(REQUIREMENTS.iter().all(|requirement| !requirement.why.is_empty()));
+    }
+}
