@@ -1,1 +1,54 @@
-//! scim-core as an axum router.
+#![doc = include_str!("../README.md")]
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt as _;
+use scim_core::Service;
+
+/// How many bytes of a body over its limit are read and dropped, so that the client has sent its request
+/// and can read the answer. Beyond that the connection is closed.
+const DISCARD: usize = 16 * 1024 * 1024;
+
+/// The service as a router, to be nested at the path of its base URL.
+///
+/// With [`Router::nest_service`] instead of [`Router::nest`] the mount itself is also answered when it
+/// is written with a slash at its end.
+pub fn router<S: Clone + Send + Sync + 'static>(service: Service) -> Router<S> {
+    Router::new().fallback(answer).with_state(service)
+}
+
+async fn answer(State(service): State<Service>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let limit = service.body_limit(&parts);
+    let response = match read(body, limit).await {
+        Ok(body) => service.handle(Request::from_parts(parts, body)).await,
+        Err(Unread::TooLarge) => service.payload_too_large(limit),
+        Err(Unread::Broken) => service.bad_request("the body could not be read"),
+    };
+    response.map(Body::from)
+}
+
+/// Why there is no body.
+enum Unread {
+    TooLarge,
+    Broken,
+}
+
+async fn read(mut body: Body, limit: usize) -> Result<Bytes, Unread> {
+    let mut read = BytesMut::new();
+    let mut seen: usize = 0;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Unread::Broken)?;
+        let Some(data) = frame.data_ref() else { continue };
+        seen = seen.saturating_add(data.len());
+        if seen <= limit {
+            read.extend_from_slice(data);
+        } else if seen > limit.saturating_add(DISCARD) {
+            break;
+        }
+    }
+    if seen > limit { Err(Unread::TooLarge) } else { Ok(read.freeze()) }
+}
