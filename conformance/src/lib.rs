@@ -1,7 +1,8 @@
 //! SCIM spec cases, provider simulators and an HTTP test-set.
 
 mod client;
+pub mod replay;
 
-pub use client::{BoxError, ScimClient};
 #[cfg(feature = "socket")]
 pub use client::SocketClient;
+pub use client::{BoxError, ScimClient};
