@@ -1,0 +1,167 @@
+//! The one thread that writes: it groups what waits into one transaction.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::error::{DatabaseError, OpenError};
+
+/// How many pieces of work may wait; more wait to be let in.
+const QUEUE: usize = 1024;
+/// A transaction takes in no more pieces of work when it has so many…
+const GROUP: usize = 256;
+/// …or is so old, so that the first one does not wait for long.
+const GROUP_TIME: Duration = Duration::from_millis(20);
+
+/// A piece of work: it runs in a savepoint and says whether that stays, and how to answer. Where there is
+/// no transaction for it, it answers with the reason at once.
+type Work = Box<dyn FnOnce(Result<&Transaction<'_>, DatabaseError>) -> Option<Outcome> + Send>;
+
+/// Answers the caller, once it is known whether the transaction is committed.
+type Answer = Box<dyn FnOnce(Result<(), DatabaseError>) + Send>;
+
+struct Outcome {
+    keep: bool,
+    answer: Answer,
+}
+
+/// The way to the writer thread.
+pub(super) struct Writer {
+    queue: Option<mpsc::Sender<Work>>,
+    commits: watch::Receiver<u64>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    pub(super) fn start(connection: Connection, path: &Path) -> Result<Self, OpenError> {
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        let (announce, commits) = watch::channel(0);
+        let thread = thread::Builder::new()
+            .name("sqlite-writer".into())
+            .spawn(move || run(connection, waiting, &announce))
+            .map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
+        Ok(Self { queue: Some(queue), commits, thread: Some(thread) })
+    }
+
+    pub(super) async fn write<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<DatabaseError> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let work: Work = Box::new(move |tx| {
+            let result = match tx {
+                Ok(tx) => work(tx),
+                Err(refused) => {
+                    let _ = reply.send(Err(refused.into()));
+                    return None;
+                }
+            };
+            let keep = result.is_ok();
+            // An error too may rest on what others of the group wrote; without the commit it is void.
+            let answer = move |committed: Result<(), DatabaseError>| {
+                let _ = reply.send(committed.map_err(E::from).and(result));
+            };
+            Some(Outcome { keep, answer: Box::new(answer) })
+        });
+        let queue = self.queue.as_ref().ok_or(DatabaseError::Stopped)?;
+        queue.send(work).await.map_err(|_| DatabaseError::Stopped)?;
+        // The sender is dropped unused when the work panicked, or the thread has ended.
+        let unused = |_| if queue.is_closed() { DatabaseError::Stopped } else { DatabaseError::Aborted };
+        answer.await.map_err(unused)?
+    }
+
+    pub(super) fn commits(&self) -> watch::Receiver<u64> {
+        self.commits.clone()
+    }
+}
+
+/// Waits until all that was let in is done.
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take() {
+            // A piece of work may hold the last handle; then this is the writer thread itself.
+            if thread.thread().id() != thread::current().id() {
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+fn run(mut connection: Connection, mut waiting: mpsc::Receiver<Work>, announce: &watch::Sender<u64>) {
+    while let Some(first) = waiting.blocking_recv() {
+        let mut answers = Vec::new();
+        let committed = group(&mut connection, first, &mut waiting, &mut answers);
+        if let Err(error) = &committed {
+            tracing::error!(error = %error, cause = ?std::error::Error::source(error), "writes failed");
+        } else {
+            announce.send_modify(|count| *count += 1);
+        }
+        for answer in answers {
+            answer(committed.clone());
+        }
+        if committed.as_ref().is_err_and(DatabaseError::is_sync_failure) {
+            // What the disk holds now is unknown. No write may be acknowledged on top of it.
+            tracing::error!("the disk did not confirm a write: no more writes until a restart");
+            return;
+        }
+    }
+}
+
+/// One transaction with the first piece of work and what waits behind it. The answers of all whose work
+/// rests on it are pushed to `answers`.
+fn group(
+    connection: &mut Connection,
+    first: Work,
+    waiting: &mut mpsc::Receiver<Work>,
+    answers: &mut Vec<Answer>,
+) -> Result<(), DatabaseError> {
+    let started = Instant::now();
+    let tx = match connection.transaction_with_behavior(TransactionBehavior::Immediate) {
+        Ok(tx) => tx,
+        Err(error) => {
+            let error = DatabaseError::from(error);
+            first(Err(error.clone()));
+            return Err(error);
+        }
+    };
+    let mut next = Some(first);
+    while let Some(work) = next {
+        in_savepoint(&tx, work, answers)?;
+        let more = answers.len() < GROUP && started.elapsed() < GROUP_TIME;
+        next = if more { waiting.try_recv().ok() } else { None };
+    }
+    tx.commit().map_err(DatabaseError::from)
+}
+
+/// Runs one piece of work so that only what it wrote is undone if it fails.
+fn in_savepoint(tx: &Transaction<'_>, work: Work, answers: &mut Vec<Answer>) -> Result<(), DatabaseError> {
+    execute(tx, "SAVEPOINT work")?;
+    let outcome = catch_unwind(AssertUnwindSafe(|| work(Ok(tx)))).ok().flatten();
+    if tx.is_autocommit() {
+        // A full disk and the like end the whole transaction. The one that met it knows why.
+        match outcome {
+            Some(Outcome { keep: false, answer }) => answer(Ok(())),
+            Some(Outcome { keep: true, answer }) => answers.push(answer),
+            None => {}
+        }
+        return Err(DatabaseError::RolledBack);
+    }
+    let keep = outcome.as_ref().is_some_and(|outcome| outcome.keep);
+    answers.extend(outcome.map(|outcome| outcome.answer));
+    if !keep {
+        execute(tx, "ROLLBACK TO work")?;
+    }
+    execute(tx, "RELEASE work")
+}
+
+fn execute(tx: &Transaction<'_>, sql: &str) -> Result<(), DatabaseError> {
+    tx.prepare_cached(sql)?.execute([])?;
+    Ok(())
+}

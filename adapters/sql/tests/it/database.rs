@@ -1,0 +1,305 @@
+//! The file: opening, migrations, grouped writes, faults.
+
+use std::fs;
+use std::time::Duration;
+
+use scim_sql::rusqlite::{Connection, Transaction};
+use scim_sql::{Database, DatabaseError, Migration, OpenError, Options};
+use tempfile::TempDir;
+
+const NOTES: &[Migration] = &[
+    Migration {
+        up: "CREATE TABLE notes (n INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);",
+        down: "DROP TABLE notes;",
+    },
+    Migration { up: "CREATE TABLE more (n INTEGER PRIMARY KEY);", down: "DROP TABLE more;" },
+];
+
+async fn notes(folder: &TempDir) -> Database {
+    let database = Database::open(folder.path().join("db")).await.unwrap();
+    database.migrate("notes", NOTES).await.unwrap();
+    database
+}
+
+fn insert(tx: &Transaction<'_>, text: &str) -> Result<(), DatabaseError> {
+    tx.execute("INSERT INTO notes (text) VALUES (?1)", [text])?;
+    Ok(())
+}
+
+async fn count(database: &Database) -> i64 {
+    let count = |c: &Connection| Ok(c.query_row("SELECT count(*) FROM notes", [], |row| row.get(0))?);
+    database.read::<_, DatabaseError, _>(count).await.unwrap()
+}
+
+async fn tables(database: &Database) -> i64 {
+    let sql = "SELECT count(*) FROM sqlite_schema WHERE name IN ('notes', 'more')";
+    let count = |c: &Connection| Ok(c.query_row(sql, [], |row| row.get(0))?);
+    database.read::<_, DatabaseError, _>(count).await.unwrap()
+}
+
+async fn open_error(options: impl Into<Options>) -> (OpenError, String) {
+    let error = Database::open(options).await.unwrap_err();
+    let text = error.to_string();
+    assert!(!text.contains('\n') && !text.ends_with('.'), "{text}");
+    (error, text)
+}
+
+#[tokio::test]
+async fn what_was_written_is_there_after_reopening() {
+    let folder = TempDir::new().unwrap();
+    let database = notes(&folder).await;
+    database.write(|tx| insert(tx, "a")).await.unwrap();
+    assert_eq!(count(&database).await, 1);
+    drop(database);
+    assert_eq!(count(&notes(&folder).await).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_failing_write_leaves_the_others_of_its_group() {
+    let folder = TempDir::new().unwrap();
+    let database = notes(&folder).await;
+    let mut tasks = Vec::new();
+    for i in 0..300 {
+        let database = database.clone();
+        tasks.push(tokio::spawn(async move {
+            database
+                .write(move |tx| {
+                    insert(tx, &format!("first {i}"))?;
+                    // Each third breaks the unique index, after it has written something.
+                    insert(tx, &if i % 3 == 0 { format!("first {i}") } else { format!("second {i}") })
+                })
+                .await
+        }));
+    }
+    for (i, task) in tasks.into_iter().enumerate() {
+        let answer = task.await.unwrap();
+        assert_eq!(matches!(answer, Err(DatabaseError::NotUnique(_))), i % 3 == 0, "{answer:?}");
+    }
+    assert_eq!(count(&database).await, 400);
+}
+
+#[tokio::test]
+async fn a_panicking_write_leaves_nothing_and_the_writer_goes_on() {
+    let folder = TempDir::new().unwrap();
+    let database = notes(&folder).await;
+    let answer = database
+        .write::<(), DatabaseError, _>(|tx| {
+            insert(tx, "lost")?;
+            panic!("as a test")
+        })
+        .await;
+    assert!(matches!(answer, Err(DatabaseError::Aborted)));
+    let answer = database.read::<(), DatabaseError, _>(|_| panic!("as a test")).await;
+    assert!(matches!(answer, Err(DatabaseError::Aborted)));
+    database.write(|tx| insert(tx, "kept")).await.unwrap();
+    assert_eq!(count(&database).await, 1);
+}
+
+#[tokio::test]
+async fn a_reader_sees_one_state_from_start_to_end() {
+    let folder = TempDir::new().unwrap();
+    let database = notes(&folder).await;
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let reading = tokio::spawn({
+        let database = database.clone();
+        async move {
+            database
+                .read::<_, DatabaseError, _>(move |c| {
+                    let before: i64 = c.query_row("SELECT count(*) FROM notes", [], |row| row.get(0))?;
+                    wait.recv_timeout(Duration::from_secs(20)).unwrap();
+                    let after: i64 = c.query_row("SELECT count(*) FROM notes", [], |row| row.get(0))?;
+                    Ok((before, after))
+                })
+                .await
+                .unwrap()
+        }
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    database.write(|tx| insert(tx, "meanwhile")).await.unwrap();
+    go.send(()).unwrap();
+    assert_eq!(reading.await.unwrap(), (0, 0));
+}
+
+#[tokio::test]
+async fn readers_do_not_write() {
+    let folder = TempDir::new().unwrap();
+    let database = notes(&folder).await;
+    let write = |c: &Connection| Ok(c.execute("INSERT INTO notes (text) VALUES ('x')", [])?);
+    assert!(database.read::<_, DatabaseError, _>(write).await.is_err());
+    assert_eq!(count(&database).await, 0);
+}
+
+#[tokio::test]
+async fn migrations_go_up_and_down_and_count_for_each_namespace() {
+    let folder = TempDir::new().unwrap();
+    let database = notes(&folder).await;
+    assert_eq!(tables(&database).await, 2);
+    database.migrate("notes", NOTES).await.unwrap();
+    database.migrate_to("notes", NOTES, 1).await.unwrap();
+    assert_eq!(tables(&database).await, 1);
+    database.migrate_to("notes", NOTES, 0).await.unwrap();
+    assert_eq!(tables(&database).await, 0);
+    database.migrate("notes", NOTES).await.unwrap();
+    assert_eq!(tables(&database).await, 2);
+    let other = [Migration { up: "CREATE TABLE other (n INTEGER);", down: "DROP TABLE other;" }];
+    database.migrate("other", &other).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_migration_that_fails_leaves_nothing() {
+    let folder = TempDir::new().unwrap();
+    let database = Database::open(folder.path().join("db")).await.unwrap();
+    let broken = [NOTES[0], Migration { up: "CREATE TABLE more (n); SELECT * FROM nowhere;", down: "" }];
+    assert!(matches!(database.migrate("notes", &broken).await, Err(OpenError::Sqlite { .. })));
+    assert_eq!(tables(&database).await, 0);
+    database.migrate("notes", NOTES).await.unwrap();
+    assert_eq!(tables(&database).await, 2);
+}
+
+#[tokio::test]
+async fn a_missing_folder_is_named() {
+    let folder = TempDir::new().unwrap();
+    let (error, text) = open_error(folder.path().join("nowhere").join("db")).await;
+    assert!(matches!(error, OpenError::MissingFolder { .. }), "{error:?}");
+    assert!(text.contains("nowhere"), "{text}");
+    let (error, _) = open_error(folder.path()).await;
+    assert!(matches!(error, OpenError::NotADatabase { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_file_has_one_owner() {
+    let folder = TempDir::new().unwrap();
+    let database = notes(&folder).await;
+    let (error, _) = open_error(folder.path().join("db")).await;
+    assert!(matches!(error, OpenError::Locked { .. }), "{error:?}");
+    drop(database);
+    notes(&folder).await;
+}
+
+#[tokio::test]
+async fn a_file_that_another_program_has_locked_is_refused_after_the_timeout() {
+    let folder = TempDir::new().unwrap();
+    drop(notes(&folder).await);
+    let other = Connection::open(folder.path().join("db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut options = Options::new(folder.path().join("db"));
+    options.busy_timeout = Duration::from_millis(50);
+    let (error, _) = open_error(options).await;
+    assert!(matches!(error, OpenError::Locked { .. }), "{error:?}");
+    other.execute_batch("ROLLBACK").unwrap();
+    notes(&folder).await;
+}
+
+#[tokio::test]
+async fn a_lock_while_running_is_busy_and_passes() {
+    let folder = TempDir::new().unwrap();
+    let mut options = Options::new(folder.path().join("db"));
+    options.busy_timeout = Duration::from_millis(50);
+    let database = Database::open(options).await.unwrap();
+    database.migrate("notes", NOTES).await.unwrap();
+    let other = Connection::open(folder.path().join("db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let answer = database.write(|tx| insert(tx, "a")).await;
+    assert!(matches!(answer, Err(DatabaseError::Busy(_))), "{answer:?}");
+    assert_eq!(count(&database).await, 0);
+    other.execute_batch("ROLLBACK").unwrap();
+    database.write(|tx| insert(tx, "a")).await.unwrap();
+}
+
+#[tokio::test]
+async fn files_of_another_kind_are_refused_and_left_alone() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("db");
+    fs::write(&path, "Dear diary, today I was taken for a database.").unwrap();
+    let (error, _) = open_error(path.as_path()).await;
+    assert!(matches!(error, OpenError::NotADatabase { .. }), "{error:?}");
+    assert_eq!(fs::read(&path).unwrap().len(), 45);
+
+    fs::remove_file(&path).unwrap();
+    Connection::open(&path).unwrap().execute_batch("CREATE TABLE theirs (n)").unwrap();
+    let (error, _) = open_error(path.as_path()).await;
+    assert!(matches!(error, OpenError::Foreign { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_refused() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("db");
+    let database = notes(&folder).await;
+    for i in 0..200 {
+        database.write(move |tx| insert(tx, &format!("{i} {}", "x".repeat(300)))).await.unwrap();
+    }
+    drop(database);
+    let sound = fs::read(&path).unwrap();
+
+    // A page in the middle is overwritten.
+    let mut bytes = sound.clone();
+    let middle = bytes.len() / 2 / 4096 * 4096;
+    bytes[middle..middle + 4096].fill(0xa5);
+    fs::write(&path, &bytes).unwrap();
+    let (error, _) = open_error(path.as_path()).await;
+    assert!(matches!(error, OpenError::Damaged { .. }), "{error:?}");
+
+    // The end is cut off.
+    fs::write(&path, &sound[..sound.len() / 2]).unwrap();
+    let (error, _) = open_error(path.as_path()).await;
+    assert!(matches!(error, OpenError::Damaged { .. }), "{error:?}");
+
+    fs::write(&path, &sound).unwrap();
+    assert_eq!(count(&notes(&folder).await).await, 200);
+}
+
+#[tokio::test]
+async fn a_file_from_the_future_is_refused() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("db");
+    let database = notes(&folder).await;
+    let error = database.migrate("notes", &NOTES[..1]).await.unwrap_err();
+    assert!(
+        matches!(error, OpenError::FromTheFuture { found: 2, known: 1, ref namespace, .. } if namespace == "notes"),
+        "{error:?}"
+    );
+    assert_eq!(tables(&database).await, 2);
+    drop(database);
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    let (error, _) = open_error(path.as_path()).await;
+    assert!(matches!(error, OpenError::FromTheFuture { found: 99, .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_full_disk_fails_writes_only_and_passes() {
+    let folder = TempDir::new().unwrap();
+    let mut options = Options::new(folder.path().join("db"));
+    options.max_pages = Some(40);
+    let database = Database::open(options).await.unwrap();
+    database.migrate("notes", NOTES).await.unwrap();
+    let mut written = 0;
+    let error = loop {
+        let text = format!("{written} {}", "x".repeat(1000));
+        match database.write(move |tx| insert(tx, &text)).await {
+            Ok(()) => written += 1,
+            Err(error) => break error,
+        }
+        assert!(written < 1000);
+    };
+    assert!(matches!(error, DatabaseError::Full(_)), "{error:?}");
+    assert_eq!(count(&database).await, written);
+    // Space comes back.
+    let delete = |tx: &Transaction<'_>| Ok(tx.execute("DELETE FROM notes WHERE n % 2 = 0", [])?);
+    database.write::<_, DatabaseError, _>(delete).await.unwrap();
+    database.write(|tx| insert(tx, "again")).await.unwrap();
+}
+
+#[tokio::test]
+async fn work_that_was_let_in_is_done_though_nobody_waits() {
+    let folder = TempDir::new().unwrap();
+    let database = notes(&folder).await;
+    for i in 0..20 {
+        let write = database.write(move |tx| insert(tx, &format!("{i}")));
+        // Long enough to be let in, most often not long enough to be answered.
+        let _ = tokio::time::timeout(Duration::from_micros(50), write).await;
+    }
+    drop(database);
+    let database = notes(&folder).await;
+    assert!(count(&database).await > 0);
+}
