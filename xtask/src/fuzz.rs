@@ -42,6 +42,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<bool> {
         bail!("no such target; there are: {}", targets.join(", "));
     }
     for target in chosen {
+        build(root, target)?;
         let seeds = write_seeds(root, target)?;
         println!("fuzzing {target} for {} s from {seeds} seeds", options.seconds);
         if !fuzz(root, target, options.seconds)? {
@@ -60,17 +61,28 @@ fn targets(manifest: &str) -> Result<Vec<String>> {
     Ok(bins.iter().filter_map(|bin| bin.get("name")?.as_str().map(str::to_owned)).collect())
 }
 
+fn build(root: &Path, target: &str) -> Result<()> {
+    if !cargo_fuzz(root, "build", target, &[])? {
+        bail!("{target} does not build");
+    }
+    Ok(())
+}
+
 fn fuzz(root: &Path, target: &str, seconds: u32) -> Result<bool> {
     let seconds = format!("-max_total_time={seconds}");
     let max_len = format!("-max_len={MAX_LEN}");
     let rss = format!("-rss_limit_mb={MAX_RSS}");
     let timeout = format!("-timeout={MAX_TIME}");
-    let args = [
-        // The code under test is safe Rust: the address sanitizer would only make it slower.
-        &["run", "nightly", "cargo", "fuzz", "run", "--fuzz-dir", "fuzz", "--sanitizer", "none", target][..],
-        &["--", &seconds, &max_len, &rss, &timeout, "-verbosity=0", "-print_final_stats=1"][..],
-    ]
-    .concat();
+    let options = ["--", &seconds, &max_len, &rss, &timeout, "-verbosity=0", "-print_final_stats=1"];
+    cargo_fuzz(root, "run", target, &options)
+}
+
+/// Runs a subcommand of cargo-fuzz on a target and says whether it succeeded.
+fn cargo_fuzz(root: &Path, subcommand: &str, target: &str, options: &[&str]) -> Result<bool> {
+    // The code under test is safe Rust: the address sanitizer would only make it slower.
+    let fixed =
+        ["run", "nightly", "cargo", "fuzz", subcommand, "--fuzz-dir=fuzz", "--sanitizer=none", target];
+    let args = [&fixed, options].concat();
     let status = command(root, "rustup", &args).status().context("cannot start cargo fuzz")?;
     Ok(status.success())
 }
