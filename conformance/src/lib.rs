@@ -1,6 +1,7 @@
 //! SCIM spec cases, provider simulators and an HTTP test-set.
 
 mod client;
+pub mod simulators;
 pub mod replay;
 
 #[cfg(feature = "socket")]

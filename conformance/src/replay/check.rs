@@ -108,7 +108,7 @@ fn same_unordered(a: &Value, b: &Value) -> bool {
 /// A part of a string, without case; an element of an array; some members of an object.
 fn contains(have: &Value, want: &Value) -> bool {
     match (have, want) {
-        (Value::String(have), Value::String(want)) => have.to_lowercase().contains(&want.to_lowercase()),
+        (Value::String(have), Value::String(want)) => have.to_lowercase().contains(want.to_lowercase().as_str()),
         (Value::Array(items), Value::Object(_)) => items.iter().any(|item| contains(item, want)),
         (Value::Array(items), _) => items.iter().any(|item| same(item, want)),
         (Value::Object(have), Value::Object(want)) => want.iter().all(|(name, wanted)| {

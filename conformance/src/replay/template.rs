@@ -221,7 +221,7 @@ mod tests {
         assert_eq!(filled(json!("{{u.0.urn:x:2.0:User.n.1}}")), json!(2));
         assert_eq!(filled(json!("n={{u.0.urn:x:2.0:User.n}}")), json!("n=[1,2]"));
         assert_eq!(filled(json!({"{{run}}": "{{run|swapcase}}"})), json!({"r1": "R1"}));
-        assert_eq!(filled(json!("{no} {{{x}}")), json!("{no} {{{x}}"));
+        assert_eq!(filled(json!("{no} {{x} {{}}")), json!("{no} {{x} {{}}"));
     }
 
     #[test]
