@@ -1,1 +1,13 @@
-//! Standard Webhooks: signing, verifying, one delivery attempt.
+#![doc = include_str!("../README.md")]
+
+mod schedule;
+mod secret;
+mod sender;
+mod sign;
+mod verify;
+
+pub use schedule::{ATTEMPTS, next_attempt};
+pub use secret::{Secret, SecretError};
+pub use sender::{Delivery, Failure, Outcome, Sender, SenderConfig, SenderError, UrlError, check_url};
+pub use sign::{ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, headers, sign};
+pub use verify::{TOLERANCE_SECONDS, Verified, VerifyError, verify};

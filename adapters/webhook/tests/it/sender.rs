@@ -1,0 +1,192 @@
+//! Attempts against receivers on loopback.
+
+use std::time::{Duration, Instant};
+
+use scim_webhook::{Delivery, Failure, Outcome, Secret, Sender, SenderConfig, UrlError, check_url, verify};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+const NOW: i64 = 1_767_225_600;
+const BODY: &str = r#"{"type": "organization.directory.user_created"}"#;
+
+fn secret() -> Secret {
+    Secret::from_bytes(&[9; 32]).unwrap()
+}
+
+fn sender(deadline: Duration) -> Sender {
+    Sender::new(SenderConfig { allow_loopback_http: true, deadline, ..SenderConfig::default() }).unwrap()
+}
+
+async fn send(sender: &Sender, url: &str) -> Outcome {
+    let secret = secret();
+    let body = BODY.into();
+    sender.send(&Delivery { url, id: "evt_1", timestamp: NOW, body, secrets: &[&secret] }).await
+}
+
+/// Reads one request: head and body as texts.
+async fn request(stream: &mut TcpStream) -> (String, String) {
+    let mut text = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        let n = stream.read(&mut buffer).await.unwrap();
+        text.extend_from_slice(&buffer[..n]);
+        let so_far = String::from_utf8(text.clone()).unwrap();
+        if let Some((head, body)) = so_far.split_once("\r\n\r\n")
+            && (body.len() == BODY.len() || n == 0)
+        {
+            return (head.to_owned(), body.to_owned());
+        }
+    }
+}
+
+/// One attempt against a receiver that answers with these bytes and closes.
+async fn answered(response: &'static str) -> Outcome {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/hook", listener.local_addr().unwrap());
+    let receiver = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        request(&mut stream).await;
+        stream.write_all(response.as_bytes()).await.unwrap();
+    };
+    let sender = sender(Duration::from_secs(5));
+    tokio::join!(send(&sender, &url), receiver).0
+}
+
+fn failed(status: u16, reason: Failure) -> Outcome {
+    Outcome::Failed { status: Some(status), reason, retry_after: None }
+}
+
+// mission: M-14, M-15
+#[tokio::test]
+async fn an_attempt_is_a_signed_json_post() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/hook?a=b", listener.local_addr().unwrap());
+    let receiver = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let received = request(&mut stream).await;
+        stream.write_all(b"HTTP/1.1 201 Created\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+        received
+    };
+    let sender = sender(Duration::from_secs(5));
+    let (outcome, (head, body)) = tokio::join!(send(&sender, &url), receiver);
+    assert_eq!(outcome, Outcome::Delivered { status: 201 });
+    assert!(head.starts_with("POST /hook?a=b HTTP/1.1\r\n"));
+    assert_eq!(body, BODY);
+    let header = |name: &str| {
+        head.lines().filter_map(|l| l.split_once(": ")).find(|(n, _)| *n == name).map(|(_, v)| v)
+    };
+    assert_eq!(header("content-type"), Some("application/json"));
+    assert_eq!(verify(&secret(), header, body.as_bytes(), NOW).unwrap().id, "evt_1");
+}
+
+// mission: M-23, M-24
+#[tokio::test]
+async fn only_2xx_acknowledges() {
+    for (response, outcome) in [
+        ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok", Outcome::Delivered { status: 200 }),
+        ("HTTP/1.1 201 Created\r\ncontent-length: 0\r\n\r\n", Outcome::Delivered { status: 201 }),
+        ("HTTP/1.1 204 No Content\r\n\r\n", Outcome::Delivered { status: 204 }),
+        ("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n", failed(400, Failure::Status)),
+        ("HTTP/1.1 410 Gone\r\ncontent-length: 0\r\n\r\n", failed(410, Failure::Gone)),
+        ("HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n", failed(500, Failure::Status)),
+        ("smtp.example.com ready\r\n\r\n", Outcome::unanswered(Failure::Protocol)),
+        ("", Outcome::unanswered(Failure::Protocol)),
+    ] {
+        assert_eq!(answered(response).await, outcome, "{response:?}");
+    }
+    let busy = answered("HTTP/1.1 429 Slow\r\nretry-after: 120\r\ncontent-length: 0\r\n\r\n").await;
+    let retry_after = Some(Duration::from_secs(120));
+    assert_eq!(busy, Outcome::Failed { status: Some(429), reason: Failure::Status, retry_after });
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let elsewhere = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let target = elsewhere.local_addr().unwrap();
+    let receiver = async {
+        for status in ["301", "302", "303", "307", "308"] {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            request(&mut stream).await;
+            let head = format!("HTTP/1.1 {status} Moved\r\nlocation: http://{target}/\r\n");
+            stream.write_all(head.as_bytes()).await.unwrap();
+            stream.write_all(b"connection: close\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+        }
+    };
+    let attempts = async {
+        let sender = sender(Duration::from_secs(5));
+        for status in [301, 302, 303, 307, 308] {
+            assert_eq!(send(&sender, &url).await, failed(status, Failure::Redirect));
+        }
+    };
+    tokio::join!(receiver, attempts);
+    assert!(tokio::time::timeout(Duration::from_millis(50), elsewhere.accept()).await.is_err());
+}
+
+#[tokio::test]
+async fn the_deadline_covers_a_receiver_that_says_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let started = Instant::now();
+    let outcome = send(&sender(Duration::from_millis(200)), &url).await;
+    assert_eq!(outcome, Outcome::unanswered(Failure::Timeout));
+    assert!(started.elapsed() < Duration::from_secs(3));
+}
+
+#[tokio::test]
+async fn an_endless_response_is_cut() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let receiver = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        request(&mut stream).await;
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10000000000\r\n\r\n").await.unwrap();
+        let mut written = 0;
+        while stream.write_all(&[b'x'; 4096]).await.is_ok() {
+            written += 4096;
+        }
+        written
+    };
+    let sender = sender(Duration::from_secs(10));
+    let started = Instant::now();
+    let (outcome, written) = tokio::join!(send(&sender, &url), receiver);
+    assert_eq!(outcome, Outcome::Delivered { status: 200 });
+    assert!(started.elapsed() < Duration::from_secs(5), "it ends with the limit, not with the deadline");
+    // What the kernel's buffers took beyond the limit; far from what the receiver wanted to send.
+    assert!(written < 64 * 1024 * 1024, "{written}");
+}
+
+#[tokio::test]
+async fn nobody_listening_is_a_failed_connection() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    drop(listener);
+    assert_eq!(send(&sender(Duration::from_secs(5)), &url).await, Outcome::unanswered(Failure::Connect));
+}
+
+#[tokio::test]
+async fn plain_http_needs_the_switch_and_loopback() {
+    let strict = Sender::new(SenderConfig::default()).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    assert_eq!(send(&strict, &url).await, Outcome::unanswered(Failure::Refused));
+    assert!(tokio::time::timeout(Duration::from_millis(50), listener.accept()).await.is_err());
+
+    for (url, loopback, expected) in [
+        ("https://app.example.com/hooks", false, None),
+        ("http://app.example.com/hooks", false, Some(UrlError::Scheme)),
+        ("http://app.example.com/hooks", true, Some(UrlError::Scheme)),
+        ("http://localhost:1/", true, None),
+        ("http://[::1]:1/", true, None),
+        ("http://127.0.0.1/", false, Some(UrlError::Scheme)),
+        ("http://localhost.example.com/", true, Some(UrlError::Scheme)),
+        ("ftp://127.0.0.1/", true, Some(UrlError::Scheme)),
+        ("file:///etc/passwd", true, Some(UrlError::Scheme)),
+        ("https://user:pw@example.com/", false, Some(UrlError::Credentials)),
+        ("https://example.com/#a", false, Some(UrlError::Fragment)),
+        ("/hooks", true, Some(UrlError::Syntax)),
+    ] {
+        assert_eq!(check_url(url, loopback).err(), expected, "{url}");
+    }
+}
