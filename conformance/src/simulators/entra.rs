@@ -145,7 +145,8 @@ fn provision_groups(script: &mut Script) {
             key,
             json!([{"op": "Add", "path": "members", "value": members.iter().map(member).collect::<Vec<_>>()}]),
         );
-        script.get(format!("check group {name}"), format!("/Groups/{{{{{key}}}}}?excludedAttributes=members"));
+        script
+            .get(format!("check group {name}"), format!("/Groups/{{{{{key}}}}}?excludedAttributes=members"));
     }
     script.patch(
         "Dev leaves Sales",

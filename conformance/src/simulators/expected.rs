@@ -81,7 +81,13 @@ impl Expected {
             compare(&user.user_name, "user", user, found_users.get(&user.user_name), &mut sentences);
         }
         for group in &self.groups {
-            compare(&group.display_name, "group", group, found_groups.get(&group.display_name), &mut sentences);
+            compare(
+                &group.display_name,
+                "group",
+                group,
+                found_groups.get(&group.display_name),
+                &mut sentences,
+            );
         }
         self.check_inverse(&users, &mut sentences);
         Ok(sentences)
@@ -98,7 +104,8 @@ impl Expected {
                 self.groups.iter().filter(has).map(|group| group.display_name.as_str()).collect();
             expected.sort_unstable();
             if shown != expected {
-                sentences.push(format!("User {name} shows the groups {shown:?}, expected were {expected:?}."));
+                sentences
+                    .push(format!("User {name} shows the groups {shown:?}, expected were {expected:?}."));
             }
         }
     }

@@ -72,12 +72,7 @@ fn provision_groups(script: &mut Script) {
     for (name, key, members) in
         [("Engineering", "engineering", vec![ADA, BEN, CARLA]), ("Sales", "sales", vec![DEV, ELIF])]
     {
-        script.lookup(
-            format!("look up group {name}"),
-            "/Groups",
-            &format!("displayName eq \"{name}\""),
-            0,
-        );
+        script.lookup(format!("look up group {name}"), "/Groups", &format!("displayName eq \"{name}\""), 0);
         script.post(format!("create group {name}"), "/Groups", key, group(name));
         script.patch(
             format!("add members to {name}"),

@@ -60,8 +60,7 @@ fn provision_groups(script: &mut Script) {
     for (name, key, members) in
         [("Engineering", "engineering", vec![ADA, BEN, CARLA]), ("Sales", "sales", vec![DEV, ELIF])]
     {
-        let body =
-            json!({"schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"], "displayName": name});
+        let body = json!({"schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"], "displayName": name});
         script.post(format!("create group {name}"), "/Groups", key, body);
         script.patch(
             format!("add members to {name}"),

@@ -152,7 +152,12 @@ impl Script {
         self.expected.users.retain(|user| user.user_name != user_name);
     }
 
-    pub(super) fn expect_group(&mut self, display_name: &str, members: &[Person], user_name: impl Fn(&Person) -> String) {
+    pub(super) fn expect_group(
+        &mut self,
+        display_name: &str,
+        members: &[Person],
+        user_name: impl Fn(&Person) -> String,
+    ) {
         let mut members: Vec<String> = members.iter().map(user_name).collect();
         members.sort_unstable();
         self.expected.groups.push(ExpectedGroup { display_name: display_name.to_owned(), members });
@@ -192,11 +197,7 @@ impl Script {
                 }
                 known.insert(name.clone(), answer);
             }
-            progress(Progress {
-                done: index.saturating_add(1),
-                total: self.steps.len(),
-                title: &step.title,
-            });
+            progress(Progress { done: index.saturating_add(1), total: self.steps.len(), title: &step.title });
         }
         Ok(())
     }
@@ -226,7 +227,11 @@ impl Script {
         let response = client.send(request).await.map_err(no_answer)?;
         if !step.accept.contains(&response.status().as_u16()) {
             let body = String::from_utf8_lossy(response.body()).chars().take(400).collect();
-            return Err(SimulationError::Status { title: step.title.clone(), status: response.status(), body });
+            return Err(SimulationError::Status {
+                title: step.title.clone(),
+                status: response.status(),
+                body,
+            });
         }
         if response.body().is_empty() {
             return Ok(Value::Null);
@@ -234,9 +239,7 @@ impl Script {
         let answer: Value = serde_json::from_slice(response.body()).map_err(|_| step.lacks("JSON"))?;
         let total = answer.get("totalResults").and_then(Value::as_u64);
         match step.total {
-            Some(expected) if total != Some(expected) => {
-                Err(step.lacks(&format!("totalResults {expected}")))
-            }
+            Some(expected) if total != Some(expected) => Err(step.lacks(&format!("totalResults {expected}"))),
             _ => Ok(answer),
         }
     }
