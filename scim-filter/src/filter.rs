@@ -5,7 +5,6 @@ mod print;
 use std::borrow::Cow;
 
 use scim_schema::AttributePath;
-use smallvec::SmallVec;
 
 use crate::error::ParseError;
 use crate::parse::{self, Options};
@@ -51,12 +50,12 @@ impl<'a> Filter<'a> {
 
     /// The same filter with strings of its own.
     pub fn into_owned(self) -> Filter<'static> {
-        Filter { nodes: self.nodes.into_iter().map(Node::into_owned).collect() }
+        Filter { nodes: self.nodes.into_owned() }
     }
 
     /// The outermost expression.
     pub fn root(&self) -> ExprRef<'_> {
-        ExprRef { nodes: &self.nodes, at: self.nodes.len().saturating_sub(1) }
+        ExprRef { nodes: self.nodes.as_slice(), at: self.nodes.len().saturating_sub(1) }
     }
 
     /// All expressions, children before parents and left before right: what a store that translates a
@@ -86,13 +85,13 @@ impl<'a> Filter<'a> {
     /// # Ok::<(), scim_filter::ParseError>(())
     /// ```
     pub fn post_order(&self) -> impl ExactSizeIterator<Item = Visit<'_>> {
-        let mut within = vec![None; self.nodes.len()];
-        for (at, node) in self.nodes.iter().enumerate() {
+        let mut within: Vec<Option<usize>> = vec![None; self.nodes.len()];
+        let nodes = self.nodes.as_slice();
+        for (at, node) in nodes.iter().enumerate() {
             if let Node::ValuePath { start, .. } = node {
                 within.iter_mut().take(at).skip(*start).for_each(|w| *w = Some(at));
             }
         }
-        let nodes = &self.nodes;
         within.into_iter().enumerate().map(move |(at, owner)| Visit {
             expr: ExprRef { nodes, at }.expr(),
             within: owner.and_then(|owner| match nodes.get(owner) {
@@ -111,7 +110,7 @@ impl<'a> Filter<'a> {
     }
 
     pub(crate) fn nodes(&self) -> &[Node<'a>] {
-        &self.nodes
+        self.nodes.as_slice()
     }
 
     pub(crate) fn from_nodes(nodes: Nodes<'a>) -> Self {
@@ -251,8 +250,57 @@ pub enum Literal<'f> {
     String(&'f str),
 }
 
-/// Most filters have one node, many have three; those need no allocation.
-pub(crate) type Nodes<'a> = SmallVec<[Node<'a>; 3]>;
+/// Nodes in post-order. Most filters have one node, which needs no allocation.
+#[derive(Clone, Debug)]
+pub(crate) enum Nodes<'a> {
+    One(Node<'a>),
+    Many(Vec<Node<'a>>),
+}
+
+impl<'a> Nodes<'a> {
+    pub(crate) fn new() -> Self {
+        Self::Many(Vec::new())
+    }
+
+    pub(crate) fn as_slice(&self) -> &[Node<'a>] {
+        match self {
+            Self::One(node) => std::slice::from_ref(node),
+            Self::Many(nodes) => nodes,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.as_slice().len()
+    }
+
+    pub(crate) fn push(&mut self, node: Node<'a>) {
+        match std::mem::replace(self, Self::new()) {
+            Self::Many(nodes) if nodes.is_empty() => *self = Self::One(node),
+            Self::Many(mut nodes) => {
+                nodes.push(node);
+                *self = Self::Many(nodes);
+            }
+            Self::One(first) => {
+                let mut nodes = Vec::with_capacity(16);
+                nodes.extend([first, node]);
+                *self = Self::Many(nodes);
+            }
+        }
+    }
+
+    fn into_owned(self) -> Nodes<'static> {
+        match self {
+            Self::One(node) => Nodes::One(node.into_owned()),
+            Self::Many(nodes) => Nodes::Many(nodes.into_iter().map(Node::into_owned).collect()),
+        }
+    }
+}
+
+impl PartialEq for Nodes<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_slice() == other.as_slice()
+    }
+}
 
 /// A node in post-order: the last child of a node lies directly before it.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,4 +1,4 @@
-//! SCIM 2.0 filters: text, syntax tree, typed matcher (RFC 7644 section 3.4.2.2).
+#![doc = include_str!("../README.md")]
 
 mod error;
 mod filter;

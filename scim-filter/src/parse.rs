@@ -358,12 +358,8 @@ impl<'a, 'o> Parser<'a, 'o> {
     }
 
     fn push(&mut self, node: Node<'a>) -> Result<(), ParseError> {
-        let (count, room) = (self.nodes.len(), self.nodes.capacity());
-        if count >= self.options.limits.nodes {
+        if self.nodes.len() >= self.options.limits.nodes {
             return Err(self.limit("nodes", self.options.limits.nodes, self.position().saturating_sub(1)));
-        }
-        if count == room {
-            self.nodes.reserve(count.max(13));
         }
         self.nodes.push(node);
         Ok(())

@@ -148,6 +148,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "the test measures time")]
     fn long_texts_are_searched_in_linear_time() {
         let value = "A".repeat(1 << 20);
         let key = format!("{}b", "a".repeat(4000));
