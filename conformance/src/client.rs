@@ -1,5 +1,6 @@
 //! How the test-sets and simulators reach a SCIM service: in process, or over a socket.
 
+mod in_process;
 #[cfg(feature = "socket")]
 mod socket;
 
@@ -9,6 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Request, Response};
 
+pub use in_process::InProcess;
 pub use scim_core::BoxError;
 #[cfg(feature = "socket")]
 pub use socket::SocketClient;

@@ -6,4 +6,4 @@ pub mod replay;
 
 #[cfg(feature = "socket")]
 pub use client::SocketClient;
-pub use client::{BoxError, ScimClient};
+pub use client::{BoxError, InProcess, ScimClient};

@@ -6,7 +6,7 @@ use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, Scope, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use http::{Method, Request, Response, Uri};
-use scim_core::{BaseUrl, Service};
+use scim_core::{BaseUrl, Error, ErrorKind, Service};
 
 /// How many bytes of a body over its limit are read and dropped, so that the client has sent its request
 /// and can read the answer. Beyond that the connection is closed.
@@ -21,13 +21,13 @@ pub fn scope(path: &str, service: Service) -> Scope {
 }
 
 async fn answer(service: &Service, request: &HttpRequest, body: web::Payload) -> Response<Bytes> {
-    let Some(head) = incoming(request) else { return service.bad_request("the request could not be read") };
+    let Some(head) = incoming(request) else { return service.error(Error::new(ErrorKind::InvalidSyntax, "the request could not be read")) };
     let (parts, ()) = head.into_parts();
     let limit = service.body_limit(&parts);
     match read(body, limit).await {
         Ok(body) => service.handle(Request::from_parts(parts, body)).await,
         Err(Unread::TooLarge) => service.payload_too_large(limit),
-        Err(Unread::Broken) => service.bad_request("the body could not be read"),
+        Err(Unread::Broken) => service.error(Error::new(ErrorKind::InvalidSyntax, "the body could not be read")),
     }
 }
 

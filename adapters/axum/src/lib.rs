@@ -6,7 +6,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
-use scim_core::Service;
+use scim_core::{Error, ErrorKind, Service};
 
 /// How many bytes of a body over its limit are read and dropped, so that the client has sent its request
 /// and can read the answer. Beyond that the connection is closed.
@@ -26,7 +26,7 @@ async fn answer(State(service): State<Service>, request: Request) -> Response {
     let response = match read(body, limit).await {
         Ok(body) => service.handle(Request::from_parts(parts, body)).await,
         Err(Unread::TooLarge) => service.payload_too_large(limit),
-        Err(Unread::Broken) => service.bad_request("the body could not be read"),
+        Err(Unread::Broken) => service.error(Error::new(ErrorKind::InvalidSyntax, "the body could not be read")),
     };
     response.map(Body::from)
 }

@@ -10,7 +10,7 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use http::uri::PathAndQuery;
 use http::{Request, Response, Uri};
 use http_body_util::{BodyExt as _, Full};
-use scim_core::Service;
+use scim_core::{Error, ErrorKind, Service};
 
 /// How many bytes of a body over its limit are read and dropped, so that the client has sent its request
 /// and can read the answer. Beyond that the connection is closed.
@@ -70,13 +70,13 @@ where
     B::Data: Send,
 {
     let (mut parts, body) = request.into_parts();
-    let Some(uri) = below(mount, &parts.uri) else { return service.not_found() };
+    let Some(uri) = below(mount, &parts.uri) else { return service.error(Error::new(ErrorKind::NotFound, "there is no such endpoint")) };
     parts.uri = uri;
     let limit = service.body_limit(&parts);
     match read(body, limit).await {
         Ok(body) => service.handle(Request::from_parts(parts, body)).await,
         Err(Unread::TooLarge) => service.payload_too_large(limit),
-        Err(Unread::Broken) => service.bad_request("the body could not be read"),
+        Err(Unread::Broken) => service.error(Error::new(ErrorKind::InvalidSyntax, "the body could not be read")),
     }
 }
 

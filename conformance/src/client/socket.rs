@@ -11,6 +11,9 @@ use super::{BoxError, ScimClient};
 /// A SCIM service that is reached over HTTP.
 #[derive(Clone)]
 pub struct SocketClient {
+    /// Where requests go.
+    address: String,
+    /// What the service calls itself.
     base_url: String,
     token: Option<String>,
     http: reqwest::Client,
@@ -27,7 +30,13 @@ impl SocketClient {
             .timeout(Duration::from_secs(60))
             .build()?;
         let base_url = base_url.trim_end_matches('/').to_owned();
-        Ok(Self { base_url, token: token.map(str::to_owned), http })
+        Ok(Self { address: base_url.clone(), base_url, token: token.map(str::to_owned), http })
+    }
+
+    /// Says what the service calls itself, where that is not the address at which it is reached.
+    #[must_use]
+    pub fn known_as(self, base_url: &str) -> Self {
+        Self { base_url: base_url.trim_end_matches('/').to_owned(), ..self }
     }
 }
 
@@ -43,7 +52,7 @@ impl ScimClient for SocketClient {
 
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, BoxError> {
         let (parts, body) = request.into_parts();
-        let url = format!("{}{}", self.base_url, parts.uri);
+        let url = format!("{}{}", self.address, parts.uri);
         let answer = self.http.request(parts.method, url).headers(parts.headers).body(body).send().await?;
         let mut response = Response::new(Bytes::new());
         *response.status_mut() = answer.status();
@@ -55,6 +64,6 @@ impl ScimClient for SocketClient {
 
 impl std::fmt::Debug for SocketClient {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SocketClient").field("base_url", &self.base_url).finish_non_exhaustive()
+        f.debug_struct("SocketClient").field("address", &self.address).field("base_url", &self.base_url).finish_non_exhaustive()
     }
 }
