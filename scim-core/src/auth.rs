@@ -37,8 +37,6 @@ pub struct Caller {
     pub can_write: bool,
     /// The caller's own resource, for `/Me` (RFC 7644 §3.11).
     pub subject: Option<Subject>,
-    /// The base URL under which this caller sees the service; `None` for the service's own.
-    pub base_url: Option<Arc<str>>,
     /// Identifies the credentials, so that a cursor ends with them (RFC 9865 §5.2). Never a secret.
     pub credential: String,
 }
@@ -51,9 +49,26 @@ impl Caller {
             dialect: Arc::new(Dialect::default()),
             can_write: true,
             subject: None,
-            base_url: None,
             credential: String::new(),
         }
+    }
+}
+
+/// The base URL under which one request sees the service, where it is not the service's own: put into
+/// the request's extensions by a server that mounts one service under many prefixes. Comes from
+/// configuration, never from a header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseUrl(Arc<str>);
+
+impl BaseUrl {
+    /// A base URL without a slash at the end: `https://app.example.com/scim/v2/acme`.
+    pub fn new(url: impl Into<Arc<str>>) -> Self {
+        Self(url.into())
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 

@@ -22,7 +22,12 @@ pub struct Holder {
 
 /// Puts the members into a resource whose type declares a membership: `value`, `$ref` relative to the
 /// base URL, `type`, `display`. No members: no attribute.
-pub fn set_members(resource: &mut Resource, membership: &Membership, members: &[Member], registry: &Registry) {
+pub fn set_members(
+    resource: &mut Resource,
+    membership: &Membership,
+    members: &[Member],
+    registry: &Registry,
+) {
     let values: Vec<Value> = members
         .iter()
         .map(|member| {

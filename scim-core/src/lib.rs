@@ -1,21 +1,42 @@
-//! The SCIM 2.0 protocol: HTTP request, operation, store, response (RFC 7644).
+#![doc = include_str!("../README.md")]
 
 mod auth;
+mod config;
+mod cursor;
+mod discovery;
 pub mod edges;
 mod environment;
+mod error;
+mod etag;
 mod feed;
+mod memory;
+pub mod message;
 mod page;
+mod params;
+mod render;
+mod router;
+mod secret;
+mod service;
 mod sort;
 mod store;
+mod tokens;
 
-pub use auth::{AuthError, Authenticator, Caller, Subject, bearer_token};
+pub use auth::{AuthError, Authenticator, BaseUrl, Caller, Subject, bearer_token};
+pub use config::ServiceConfig;
 pub use environment::Environment;
+pub use error::{Error, ErrorKind};
 pub use feed::{ChangeEntry, ChangeFeed, ChangeKind, EventSink, FeedCursor};
+pub use memory::MemoryStore;
 pub use page::{Page, PageRequest, Position, Start};
+pub use render::resolve_reference;
 pub use scim_filter::Matcher;
 pub use scim_patch::{AttributeChange, Member, MemberDelta};
+pub use scim_schema::{DateTime, Dialect, Registry, RegistryBuilder, Resource, ResourceType};
+pub use secret::{Secret, SecretSink};
+pub use service::{BuildError, Service, ServiceBuilder};
 pub use sort::{Sort, SortError, SortKey};
 pub use store::{
-    Batch, BoxError, Capabilities, Cause, Change, Committed, Document, Include, MembersChange, Precondition, Query,
-    Store, StoreError, Stored, TenantId, Write,
+    Batch, BoxError, Capabilities, Cause, Change, Committed, Document, Include, MembersChange, Precondition,
+    Query, Store, StoreError, Stored, TenantId, Write,
 };
+pub use tokens::{BearerToken, StaticTokens};

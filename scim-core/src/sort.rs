@@ -44,7 +44,11 @@ impl Sort {
     ///
     /// # Errors
     /// [`SortError`] says what is wrong with the path.
-    pub fn new(path: &str, descending: bool, resource_types: &[Arc<ResourceType>]) -> Result<Self, SortError> {
+    pub fn new(
+        path: &str,
+        descending: bool,
+        resource_types: &[Arc<ResourceType>],
+    ) -> Result<Self, SortError> {
         if scim_schema::AttributePath::parse(path).is_none() {
             return Err(SortError::Malformed);
         }
@@ -91,7 +95,8 @@ impl Sort {
     /// its first.
     pub fn key(&self, resource: &Resource) -> SortKey {
         let resource_type = resource.get("meta").and_then(|m| m.get("resourceType")).and_then(Value::as_str);
-        let Some((_, source)) = self.keys.iter().find(|(name, _)| Some(name.as_str()) == resource_type) else {
+        let Some((_, source)) = self.keys.iter().find(|(name, _)| Some(name.as_str()) == resource_type)
+        else {
             return SortKey::Missing;
         };
         let holder = match &source.container {

@@ -55,6 +55,9 @@ pub struct Dialect {
     pub group_patch_no_content: bool,
     /// A PATCH, search or bulk body may lack its message URN.
     pub infer_message_schema: bool,
+    /// A search filter or order on an attribute that is never returned is 403 `sensitive`. Strict: 400
+    /// `invalidFilter` (ledger choice `password-filter`).
+    pub hidden_is_sensitive: bool,
     /// Both `attributes` and `excludedAttributes`: the latter is ignored. Strict: 400 `invalidValue`.
     pub both_projections: bool,
 }
@@ -78,6 +81,7 @@ impl Dialect {
             ignore_read_only_targets: false,
             group_patch_no_content: false,
             infer_message_schema: false,
+            hidden_is_sensitive: false,
             both_projections: false,
         }
     }
@@ -102,6 +106,7 @@ impl Default for Dialect {
             ignore_read_only_targets: false,
             group_patch_no_content: false,
             infer_message_schema: true,
+            hidden_is_sensitive: true,
             both_projections: false,
         }
     }

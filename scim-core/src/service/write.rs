@@ -1,0 +1,690 @@
+//! Operations that change one resource: create, replace, PATCH, delete (RFC 7644 §3.3, §3.5, §3.6).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use scim_patch::{AttributeChange, Member, MemberPlan, PatchOptions, Plan, diff};
+use scim_schema::{
+    Attribute, Intent, Mutability, Object, Projection, Resource, ResourceType, Selection, UniqueKey, Value,
+    normalize, read,
+};
+
+use super::{Answer, Exchange, Inner, location};
+use crate::edges::{self, relative};
+use crate::error::{Error, ErrorKind};
+use crate::etag::Preconditions;
+use crate::feed::{ChangeEntry, ChangeKind, FeedCursor};
+use crate::message::{PATCH_OP, expect};
+use crate::secret::Secret;
+use crate::store::{
+    Batch, Change, Committed, Document, Include, MembersChange, Precondition, StoreError, Stored, Write,
+};
+
+/// A create that is ready to be committed.
+pub(super) struct PreparedCreate {
+    pub(super) write: Write,
+    /// What the client set, for attributes that are shown on request only.
+    set: Vec<String>,
+}
+
+/// Ids that will exist when the batch is done, with the names of their resource types.
+pub(super) type Pending = HashMap<String, String>;
+
+impl Inner {
+    pub(super) async fn create(
+        &self,
+        resource_type: &Arc<ResourceType>,
+        body: Value,
+        selection: &Selection,
+        exchange: &mut Exchange,
+    ) -> Result<Answer, Error> {
+        let id = self.environment.new_id(resource_type.name());
+        let prepared = self.prepare_create(resource_type, id, body, &Pending::new(), exchange).await?;
+        let PreparedCreate { write, set } = prepared;
+        let kept = write.clone();
+        let committed = self.commit(vec![write], exchange).await?;
+        let committed = committed.into_iter().next().ok_or_else(short_answer)?;
+        self.tell_sink(&kept, &committed, None, exchange).await;
+        let Change::Insert { document, .. } = kept.change else { return Err(short_answer()) };
+        let location = location(resource_type, &kept.id, &exchange.base);
+        if exchange.minimal && *selection == Selection::Default {
+            return Ok(Answer {
+                location: Some(location),
+                version: Some(committed.version),
+                preference_applied: true,
+                ..Answer::new(StatusCode::CREATED, None)
+            });
+        }
+        let projection = Projection::new(resource_type, selection, &set);
+        let stored = self.stored(resource_type, document.resource, &committed);
+        Ok(self.show(StatusCode::CREATED, resource_type, &stored, &projection, exchange))
+    }
+
+    /// Reads and checks the body of a create, up to the point where it can be committed.
+    pub(super) async fn prepare_create(
+        &self,
+        resource_type: &Arc<ResourceType>,
+        id: String,
+        body: Value,
+        pending: &Pending,
+        exchange: &mut Exchange,
+    ) -> Result<PreparedCreate, Error> {
+        let mut report = std::mem::take(&mut exchange.report);
+        let resource = {
+            let options = self.read_options(resource_type, exchange);
+            read(body, resource_type, Intent::Create, &options, &mut report)
+        };
+        exchange.report = report;
+        let mut resource = resource?;
+        let set = set_paths(&resource, resource_type);
+        let mut members = self.take_members(&mut resource, resource_type)?;
+        place_id(&mut resource, &id);
+        self.take_secrets(&mut resource, resource_type, &id, exchange).await?;
+        self.resolve_references(&mut resource, &mut members, resource_type, pending, exchange).await?;
+        let document = self.document(resource, resource_type);
+        let write = Write {
+            resource_type: Arc::clone(resource_type),
+            id,
+            precondition: Precondition::Absent,
+            change: Change::Insert { document, members },
+        };
+        Ok(PreparedCreate { write, set })
+    }
+
+    pub(super) async fn replace(
+        &self,
+        resource_type: &Arc<ResourceType>,
+        id: &str,
+        body: Value,
+        selection: &Selection,
+        preconditions: &Preconditions,
+        exchange: &mut Exchange,
+    ) -> Result<Answer, Error> {
+        for _ in 0..self.config.write_attempts {
+            let existing = self.existing(resource_type, id, Include::NONE, exchange).await?;
+            preconditions.check_write(existing.version)?;
+            let mut report = Default::default();
+            let resource = {
+                let options = self.read_options(resource_type, exchange);
+                read(body.clone(), resource_type, Intent::Replace(&existing.resource), &options, &mut report)
+            };
+            exchange.report = report;
+            let mut resource = resource?;
+            let set = set_paths(&resource, resource_type);
+            let mut members = self.take_members(&mut resource, resource_type)?;
+            place_id(&mut resource, id);
+            let secrets = self.take_secrets(&mut resource, resource_type, id, exchange).await?;
+            self.resolve_references(&mut resource, &mut members, resource_type, &Pending::new(), exchange)
+                .await?;
+            let mut changes = diff(&existing.resource, &resource, resource_type);
+            changes.extend(secrets);
+            let document = (!changes.is_empty()).then(|| self.document(resource, resource_type));
+            let members = if resource_type.membership().is_some() {
+                MembersChange::Set(members)
+            } else {
+                MembersChange::Keep
+            };
+            let update = Update { document, changes, members, bound: true };
+            if let Some(committed) =
+                self.update(resource_type, &existing, update, preconditions, exchange).await?
+            {
+                let set = Shown { selection, set: &set, no_content: false };
+                return self.show_written(resource_type, id, &committed, set, exchange).await;
+            }
+        }
+        Err(busy())
+    }
+
+    pub(super) async fn patch(
+        &self,
+        resource_type: &Arc<ResourceType>,
+        id: &str,
+        body: Value,
+        selection: &Selection,
+        preconditions: &Preconditions,
+        exchange: &mut Exchange,
+    ) -> Result<Answer, Error> {
+        expect(&body, PATCH_OP, &exchange.caller.dialect)?;
+        let mut report = std::mem::take(&mut exchange.report);
+        let plan = {
+            let options = PatchOptions {
+                max_operations: self.config.max_patch_operations,
+                ..PatchOptions::new(self.read_options(resource_type, exchange))
+            };
+            Plan::new(body, resource_type, &options, &mut report)
+        };
+        exchange.report = report;
+        let plan = plan?;
+        let planned = plan.membership();
+        let include = Include { members: matches!(planned, MemberPlan::NeedsMembers), memberships: false };
+        for _ in 0..self.config.write_attempts {
+            let existing = self.existing(resource_type, id, include, exchange).await?;
+            preconditions.check_write(existing.version)?;
+            let mut report = exchange.report.clone();
+            let outcome = plan.apply(&existing.resource, &mut report)?;
+            let (mut resource, mut changes) = (outcome.resource, outcome.changes);
+            let mut members = match planned {
+                MemberPlan::Untouched => MembersChange::Keep,
+                MemberPlan::Delta(delta) => MembersChange::Delta(delta.clone()),
+                MemberPlan::NeedsMembers => {
+                    MembersChange::Set(self.take_members(&mut resource, resource_type)?)
+                }
+            };
+            if let Some(membership) = resource_type.membership() {
+                resource.attributes_mut().remove(membership.attribute());
+                changes.retain(|c| root(&c.path) != membership.attribute());
+            }
+            resource.attributes_mut().remove("meta");
+            self.take_secrets(&mut resource, resource_type, id, exchange).await?;
+            let mut nobody = Vec::new();
+            let added = match &mut members {
+                MembersChange::Keep => &mut nobody,
+                MembersChange::Delta(delta) => &mut delta.add,
+                MembersChange::Set(all) => all,
+            };
+            self.resolve_references(&mut resource, added, resource_type, &Pending::new(), exchange).await?;
+            let document = (!changes.is_empty()).then(|| self.document(resource, resource_type));
+            let bound = document.is_some() || include.members;
+            let update = Update { document, changes, members, bound };
+            if let Some(committed) =
+                self.update(resource_type, &existing, update, preconditions, exchange).await?
+            {
+                exchange.report = report;
+                let no_content = self.config.patch_no_content
+                    || (exchange.caller.dialect.group_patch_no_content
+                        && resource_type.membership().is_some());
+                let set = plan.set_paths();
+                return self
+                    .show_written(
+                        resource_type,
+                        id,
+                        &committed,
+                        Shown { selection, set: &set, no_content },
+                        exchange,
+                    )
+                    .await;
+            }
+        }
+        Err(busy())
+    }
+
+    pub(super) async fn delete(
+        &self,
+        resource_type: &Arc<ResourceType>,
+        id: &str,
+        preconditions: &Preconditions,
+        exchange: &Exchange,
+    ) -> Result<Answer, Error> {
+        let needs_version = preconditions.is_conditional();
+        for _ in 0..self.config.write_attempts {
+            let mut existing = None;
+            let mut precondition = Precondition::Any;
+            if needs_version || self.tells_sink() {
+                let stored = self.existing(resource_type, id, Include::NONE, exchange).await?;
+                preconditions.check_write(stored.version)?;
+                if needs_version {
+                    precondition = Precondition::Version(stored.version);
+                }
+                existing = Some(stored);
+            }
+            let write = Write {
+                resource_type: Arc::clone(resource_type),
+                id: id.to_owned(),
+                precondition,
+                change: Change::Delete,
+            };
+            match self.commit(vec![write.clone()], exchange).await {
+                Ok(committed) => {
+                    let committed = committed.into_iter().next().ok_or_else(short_answer)?;
+                    self.tell_sink(&write, &committed, existing.map(|e| e.resource), exchange).await;
+                    return Ok(Answer::new(StatusCode::NO_CONTENT, None));
+                }
+                Err(e) if e.kind() == ErrorKind::PreconditionFailed => {}
+                Err(e) => return Err(e),
+            }
+        }
+        // The version moved on under an If-Match that named it.
+        Err(Error::new(ErrorKind::PreconditionFailed, "the resource has another version"))
+    }
+
+    async fn existing(
+        &self,
+        resource_type: &ResourceType,
+        id: &str,
+        include: Include,
+        exchange: &Exchange,
+    ) -> Result<Stored, Error> {
+        let stored = self.store.get(&exchange.caller.tenant, resource_type, id, include).await?;
+        stored.ok_or_else(Error::not_found)
+    }
+
+    /// Commits an update. `None` when another write came between and the client did not say which
+    /// version it meant: the caller begins again.
+    async fn update(
+        &self,
+        resource_type: &Arc<ResourceType>,
+        existing: &Stored,
+        update: Update,
+        preconditions: &Preconditions,
+        exchange: &Exchange,
+    ) -> Result<Option<Committed>, Error> {
+        let idle = match &update.members {
+            MembersChange::Keep => true,
+            MembersChange::Delta(delta) => delta.is_empty(),
+            MembersChange::Set(_) => false,
+        };
+        if update.document.is_none() && idle {
+            return Ok(Some(Committed {
+                version: existing.version,
+                created: existing.created,
+                last_modified: existing.last_modified,
+                changed: false,
+                members_added: Vec::new(),
+                members_removed: Vec::new(),
+            }));
+        }
+        // Changes of members alone commute with other writes, so they need no version.
+        let bound = update.bound || preconditions.is_conditional();
+        let write = Write {
+            resource_type: Arc::clone(resource_type),
+            id: existing.resource.id().to_owned(),
+            precondition: if bound { Precondition::Version(existing.version) } else { Precondition::Any },
+            change: Change::Update {
+                document: update.document,
+                changes: update.changes,
+                members: update.members,
+            },
+        };
+        match self.commit(vec![write.clone()], exchange).await {
+            Ok(committed) => {
+                let committed = committed.into_iter().next().ok_or_else(short_answer)?;
+                self.tell_sink(&write, &committed, Some(existing.resource.clone()), exchange).await;
+                Ok(Some(committed))
+            }
+            Err(e) if e.kind() == ErrorKind::PreconditionFailed && !preconditions.is_conditional() => {
+                Ok(None)
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    pub(super) async fn commit(
+        &self,
+        writes: Vec<Write>,
+        exchange: &Exchange,
+    ) -> Result<Vec<Committed>, Error> {
+        let batch = Batch {
+            writes,
+            now: exchange.now,
+            cause: exchange.cause(),
+            check_members: self.config.check_members,
+        };
+        Ok(self.store.commit(&exchange.caller.tenant, batch).await?)
+    }
+
+    /// The answer to a write of a resource that existed.
+    async fn show_written(
+        &self,
+        resource_type: &ResourceType,
+        id: &str,
+        committed: &Committed,
+        shown: Shown<'_>,
+        exchange: &Exchange,
+    ) -> Result<Answer, Error> {
+        let quiet = shown.no_content || exchange.minimal;
+        if quiet && *shown.selection == Selection::Default {
+            return Ok(Answer {
+                location: Some(location(resource_type, id, &exchange.base)),
+                version: Some(committed.version),
+                preference_applied: exchange.minimal,
+                ..Answer::new(StatusCode::NO_CONTENT, None)
+            });
+        }
+        // Read again: what is shown is what is stored, computed attributes included.
+        let projection = Projection::new(resource_type, shown.selection, shown.set);
+        let include = Self::include(resource_type, &projection);
+        let stored = self.existing(resource_type, id, include, exchange).await?;
+        Ok(self.show(StatusCode::OK, resource_type, &stored, &projection, exchange))
+    }
+
+    /// A resource as a store would hand it out right after a create.
+    fn stored(&self, resource_type: &ResourceType, mut resource: Resource, committed: &Committed) -> Stored {
+        resource.set_meta(resource_type, committed.created, committed.last_modified, committed.version);
+        if let Some(membership) = resource_type.membership() {
+            edges::set_members(&mut resource, membership, &committed.members_added, &self.registry);
+        }
+        Stored {
+            resource,
+            version: committed.version,
+            created: committed.created,
+            last_modified: committed.last_modified,
+        }
+    }
+
+    fn document(&self, resource: Resource, resource_type: &ResourceType) -> Document {
+        let mut unique = resource_type.unique_keys(&resource);
+        if self.config.unique_external_id
+            && let Some(external_id) = resource.external_id()
+        {
+            unique.push(UniqueKey {
+                attribute: "externalId".into(),
+                value: normalize(external_id).into_owned(),
+            });
+        }
+        Document { resource, unique }
+    }
+
+    /// The members that a body gave, each with an id.
+    fn take_members(
+        &self,
+        resource: &mut Resource,
+        resource_type: &ResourceType,
+    ) -> Result<Vec<Member>, Error> {
+        let Some(membership) = resource_type.membership() else { return Ok(Vec::new()) };
+        let given = resource.get(membership.attribute()).map_or(0, |v| v.elements().len());
+        let mut members = edges::take_members(resource, membership);
+        if members.len() < given || members.iter().any(|m| m.id.is_empty()) {
+            let detail =
+                format!("{}: each member needs a value, the id of a resource", membership.attribute());
+            return Err(Error::new(ErrorKind::InvalidValue, detail));
+        }
+        let mut seen = std::collections::HashSet::new();
+        members.retain(|m| seen.insert(m.id.clone()));
+        Ok(members)
+    }
+
+    /// Takes out what is never returned and hands it to the sink. The answer says what changed, without
+    /// the values.
+    async fn take_secrets(
+        &self,
+        resource: &mut Resource,
+        resource_type: &ResourceType,
+        id: &str,
+        exchange: &Exchange,
+    ) -> Result<Vec<AttributeChange>, Error> {
+        let mut taken = Vec::new();
+        for attribute in resource_type.attributes() {
+            take_hidden(None, attribute, resource.attributes_mut(), &mut taken);
+        }
+        for extension in resource_type.extensions() {
+            let urn = extension.schema().id();
+            let Some(container) = resource.attributes_mut().get_mut(urn).and_then(Value::as_object_mut)
+            else {
+                continue;
+            };
+            for attribute in extension.schema().attributes() {
+                take_hidden(Some(urn), attribute, container, &mut taken);
+            }
+            if container.is_empty() {
+                resource.attributes_mut().remove(urn);
+            }
+        }
+        if let Some(sink) = &self.secrets {
+            for (path, value) in &taken {
+                let text = match value {
+                    Value::String(s) => normalize(s),
+                    other => serde_json::to_string(other).unwrap_or_default().into(),
+                };
+                let secret = Secret {
+                    tenant: &exchange.caller.tenant,
+                    resource_type: resource_type.name(),
+                    id,
+                    path,
+                    value: &text,
+                };
+                let refused =
+                    |reason: String| Error::new(ErrorKind::InvalidValue, format!("{path}: {reason}"));
+                sink.accept(secret).await.map_err(refused)?;
+            }
+        }
+        Ok(taken.into_iter().map(|(path, _)| AttributeChange { path, from: None, to: None }).collect())
+    }
+
+    /// Finds out what the ids in members and in references such as `manager` belong to: members learn
+    /// their type, references their `$ref`.
+    async fn resolve_references(
+        &self,
+        resource: &mut Resource,
+        members: &mut [Member],
+        resource_type: &ResourceType,
+        pending: &Pending,
+        exchange: &Exchange,
+    ) -> Result<(), Error> {
+        let places = reference_places(resource_type);
+        let mut ids: Vec<String> = members.iter().map(|m| m.id.clone()).collect();
+        for place in &places {
+            ids.extend(place.id_in(resource).map(str::to_owned));
+        }
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let mut types = self.store.types_of(&exchange.caller.tenant, &ids).await?;
+        for (id, found) in ids.iter().zip(&mut types) {
+            if found.is_none() {
+                *found = pending.get(id).cloned();
+            }
+        }
+        let mut types = types.into_iter();
+        for member in members.iter_mut() {
+            let found = types.next().flatten();
+            if found.is_none() && self.config.check_members {
+                return Err(StoreError::UnknownMember.into());
+            }
+            member.resource_type = found.or_else(|| member.resource_type.take());
+        }
+        for place in &places {
+            let Some(id) = place.id_in(resource).map(str::to_owned) else { continue };
+            let found = types.next().flatten();
+            match found.and_then(|name| self.registry.resource_type(&name).cloned()) {
+                Some(found) => place.set_reference(resource, &relative(&found, &id)),
+                None if self.config.check_references => {
+                    let detail = format!("{}: the value is the id of no resource", place.path());
+                    return Err(Error::new(ErrorKind::InvalidValue, detail));
+                }
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn tells_sink(&self) -> bool {
+        self.sink.is_some() && !self.store.capabilities().change_feed
+    }
+
+    /// Tells the sink of a change, where the store keeps no feed.
+    pub(super) async fn tell_sink(
+        &self,
+        write: &Write,
+        committed: &Committed,
+        before: Option<Resource>,
+        exchange: &Exchange,
+    ) {
+        let Some(sink) = self.sink.as_ref().filter(|_| self.tells_sink() && committed.changed) else {
+            return;
+        };
+        let (kind, resource, changes) = match &write.change {
+            Change::Insert { document, .. } => {
+                (ChangeKind::Created, Some(document.resource.clone()), Vec::new())
+            }
+            Change::Update { document, changes, .. } => {
+                let after = document.as_ref().map(|d| d.resource.clone());
+                (ChangeKind::Updated, after.or(before), changes.clone())
+            }
+            Change::Delete => (ChangeKind::Deleted, before, Vec::new()),
+        };
+        let mut resource = resource.unwrap_or_default();
+        resource.set_meta(
+            &write.resource_type,
+            committed.created,
+            committed.last_modified,
+            committed.version,
+        );
+        let entry = ChangeEntry {
+            cursor: FeedCursor::START,
+            tenant: exchange.caller.tenant.clone(),
+            resource_type: write.resource_type.name().to_owned(),
+            id: write.id.clone(),
+            kind,
+            version: committed.version,
+            resource,
+            changes,
+            members_added: committed.members_added.clone(),
+            members_removed: committed.members_removed.clone(),
+            cause: exchange.cause(),
+            time: committed.last_modified,
+        };
+        sink.changed(&[entry]).await;
+    }
+}
+
+/// A change of a resource that exists.
+struct Update {
+    document: Option<Document>,
+    changes: Vec<AttributeChange>,
+    members: MembersChange,
+    /// Whether it was worked out from the version that was read.
+    bound: bool,
+}
+
+/// What the answer to a write shows.
+#[derive(Clone, Copy)]
+struct Shown<'s> {
+    selection: &'s Selection,
+    set: &'s [String],
+    no_content: bool,
+}
+
+/// A complex attribute that refers to one resource by `value`, with `$ref` beside it.
+struct ReferencePlace<'t> {
+    container: Option<&'t str>,
+    attribute: &'t Attribute,
+}
+
+impl ReferencePlace<'_> {
+    fn object<'r>(&self, resource: &'r Resource) -> Option<&'r Object> {
+        let value = match self.container {
+            Some(urn) => resource.get(urn)?.get(self.attribute.name()),
+            None => resource.get(self.attribute.name()),
+        };
+        value.and_then(Value::as_object)
+    }
+
+    fn id_in<'r>(&self, resource: &'r Resource) -> Option<&'r str> {
+        self.object(resource)?.get("value").and_then(Value::as_str)
+    }
+
+    fn set_reference(&self, resource: &mut Resource, reference: &str) {
+        let attributes = resource.attributes_mut();
+        let holder = match self.container {
+            Some(urn) => attributes.get_mut(urn).and_then(Value::as_object_mut),
+            None => Some(attributes),
+        };
+        if let Some(object) =
+            holder.and_then(|h| h.get_mut(self.attribute.name())).and_then(Value::as_object_mut)
+        {
+            object.insert("$ref", reference);
+        }
+    }
+
+    fn path(&self) -> String {
+        match self.container {
+            Some(urn) => format!("{urn}:{}", self.attribute.name()),
+            None => self.attribute.name().to_owned(),
+        }
+    }
+}
+
+fn reference_places(resource_type: &ResourceType) -> Vec<ReferencePlace<'_>> {
+    let refers = |attribute: &&Attribute| {
+        !attribute.multi_valued()
+            && attribute.mutability() != Mutability::ReadOnly
+            && attribute.sub_attribute("value").is_some()
+            && attribute.sub_attribute("$ref").is_some_and(Attribute::refers_to_resources)
+    };
+    let base = resource_type
+        .attributes()
+        .filter(refers)
+        .map(|attribute| ReferencePlace { container: None, attribute });
+    let extensions = resource_type.extensions().iter().flat_map(|extension| {
+        let attributes = extension.schema().attributes().iter().filter(refers);
+        attributes.map(|attribute| ReferencePlace { container: Some(extension.schema().id()), attribute })
+    });
+    base.chain(extensions).collect()
+}
+
+fn take_hidden(
+    urn: Option<&str>,
+    attribute: &Attribute,
+    holder: &mut Object,
+    taken: &mut Vec<(String, Value)>,
+) {
+    let path = match urn {
+        Some(urn) => format!("{urn}:{}", attribute.name()),
+        None => attribute.name().to_owned(),
+    };
+    if attribute.is_hidden() {
+        if let Some(value) = holder.remove(attribute.name()) {
+            taken.push((path, value));
+        }
+        return;
+    }
+    for sub in attribute.sub_attributes().iter().filter(|s| s.is_hidden()) {
+        let Some(value) = holder.get_mut(attribute.name()) else { continue };
+        let elements = match value {
+            Value::Array(items) => items.as_mut_slice(),
+            other => std::slice::from_mut(other),
+        };
+        for element in elements {
+            if let Some(hidden) = element.as_object_mut().and_then(|o| o.remove(sub.name())) {
+                taken.push((format!("{path}.{}", sub.name()), hidden));
+            }
+        }
+    }
+}
+
+/// The canonical paths that a body gave values for.
+fn set_paths(resource: &Resource, resource_type: &ResourceType) -> Vec<String> {
+    let mut paths = Vec::new();
+    for (name, value) in resource.attributes().iter() {
+        match (resource_type.extension(name), value.as_object()) {
+            (Some(_), Some(container)) => paths.extend(container.keys().map(|k| format!("{name}:{k}"))),
+            _ => paths.push(name.to_owned()),
+        }
+    }
+    paths
+}
+
+/// The top-level attribute of a canonical path of the base schema.
+fn root(path: &str) -> &str {
+    match path.rsplit_once(':') {
+        Some(_) => path,
+        None => path.split('.').next().unwrap_or(path),
+    }
+}
+
+/// `id` stands behind `schemas`.
+fn place_id(resource: &mut Resource, id: &str) {
+    let schemas = resource.attributes_mut().remove("schemas");
+    resource.attributes_mut().insert_first("id", id);
+    if let Some(schemas) = schemas {
+        resource.attributes_mut().insert_first("schemas", schemas);
+    }
+}
+
+fn busy() -> Error {
+    StoreError::Unavailable {
+        retry_after: Some(Duration::from_secs(1)),
+        source: "other writes of the resource came between, again and again".into(),
+    }
+    .into()
+}
+
+fn short_answer() -> Error {
+    StoreError::Other {
+        store: "configured",
+        source: "a commit answered fewer writes than it was given".into(),
+    }
+    .into()
+}
