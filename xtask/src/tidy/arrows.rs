@@ -18,7 +18,7 @@ const LAYERS: &[&[&str]] = &[
 ];
 
 /// The crates that do no I/O, start no runtime, read no clock and draw no randomness.
-const PURE: &[&str] = &["scim-schema", "scim-filter", "scim-patch", "scim-core"];
+pub(super) const PURE: &[&str] = &["scim-schema", "scim-filter", "scim-patch", "scim-core"];
 
 /// What a pure crate must not reach through normal dependencies. `x*` stands for every name that begins with `x`.
 const IMPURE: &[&str] = &[

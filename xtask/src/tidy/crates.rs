@@ -1,7 +1,13 @@
-//! What each crate owes: the workspace's lints, and documentation that opens with an example.
+//! What each crate owes: the workspace's lints, documentation that opens with an example, and, of the pure crates, a
+//! `clippy.toml` that bans the clock and random ids.
 
 use super::Outcome;
+use super::arrows::PURE;
 use crate::workspace::{Metadata, Sources};
+
+/// What the `clippy.toml` of a pure crate must ban.
+const BANNED: &[&str] =
+    &["std::time::SystemTime::now", "std::time::Instant::now", "uuid::Uuid::new_v4", "getrandom::fill"];
 
 /// Within how many lines of a crate's documentation its first example begins.
 const OPENING: usize = 25;
@@ -16,6 +22,12 @@ pub(super) fn check(metadata: &Metadata, sources: &Sources) -> Outcome {
         let file = |name: &str| sources.get(&format!("{folder}/{name}"));
         if !file("Cargo.toml").is_some_and(inherits_lints) {
             outcome.error(format!("{folder}/Cargo.toml: [lints] must say workspace = true"));
+        }
+        if PURE.contains(&folder.as_str()) {
+            let own = file("clippy.toml").unwrap_or_default();
+            for missing in missing_bans(own, sources.get("clippy.toml").unwrap_or_default()) {
+                outcome.error(format!("{folder}/clippy.toml: must hold {missing}"));
+            }
         }
         let documentation = |name: &str| file(name).map(|text| documentation(text, file("README.md")));
         // An example is one.
@@ -40,6 +52,13 @@ fn forbids_unsafe(sources: &Sources) -> bool {
         lints.get("rust")?.get("unsafe_code")?.as_str()
     });
     level == Some("forbid")
+}
+
+/// What the `clippy.toml` of a pure crate lacks: bans, and lines of the root's file, which Clippy does not read beside it.
+fn missing_bans<'a>(own: &str, root: &'a str) -> Vec<&'a str> {
+    let settings = root.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let missing_settings = settings.filter(|setting| !own.lines().any(|line| line == *setting));
+    missing_settings.chain(BANNED.iter().copied().filter(|ban| !own.contains(ban))).collect()
 }
 
 fn inherits_lints(manifest: &str) -> bool {
@@ -122,6 +141,16 @@ mod tests {
         }
         let files = [("Cargo.toml", ROOT), ("a/Cargo.toml", MANIFEST), ("a/src/main.rs", "fn main() {}\n")];
         assert_eq!(errors("bin", &files).len(), 1);
+    }
+
+    #[test]
+    fn a_pure_crate_bans_the_clock_and_keeps_the_settings_of_all() {
+        let root = "# Settings.\nallow-unwrap-in-tests = true\n";
+        let own = format!("allow-unwrap-in-tests = true\ndisallowed-methods = {BANNED:?}\n");
+        assert_eq!(missing_bans(&own, root), [""; 0]);
+        assert_eq!(missing_bans(&own.replace("true", "false"), root), ["allow-unwrap-in-tests = true"]);
+        assert_eq!(missing_bans(&own.replace("getrandom", ""), root), ["getrandom::fill"]);
+        assert_eq!(missing_bans("", "").len(), BANNED.len());
     }
 
     #[test]
