@@ -208,26 +208,36 @@ pub enum Operator {
 }
 
 impl Operator {
-    const ALL: [(Self, &'static str); 9] = [
-        (Self::Eq, "eq"),
-        (Self::Ne, "ne"),
-        (Self::Co, "co"),
-        (Self::Sw, "sw"),
-        (Self::Ew, "ew"),
-        (Self::Gt, "gt"),
-        (Self::Ge, "ge"),
-        (Self::Lt, "lt"),
-        (Self::Le, "le"),
-    ];
-
     /// The operator in lower case.
     pub fn as_str(self) -> &'static str {
-        Self::ALL.iter().find(|(operator, _)| *operator == self).map_or("", |(_, text)| text)
+        match self {
+            Self::Eq => "eq",
+            Self::Ne => "ne",
+            Self::Co => "co",
+            Self::Sw => "sw",
+            Self::Ew => "ew",
+            Self::Gt => "gt",
+            Self::Ge => "ge",
+            Self::Lt => "lt",
+            Self::Le => "le",
+        }
     }
 
     /// The operator of that name, in any letter case.
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.iter().find(|(_, name)| name.eq_ignore_ascii_case(text)).map(|(operator, _)| *operator)
+        let [a, b] = text.as_bytes() else { return None };
+        Some(match &[a.to_ascii_lowercase(), b.to_ascii_lowercase()] {
+            b"eq" => Self::Eq,
+            b"ne" => Self::Ne,
+            b"co" => Self::Co,
+            b"sw" => Self::Sw,
+            b"ew" => Self::Ew,
+            b"gt" => Self::Gt,
+            b"ge" => Self::Ge,
+            b"lt" => Self::Lt,
+            b"le" => Self::Le,
+            _ => return None,
+        })
     }
 }
 
@@ -274,15 +284,15 @@ impl<'a> Nodes<'a> {
     }
 
     pub(crate) fn push(&mut self, node: Node<'a>) {
-        match std::mem::replace(self, Self::new()) {
+        match self {
             Self::Many(nodes) if nodes.is_empty() => *self = Self::One(node),
-            Self::Many(mut nodes) => {
-                nodes.push(node);
-                *self = Self::Many(nodes);
-            }
-            Self::One(first) => {
+            Self::Many(nodes) => nodes.push(node),
+            Self::One(_) => {
                 let mut nodes = Vec::with_capacity(16);
-                nodes.extend([first, node]);
+                if let Self::One(first) = std::mem::replace(self, Self::new()) {
+                    nodes.push(first);
+                }
+                nodes.push(node);
                 *self = Self::Many(nodes);
             }
         }

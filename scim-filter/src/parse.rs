@@ -173,14 +173,15 @@ impl<'a, 'o> Parser<'a, 'o> {
             let Ok((rest, path)) = token::path(self.rest) else {
                 return Err(self.error_at_word(self.operand_error()));
             };
-            let behind = rest.trim_start_matches(' ');
-            if path.text.eq_ignore_ascii_case("not") && behind.starts_with('(') {
-                self.rest = behind;
-                self.take('(');
-                self.enter(Open::Not { at })?;
-                continue;
-            }
             self.rest = rest;
+            if path.text.eq_ignore_ascii_case("not") {
+                let behind = rest.trim_start_matches(' ');
+                if let Some(inside) = behind.strip_prefix('(') {
+                    self.rest = inside;
+                    self.enter(Open::Not { at })?;
+                    continue;
+                }
+            }
             if self.rest.starts_with('[') {
                 self.open_value_path(path)?;
                 continue;
@@ -393,9 +394,11 @@ impl<'a, 'o> Parser<'a, 'o> {
 
     /// Skips U+0020, the only white space of the grammar; says whether there was some.
     fn skip_spaces(&mut self) -> bool {
-        let rest = self.rest.trim_start_matches(' ');
-        let some = rest.len() < self.rest.len();
-        self.rest = rest;
+        let mut some = false;
+        while let Some(rest) = self.rest.strip_prefix(' ') {
+            self.rest = rest;
+            some = true;
+        }
         some
     }
 

@@ -5,7 +5,7 @@ use std::fmt;
 
 use scim_schema::AttributePath;
 
-use crate::error::ParseError;
+use crate::error::{ParseError, ParseErrorKind};
 use crate::filter::{Filter, Name};
 use crate::parse::{self, Options};
 
@@ -58,7 +58,8 @@ impl<'a> Path<'a> {
         if !inside.contains(']') {
             return Err(PathError::Unclosed);
         }
-        let (nodes, rest) = parse::bracketed(text, inside, &Options::strict()).map_err(PathError::from)?;
+        let (nodes, rest) =
+            parse::bracketed(text, inside, &Options::strict()).map_err(PathError::in_brackets)?;
         let sub = match rest.strip_prefix('.') {
             Some(sub) => match parse::name(sub) {
                 Some(("", sub)) => Some(Cow::Borrowed(sub)),
@@ -132,12 +133,10 @@ impl PathError {
     pub fn is_filter(&self) -> bool {
         matches!(self, Self::Filter(_))
     }
-}
 
-impl From<ParseError> for PathError {
-    fn from(error: ParseError) -> Self {
+    fn in_brackets(error: ParseError) -> Self {
         match error.kind() {
-            crate::ParseErrorKind::Unclosed('[') => Self::Unclosed,
+            ParseErrorKind::Unclosed('[') => Self::Unclosed,
             _ => Self::Filter(error),
         }
     }

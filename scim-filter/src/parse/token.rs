@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 
 use nom::branch::alt;
-use nom::bytes::complete::{tag, take_while1};
+use nom::bytes::complete::tag;
 use nom::character::complete::{char, digit1, one_of};
 use nom::combinator::{opt, recognize, value, verify};
 use nom::sequence::{pair, preceded};
 use nom::{IResult, Parser};
-use scim_schema::{is_name, is_urn};
+use scim_schema::is_name;
 
 use crate::error::ParseErrorKind;
 use crate::filter::{Constant, Name};
@@ -17,7 +17,7 @@ type Token<'a, T> = IResult<&'a str, T, ()>;
 
 /// `attrPath = [URI ":"] ATTRNAME *1subAttr`, or a schema's URN alone.
 pub(super) fn path(input: &str) -> Token<'_, Name<'_>> {
-    let (rest, first) = take_while1(is_name_char).parse(input)?;
+    let (rest, first) = run(input, is_name_byte)?;
     if rest.starts_with(':') && first.eq_ignore_ascii_case("urn") {
         return urn_path(input);
     }
@@ -28,19 +28,27 @@ pub(super) fn path(input: &str) -> Token<'_, Name<'_>> {
     if rest.starts_with(['.', ':']) {
         return Err(nom::Err::Error(()));
     }
-    let end = first.len() + sub.map_or(0, |sub| sub.len() + 1);
-    let text = input.get(..end).unwrap_or_default();
+    let text = input.get(..input.len() - rest.len()).unwrap_or_default();
     Ok((rest, Name { text: Cow::Borrowed(text), attribute: 0, dot: sub.map(|_| first.len()) }))
 }
 
 /// `ATTRNAME`, or `$ref`.
 pub(super) fn name(input: &str) -> Token<'_, &str> {
-    verify(take_while1(is_name_char), is_name).parse(input)
+    verify(|input| run(input, is_name_byte), is_name).parse(input)
 }
 
 /// A word such as an operator.
 pub(super) fn word(input: &str) -> Token<'_, &str> {
-    take_while1(|c: char| c.is_ascii_alphanumeric()).parse(input)
+    run(input, |b| b.is_ascii_alphanumeric())
+}
+
+/// One or more of these bytes, which are all ASCII.
+fn run(input: &str, accepted: impl Fn(u8) -> bool) -> Token<'_, &str> {
+    let length = input.bytes().position(|b| !accepted(b)).unwrap_or(input.len());
+    match input.split_at_checked(length) {
+        Some((text, rest)) if length > 0 => Ok((rest, text)),
+        _ => Err(nom::Err::Error(())),
+    }
 }
 
 /// `compValue`. The error says what is wrong, how far behind the start, and how many bytes it takes.
@@ -83,8 +91,10 @@ fn value_expected(input: &str) -> (ParseErrorKind, usize, usize) {
 
 /// The URN ends at the last colon, so that dots inside it (`:2.0:`) are not taken for a sub-attribute.
 fn urn_path(input: &str) -> Token<'_, Name<'_>> {
-    let (rest, text) = take_while1(is_urn_char).parse(input)?;
-    let Some(colon) = text.rfind(':').filter(|_| is_urn(text)) else {
+    let (rest, text) = run(input, is_urn_byte)?;
+    // `urn:`, a namespace, and something in it.
+    let named = text.splitn(3, ':').all(|part| !part.is_empty());
+    let Some(colon) = text.rfind(':').filter(|colon| named && *colon > "urn:".len()) else {
         return Err(nom::Err::Error(()));
     };
     let attribute = colon + 1;
@@ -99,13 +109,15 @@ fn urn_path(input: &str) -> Token<'_, Name<'_>> {
     Ok((rest, Name { text: Cow::Borrowed(text), attribute, dot: sub.map(|_| attribute + head.len()) }))
 }
 
-fn is_name_char(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '$')
+fn is_name_byte(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'$')
 }
 
 /// What `is_urn` allows; a URN is followed by a space or a bracket, so parentheses are no danger.
-fn is_urn_char(c: char) -> bool {
-    c.is_ascii_alphanumeric() || ":-._~!$&'()*+,;=@%/".contains(c)
+fn is_urn_byte(b: u8) -> bool {
+    b.is_ascii_alphanumeric()
+        || matches!(b, b':' | b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')')
+        || matches!(b, b'*' | b'+' | b',' | b';' | b'=' | b'@' | b'%' | b'/')
 }
 
 type StringError = (ParseErrorKind, usize, usize);
