@@ -5,12 +5,16 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod router;
+
 use std::sync::LazyLock;
 
-use scim_filter::{Filter, Limits, Options, Path};
+use scim_filter::{Filter, Limits, MatchOptions, Matcher, Options, Path};
 use scim_schema::{
-    Dialect, Intent, JsonLimits, ReadOptions, Registry, Report, ResourceType, Value, parse_json, read,
+    Dialect, Intent, JsonLimits, ReadOptions, Registry, Report, Resource, ResourceType, Value, parse_json, read,
 };
+
+pub use router::router;
 
 /// Error messages are for people and logs, and hold no input.
 const LONGEST_MESSAGE: usize = 300;
@@ -55,6 +59,38 @@ pub fn filter_parse(data: &[u8]) {
             assert!(error.with_caret(text).contains('\n'));
         }
     }
+}
+
+/// A filter that can be typed decides: what it says of a resource is the opposite of what its negation says, and its
+/// canonical text says the same.
+pub fn filter_match(data: &[u8]) {
+    static USER: LazyLock<Resource> = LazyLock::new(|| {
+        let json = r#"{"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "id": "1", "userName": "bjensen",
+            "externalId": "55", "name": {"givenName": "Barbara", "familyName": "J\u00e9nsen"}, "active": true, "title": "",
+            "emails": [{"value": "b@example.com", "type": "work", "primary": true}, {"value": "b@example.org"}],
+            "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"manager": {"value": "2"}},
+            "meta": {"resourceType": "User", "created": "2024-02-29T12:00:00Z", "version": "W/\"1\""}}"#;
+        Resource::from_canonical(serde_json::from_str(json).expect("a user"))
+    });
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(filter) = Filter::parse(text) else { return };
+    let typed = |filter: &Filter<'_>| Matcher::new(filter, [resource_type("User")], &MatchOptions::default());
+    let matcher = match typed(&filter) {
+        Ok(matcher) => matcher,
+        Err(error) => {
+            assert!(error.to_string().len() <= LONGEST_MESSAGE);
+            return;
+        }
+    };
+    let answer = matcher.matches("User", &USER);
+    let printed = filter.to_string();
+    for (text, expected) in [(printed.clone(), answer), (format!("not ({printed})"), !answer)] {
+        // Longer than the original, it may meet a limit.
+        let Ok(again) = Filter::parse(&text) else { continue };
+        let again = typed(&again).expect("the same filter can be typed again");
+        assert_eq!(again.matches("User", &USER), expected);
+    }
+    assert!(!matcher.matches("Group", &USER), "the filter was not typed for groups");
 }
 
 /// A PATCH path prints as one that parses to the same; resolving it against a resource type does not panic.

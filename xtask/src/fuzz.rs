@@ -110,15 +110,58 @@ fn seeds(target: &str, filter_cases: &Value, patch_cases: &Value) -> BTreeSet<St
     let patches = patch_cases.pointer("/cases").and_then(Value::as_array).into_iter().flatten();
     let text = |value: &Value| value.as_str().map(str::to_owned);
     match target {
-        "filter_parse" => filters.filter_map(|case| text(case.get("filter")?)).collect(),
+        "filter_parse" | "filter_match" => filters.filter_map(|case| text(case.get("filter")?)).collect(),
         "patch_path" => patches
             .flat_map(|case| case.get("operations").and_then(Value::as_array).into_iter().flatten())
             .filter_map(|operation| text(operation.get("path")?))
             .collect(),
         "resource_json" => patches.filter_map(|case| Some(case.get("resource")?.to_string())).collect(),
+        "router" => filters
+            .filter_map(|case| Some(format!("GET /Users?filter={}", escape(case.get("filter")?.as_str()?))))
+            .chain(patches.filter_map(|case| Some(patch_request(case.get("operations")?))))
+            .chain(REQUESTS.iter().map(|request| (*request).to_owned()))
+            .collect(),
         "patch_apply" => patches.filter_map(|case| Some(case.get("operations")?.to_string())).collect(),
         _ => BTreeSet::new(),
     }
+}
+
+/// Requests to the directory of the `router` target, which holds the user `User1` in the group `Group2`.
+const REQUESTS: &[&str] = &[
+    "GET /Users?startIndex=1&count=1&sortBy=userName&sortOrder=descending&attributes=userName",
+    "GET /Groups/Group2?excludedAttributes=members",
+    "GET /Users?count=1&cursor",
+    "GET /?filter=meta.resourceType%20eq%20%22User%22",
+    "GET /ResourceTypes/User",
+    "GET /Schemas/urn:ietf:params:scim:schemas:core:2.0:User",
+    "GET /ServiceProviderConfig",
+    "GET /Users/User1\nif-none-match: W/\"1\"",
+    "DELETE /Users/User1\nif-match: W/\"1\"",
+    "PUT /Users/User1\n\n{\"schemas\":[\"urn:ietf:params:scim:schemas:core:2.0:User\"],\"userName\":\"b\"}",
+    "POST /Users/.search\n\n{\"schemas\":[\"urn:ietf:params:scim:api:messages:2.0:SearchRequest\"],\"filter\":\"active eq true\"}",
+    "PATCH /Groups/Group2\n\n{\"schemas\":[\"urn:ietf:params:scim:api:messages:2.0:PatchOp\"],\"Operations\":[{\"op\":\"remove\",\"path\":\"members[value eq \\\"User1\\\"]\"}]}",
+    "POST /Bulk\n\n{\"schemas\":[\"urn:ietf:params:scim:api:messages:2.0:BulkRequest\"],\"Operations\":[{\"method\":\"POST\",\"path\":\"/Groups\",\"bulkId\":\"a\",\"data\":{\"displayName\":\"A\",\"members\":[{\"value\":\"bulkId:b\"}]}},{\"method\":\"POST\",\"path\":\"/Groups\",\"bulkId\":\"b\",\"data\":{\"displayName\":\"B\",\"members\":[{\"value\":\"bulkId:a\"}]}}]}",
+];
+
+fn patch_request(operations: &Value) -> String {
+    format!(
+        "PATCH /Users/User1\n\n{{\"schemas\":[\"urn:ietf:params:scim:api:messages:2.0:PatchOp\"],\"Operations\":{operations}}}"
+    )
+}
+
+/// Percent-encodes what is not a letter or digit.
+fn escape(text: &str) -> String {
+    text.bytes()
+        .map(
+            |byte| {
+                if byte.is_ascii_alphanumeric() {
+                    char::from(byte).to_string()
+                } else {
+                    format!("%{byte:02X}")
+                }
+            },
+        )
+        .collect()
 }
 
 #[cfg(test)]
@@ -146,5 +189,8 @@ mod tests {
             ["{\"id\":\"1\"}"]
         );
         assert_eq!(seeds("patch_apply", &filters, &patches).len(), 1);
+        let requests = seeds("router", &filters, &patches);
+        assert_eq!(requests.len(), 3 + REQUESTS.len());
+        assert!(requests.contains("GET /Users?filter=b%20eq%201"));
     }
 }
