@@ -11,6 +11,7 @@
 mod battery;
 mod errors;
 mod hostile;
+mod oracle;
 mod paths;
 mod printing;
 mod semantics;
