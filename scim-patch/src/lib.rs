@@ -1,7 +1,17 @@
-//! SCIM 2.0 PATCH: body, plan, new resource and delta (RFC 7644 section 3.5.2).
+#![doc = include_str!("../README.md")]
 
+mod apply;
+mod body;
+mod compare;
 mod diff;
+mod error;
 mod member;
+mod plan;
+mod step;
 
-pub use diff::AttributeChange;
+pub use apply::Outcome;
+pub use body::PATCH_OP;
+pub use diff::{AttributeChange, diff};
+pub use error::{PatchError, PatchErrorKind};
 pub use member::{Member, MemberDelta};
+pub use plan::{MembershipPlan, PatchOptions, Plan};

@@ -1,0 +1,370 @@
+//! A plan carried out on a copy of a resource.
+
+mod element;
+mod list;
+
+use scim_schema::{
+    Extension, Leniency, Located, Mutability, Object, Report, Resource, ResourceType, Value, finish,
+};
+
+use crate::compare::{same_as_stored, same_value};
+use crate::diff::{AttributeChange, bare_schemas, diff_attribute};
+use crate::error::{PatchError, PatchErrorKind};
+use crate::plan::{Plan, PlanLimits};
+use crate::step::{AttributeEdit, Edit, Otherwise, Part, PartEdit, Selection, Step};
+use list::List;
+
+/// What a PATCH made of a resource.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "a resource and what is new about it")]
+pub struct Outcome {
+    /// The resource after the request, complete and valid.
+    pub resource: Resource,
+    /// Whether it differs from what it was, members included. A request that ends where it began changes
+    /// nothing (ledger choice `net-no-change`); setting an attribute that nobody may read always counts.
+    pub changed: bool,
+    /// What differs, without members; see [`diff`](crate::diff()).
+    pub changes: Vec<AttributeChange>,
+}
+
+pub(crate) fn apply(
+    plan: &Plan<'_>,
+    resource: &Resource,
+    report: &mut Report,
+) -> Result<Outcome, PatchError> {
+    let mut work = Work {
+        resource_type: plan.resource_type,
+        original: resource,
+        resource: resource.clone(),
+        lists: Vec::new(),
+        touched: Vec::new(),
+        hidden: Vec::new(),
+        budget: Budget { left: plan.limits.max_work, limit: plan.limits.max_work },
+        limits: plan.limits,
+        report,
+    };
+    for step in &plan.steps {
+        work.step(step).map_err(|e| e.in_operation(step.operation))?;
+    }
+    work.finish()
+}
+
+/// How many values of lists may still be looked at.
+pub(crate) struct Budget {
+    left: usize,
+    limit: usize,
+}
+
+impl Budget {
+    fn spend(&mut self, values: usize) -> Result<(), PatchError> {
+        match self.left.checked_sub(values) {
+            Some(left) => {
+                self.left = left;
+                Ok(())
+            }
+            None => {
+                let reason = format!("the request looks at more than {} values", self.limit);
+                Err(PatchError::new(PatchErrorKind::TooLarge, "", reason))
+            }
+        }
+    }
+}
+
+struct Work<'p, 'r> {
+    resource_type: &'p ResourceType,
+    original: &'p Resource,
+    resource: Resource,
+    /// Lists that are being edited; their values are not in `resource` meanwhile.
+    lists: Vec<List<'p>>,
+    /// Attributes that steps were about, once each.
+    touched: Vec<Located<'p>>,
+    /// Paths of hidden attributes that steps were about.
+    hidden: Vec<String>,
+    budget: Budget,
+    limits: PlanLimits,
+    report: &'r mut Report,
+}
+
+impl<'p> Work<'p, '_> {
+    fn step(&mut self, step: &'p Step<'_>) -> Result<(), PatchError> {
+        match &step.edit {
+            Edit::AddSchemas(extensions) => {
+                self.add_schemas(extensions);
+                Ok(())
+            }
+            Edit::SetSchemas(extensions) => self.set_schemas(extensions),
+            Edit::RemoveExtension(extension) => self.remove_extension(extension),
+            Edit::Attribute(located, AttributeEdit::Same(given)) => {
+                if same_as_stored(self.original.value_at(located), given) {
+                    self.report.note(Leniency::ReadOnlyIgnored, located.path());
+                    return Ok(());
+                }
+                let reason = "the attribute is readOnly and has another value";
+                Err(PatchError::new(PatchErrorKind::Mutability, located.path(), reason))
+            }
+            Edit::Attribute(located, edit) => {
+                self.touch(located, edit);
+                if located.attribute.mutability() == Mutability::Immutable {
+                    return self.immutable(located, edit);
+                }
+                self.attribute(located, edit)
+            }
+        }
+    }
+
+    fn touch(&mut self, located: &Located<'p>, edit: &AttributeEdit<'_>) {
+        if !self.touched.iter().any(|t| std::ptr::eq(t.attribute, located.attribute)) {
+            self.touched.push(*located);
+        }
+        if located.attribute.is_hidden() {
+            self.hide(located.path());
+        }
+        for part in edit.parts().iter().filter(|p| p.sub.is_hidden()) {
+            self.hide(format!("{}.{}", located.path(), part.sub.name()));
+        }
+    }
+
+    fn hide(&mut self, path: String) {
+        if !self.hidden.contains(&path) {
+            self.hidden.push(path);
+        }
+    }
+
+    /// An immutable attribute takes a first value; after that it only takes the same again (RFC 7644
+    /// §3.5.2; ledger choice `immutable-same-value`).
+    fn immutable(&mut self, located: &Located<'p>, edit: &'p AttributeEdit<'_>) -> Result<(), PatchError> {
+        self.close(located)?;
+        let before = self.resource.value_at(located).cloned();
+        self.attribute(located, edit)?;
+        self.close(located)?;
+        let Some(before) = before else { return Ok(()) };
+        let after = self.resource.value_at(located);
+        let same = after.is_some_and(|after| same_value(located.attribute, &before, after));
+        if !same || located.attribute.is_hidden() {
+            return Err(element::immutable(located.path()));
+        }
+        self.set(located, Some(before));
+        Ok(())
+    }
+
+    fn attribute(&mut self, located: &Located<'p>, edit: &'p AttributeEdit<'_>) -> Result<(), PatchError> {
+        match edit {
+            AttributeEdit::Set(value) => {
+                self.lists.retain(|list| !list.is_of(located));
+                self.set(located, value.clone());
+                Ok(())
+            }
+            AttributeEdit::Merge(parts) => {
+                self.close(located)?;
+                self.merge(located, parts)
+            }
+            AttributeEdit::Append(values) => self.edit(located, |list, budget| list.append(values, budget)),
+            AttributeEdit::RemoveListed(listed) => {
+                self.edit(located, |list, budget| list.remove_listed(listed, budget))
+            }
+            AttributeEdit::Select(selection) => self.select(located, selection),
+            AttributeEdit::Same(_) => Ok(()),
+        }
+    }
+
+    fn select(&mut self, located: &Located<'p>, selection: &'p Selection<'_>) -> Result<(), PatchError> {
+        let mut selected = true;
+        self.edit(located, |list, budget| {
+            selected = list.select(selection, budget)?;
+            match &selection.otherwise {
+                _ if selected => Ok(()),
+                Otherwise::Nothing => Ok(()),
+                Otherwise::Create(value) => list.create(value),
+                Otherwise::Fail(error) => Err(error.clone()),
+            }
+        })?;
+        if !selected && matches!(selection.otherwise, Otherwise::Create(_)) {
+            self.report.note(Leniency::Created, located.path());
+        }
+        Ok(())
+    }
+
+    /// Edits the values of an attribute as a list, and checks what holds for every list.
+    fn edit(
+        &mut self,
+        located: &Located<'p>,
+        edit: impl FnOnce(&mut List<'p>, &mut Budget) -> Result<(), PatchError>,
+    ) -> Result<(), PatchError> {
+        let at = match self.lists.iter().position(|list| list.is_of(located)) {
+            Some(at) => at,
+            None => {
+                let members = located.extension.is_none()
+                    && self
+                        .resource_type
+                        .membership()
+                        .is_some_and(|m| m.attribute() == located.attribute.name());
+                let limit = if members { self.limits.max_members } else { self.limits.max_values };
+                let value = self.value_mut(located).map(std::mem::take);
+                self.lists.push(List::new(*located, value, members, limit));
+                self.lists.len() - 1
+            }
+        };
+        let Some(list) = self.lists.get_mut(at) else { return Ok(()) };
+        edit(list, &mut self.budget)?;
+        list.check(&mut self.budget)
+    }
+
+    /// Puts the values of a list back, if it is being edited.
+    fn close(&mut self, located: &Located<'p>) -> Result<(), PatchError> {
+        if let Some(at) = self.lists.iter().position(|list| list.is_of(located)) {
+            let list = self.lists.swap_remove(at);
+            self.set(located, list.into_value());
+        }
+        Ok(())
+    }
+
+    fn merge(&mut self, located: &Located<'p>, parts: &[Part<'_>]) -> Result<(), PatchError> {
+        let assigns = parts.iter().any(|p| !matches!(p.edit, PartEdit::Set(None)));
+        if self.value_mut(located).is_none() {
+            if !assigns {
+                return Ok(());
+            }
+            self.set(located, Some(Value::Object(Object::with_capacity(parts.len()))));
+        }
+        let path = located.path();
+        let Some(Value::Object(object)) = self.value_mut(located) else { return Ok(()) };
+        for part in parts {
+            element::edit_part(object, part, &path)?;
+        }
+        if object.is_empty() {
+            self.set(located, None);
+        }
+        Ok(())
+    }
+
+    fn value_mut(&mut self, located: &Located<'_>) -> Option<&mut Value> {
+        let attributes = self.resource.attributes_mut();
+        match located.extension {
+            Some(extension) => attributes
+                .get_mut(extension.schema().id())?
+                .as_object_mut()?
+                .get_mut(located.attribute.name()),
+            None => attributes.get_mut(located.attribute.name()),
+        }
+    }
+
+    fn set(&mut self, located: &Located<'_>, value: Option<Value>) {
+        let name = located.attribute.name();
+        let attributes = self.resource.attributes_mut();
+        let container = match located.extension {
+            None => Some(attributes),
+            Some(extension) => {
+                let urn = extension.schema().id();
+                if value.is_some() && !attributes.contains(urn) {
+                    attributes.push(urn, Object::new());
+                }
+                attributes.get_mut(urn).and_then(Value::as_object_mut)
+            }
+        };
+        match (container, value) {
+            (Some(container), Some(value)) => drop(container.insert(name, value)),
+            (Some(container), None) => drop(container.remove(name)),
+            (None, _) => {}
+        }
+    }
+
+    fn add_schemas(&mut self, extensions: &[&Extension]) {
+        let schemas =
+            self.resource.attributes_mut().get_or_insert_with("schemas", || Value::Array(Vec::new()));
+        let Some(list) = schemas.as_array_mut() else { return };
+        for extension in extensions {
+            let urn = extension.schema().id();
+            if !list.iter().any(|known| known.as_str() == Some(urn)) {
+                list.push(Value::from(urn));
+            }
+        }
+    }
+
+    fn set_schemas(&mut self, extensions: &[&Extension]) -> Result<(), PatchError> {
+        for extension in self.resource_type.extensions() {
+            if !extensions.iter().any(|kept| std::ptr::eq(*kept, extension)) {
+                self.remove_extension(extension)?;
+            }
+        }
+        self.add_schemas(extensions);
+        Ok(())
+    }
+
+    /// Takes an extension away, unless it holds what a client can't take away.
+    fn remove_extension(&mut self, extension: &'p Extension) -> Result<(), PatchError> {
+        let urn = extension.schema().id();
+        for attribute in extension.schema().attributes() {
+            let located = Located { extension: Some(extension), attribute, sub: None };
+            self.close(&located)?;
+            if self.resource.value_at(&located).is_none() {
+                continue;
+            }
+            if matches!(attribute.mutability(), Mutability::ReadOnly | Mutability::Immutable) {
+                let reason = "a value that is readOnly or immutable can't be taken away";
+                return Err(PatchError::new(PatchErrorKind::Mutability, located.path(), reason));
+            }
+            self.touch(&located, &AttributeEdit::Set(None));
+        }
+        self.resource.attributes_mut().remove(urn);
+        self.drop_schema(urn);
+        Ok(())
+    }
+
+    fn drop_schema(&mut self, urn: &str) {
+        if let Some(schemas) = self.resource.attributes_mut().get_mut("schemas").and_then(Value::as_array_mut)
+        {
+            schemas.retain(|known| known.as_str() != Some(urn));
+        }
+    }
+
+    fn finish(mut self) -> Result<Outcome, PatchError> {
+        for list in std::mem::take(&mut self.lists) {
+            let located = list.located();
+            self.set(&located, list.into_value());
+        }
+        self.drop_empty_extensions();
+        finish(&mut self.resource, self.resource_type)?;
+        self.meta_last();
+        let mut changes = Vec::new();
+        let mut members_changed = false;
+        for located in &self.touched {
+            let (before, after) = (self.original.value_at(located), self.resource.value_at(located));
+            let members = located.extension.is_none()
+                && self.resource_type.membership().is_some_and(|m| m.attribute() == located.attribute.name());
+            if members {
+                members_changed = before != after;
+            } else {
+                diff_attribute(located, before, after, &mut changes);
+            }
+        }
+        for path in self.hidden {
+            if !changes.iter().any(|c| c.path == path) {
+                changes.push(AttributeChange { path, from: None, to: None });
+            }
+        }
+        bare_schemas(self.original, &self.resource, &mut changes);
+        let changed = members_changed || !changes.is_empty();
+        Ok(Outcome { resource: self.resource, changed, changes })
+    }
+
+    /// When the last value of an extension goes, so does its URN (ledger choice `empty-extension`).
+    fn drop_empty_extensions(&mut self) {
+        for extension in self.resource_type.extensions().iter().filter(|e| !e.required()) {
+            let urn = extension.schema().id();
+            let container = self.resource.get(urn).and_then(Value::as_object);
+            if container.is_some_and(Object::is_empty) {
+                self.resource.attributes_mut().remove(urn);
+                self.drop_schema(urn);
+            }
+        }
+    }
+
+    fn meta_last(&mut self) {
+        let attributes = self.resource.attributes_mut();
+        if attributes.keys().last() != Some("meta")
+            && let Some(meta) = attributes.remove("meta")
+        {
+            attributes.push("meta", meta);
+        }
+    }
+}

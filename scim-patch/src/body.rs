@@ -1,0 +1,91 @@
+//! The PatchOp message (RFC 7644 §3.5.2): from a JSON body to operations.
+
+use scim_schema::{Leniency, Object, Report, Value};
+
+use crate::error::{PatchError, PatchErrorKind};
+use crate::plan::PatchOptions;
+
+/// The URN of the message.
+pub const PATCH_OP: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Op {
+    Add,
+    Remove,
+    Replace,
+}
+
+#[derive(Debug)]
+pub(crate) struct Operation {
+    pub(crate) op: Op,
+    pub(crate) path: Option<Value>,
+    /// `None` if there is no such member; `null` is a value.
+    pub(crate) value: Option<Value>,
+}
+
+/// The operations of a body, in order.
+pub(crate) fn operations(
+    body: Value,
+    options: &PatchOptions<'_>,
+    report: &mut Report,
+) -> Result<Vec<Operation>, PatchError> {
+    let Value::Object(body) = body else { return Err(syntax("the body must be a JSON object")) };
+    let schemas = body.get_ignore_case("schemas").map(Value::elements).unwrap_or_default();
+    let is_patch_op = |urn: &Value| urn.as_str().is_some_and(|u| u.eq_ignore_ascii_case(PATCH_OP));
+    if !schemas.iter().any(is_patch_op) {
+        if !schemas.is_empty() || !options.read.dialect.infer_message_schema {
+            return Err(syntax(format!("`schemas` must be [\"{PATCH_OP}\"]")));
+        }
+        report.note(Leniency::SchemaInferred, PATCH_OP);
+    }
+    let Some(Value::Array(items)) = take(body, "Operations")? else {
+        return Err(syntax("`Operations` must be an array of operations"));
+    };
+    if items.is_empty() {
+        return Err(syntax("`Operations` must have at least one operation"));
+    }
+    if items.len() > options.max_operations {
+        let reason = format!("the request has more than {} operations", options.max_operations);
+        return Err(PatchError::new(PatchErrorKind::TooManyOperations, "", reason));
+    }
+    let read = |(index, item)| operation(item).map_err(|e| e.in_operation(index));
+    items.into_iter().enumerate().map(read).collect()
+}
+
+fn operation(item: Value) -> Result<Operation, PatchError> {
+    let Value::Object(object) = item else { return Err(syntax("an operation must be an object")) };
+    let [mut op, mut path, mut value] = [None, None, None];
+    for (key, given) in object {
+        let slot = match key.as_str() {
+            k if k.eq_ignore_ascii_case("op") => &mut op,
+            k if k.eq_ignore_ascii_case("path") => &mut path,
+            k if k.eq_ignore_ascii_case("value") => &mut value,
+            _ => continue,
+        };
+        if slot.replace(given).is_some() {
+            return Err(syntax("`op`, `path` and `value` can be given once"));
+        }
+    }
+    let op = match op.as_ref().and_then(Value::as_str) {
+        Some(op) if op.eq_ignore_ascii_case("add") => Op::Add,
+        Some(op) if op.eq_ignore_ascii_case("remove") => Op::Remove,
+        Some(op) if op.eq_ignore_ascii_case("replace") => Op::Replace,
+        _ => return Err(syntax("`op` must be add, remove or replace")),
+    };
+    Ok(Operation { op, path: path.filter(|p| !p.is_null()), value })
+}
+
+/// The member of that name in any letter case; it must not be there twice.
+fn take(object: Object, name: &str) -> Result<Option<Value>, PatchError> {
+    let mut found = None;
+    for (key, value) in object {
+        if key.eq_ignore_ascii_case(name) && found.replace(value).is_some() {
+            return Err(syntax(format!("`{name}` can be given once")));
+        }
+    }
+    Ok(found)
+}
+
+fn syntax(reason: impl Into<String>) -> PatchError {
+    PatchError::new(PatchErrorKind::InvalidSyntax, "", reason)
+}

@@ -1,0 +1,128 @@
+//! Why a PATCH is refused.
+
+use std::fmt;
+
+use scim_filter::{FilterError, PathError};
+use scim_schema::{Violation, ViolationKind};
+
+/// Which rule a PATCH broke (RFC 7644 §3.12, table 9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum PatchErrorKind {
+    /// The body is not a PatchOp message, or a value does not conform to the schema: 400 `invalidSyntax`.
+    InvalidSyntax,
+    /// A path is malformed or names nothing: 400 `invalidPath`.
+    InvalidPath,
+    /// What is in the brackets of a path is not a filter on that attribute: 400 `invalidFilter`.
+    InvalidFilter,
+    /// A path is missing, or selects no value where there must be one: 400 `noTarget`.
+    NoTarget,
+    /// A value is missing, of the wrong type or not allowed: 400 `invalidValue`.
+    InvalidValue,
+    /// A change of what can't be changed or taken away: 400 `mutability`.
+    Mutability,
+    /// More operations than the limit: 413.
+    TooManyOperations,
+    /// More values, or more work, than the limit: 413.
+    TooLarge,
+}
+
+impl PatchErrorKind {
+    /// The detail error keyword; `None` for those that are 413.
+    pub fn scim_type(self) -> Option<&'static str> {
+        match self {
+            Self::InvalidSyntax => Some("invalidSyntax"),
+            Self::InvalidPath => Some("invalidPath"),
+            Self::InvalidFilter => Some("invalidFilter"),
+            Self::NoTarget => Some("noTarget"),
+            Self::InvalidValue => Some("invalidValue"),
+            Self::Mutability => Some("mutability"),
+            Self::TooManyOperations | Self::TooLarge => None,
+        }
+    }
+}
+
+/// Why a PATCH is refused: which operation, at which attribute, for what reason.
+///
+/// The text names attributes of the schema and never repeats anything that the client wrote, so it may be
+/// the `detail` of a SCIM error.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct PatchError {
+    kind: PatchErrorKind,
+    operation: Option<usize>,
+    path: String,
+    reason: String,
+}
+
+impl PatchError {
+    pub(crate) fn new(kind: PatchErrorKind, path: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { kind, operation: None, path: path.into(), reason: reason.into() }
+    }
+
+    /// The same, in that operation of the request.
+    pub(crate) fn in_operation(self, index: usize) -> Self {
+        Self { operation: self.operation.or(Some(index)), ..self }
+    }
+
+    /// Which rule was broken.
+    pub fn kind(&self) -> PatchErrorKind {
+        self.kind
+    }
+
+    /// The place of the operation in `Operations`, from 0; `None` where the request as a whole is wrong.
+    pub fn operation(&self) -> Option<usize> {
+        self.operation
+    }
+
+    /// The canonical path of the attribute; empty where there is none.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Why, for a person.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+}
+
+impl fmt::Display for PatchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.operation, self.path.is_empty()) {
+            (Some(at), true) => write!(f, "Operations[{at}]: ")?,
+            (Some(at), false) => write!(f, "Operations[{at}], {}: ", self.path)?,
+            (None, true) => {}
+            (None, false) => write!(f, "{}: ", self.path)?,
+        }
+        f.write_str(&self.reason)
+    }
+}
+
+impl From<Violation> for PatchError {
+    fn from(violation: Violation) -> Self {
+        let kind = match violation.kind() {
+            ViolationKind::InvalidSyntax => PatchErrorKind::InvalidSyntax,
+            ViolationKind::Mutability => PatchErrorKind::Mutability,
+            ViolationKind::TooLarge => PatchErrorKind::TooLarge,
+            _ => PatchErrorKind::InvalidValue,
+        };
+        Self::new(kind, violation.path(), violation.reason())
+    }
+}
+
+impl From<PathError> for PatchError {
+    fn from(error: PathError) -> Self {
+        let kind =
+            if error.is_filter() { PatchErrorKind::InvalidFilter } else { PatchErrorKind::InvalidPath };
+        // An unknown operator's name is the only text of a filter that its error repeats.
+        let reason = match &error {
+            PathError::Filter(_) => "the filter in the path is malformed".to_owned(),
+            other => other.to_string(),
+        };
+        Self::new(kind, "", reason)
+    }
+}
+
+/// The filter's paths are what the client wrote, so only the attribute before the brackets is named.
+pub(crate) fn filter_error(path: &str, error: &FilterError) -> PatchError {
+    PatchError::new(PatchErrorKind::InvalidFilter, path, format!("the filter in the path: {}", error.kind()))
+}

@@ -1,0 +1,483 @@
+//! From operations to steps.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use scim_filter::{ElementMatcher, Expr, Filter, Literal, MatchOptions, Operator, Path};
+use scim_schema::{Attribute, Extension, Leniency, Located, Mutability, Report, ResourceType, Target, Value};
+
+use super::PatchOptions;
+use super::value::{is_listing, no_target, read_only, required};
+use crate::body::{Op, Operation};
+use crate::compare::keyed_by_text;
+use crate::error::{PatchError, PatchErrorKind, filter_error};
+use crate::step::{AttributeEdit, Edit, ElementChange, Otherwise, Selection, Step};
+
+/// The steps of all operations, in order.
+pub(super) fn steps<'t>(
+    operations: Vec<Operation>,
+    resource_type: &'t ResourceType,
+    options: &PatchOptions<'_>,
+    report: &mut Report,
+) -> Result<Vec<Step<'t>>, PatchError> {
+    let matching = MatchOptions { base: options.read.base.map(Arc::from) };
+    let steps = Vec::with_capacity(operations.len());
+    let mut builder = Builder { resource_type, options, report, matching, steps, operation: 0 };
+    for (index, operation) in operations.into_iter().enumerate() {
+        builder.operation = index;
+        builder.operation(operation).map_err(|e| e.in_operation(index))?;
+    }
+    Ok(builder.steps)
+}
+
+pub(super) struct Builder<'t, 'o, 'r> {
+    pub(super) resource_type: &'t ResourceType,
+    pub(super) options: &'o PatchOptions<'o>,
+    pub(super) report: &'r mut Report,
+    matching: MatchOptions,
+    steps: Vec<Step<'t>>,
+    operation: usize,
+}
+
+/// Where a path stands: as the operation's own, as a key of a value without path, or as a key of an
+/// extension's object.
+#[derive(Clone, Copy)]
+enum Place<'t> {
+    Path,
+    Key,
+    Inside(&'t Extension),
+}
+
+impl<'t> Builder<'t, '_, '_> {
+    fn operation(&mut self, operation: Operation) -> Result<(), PatchError> {
+        let Operation { op, path, value } = operation;
+        let value = match (op, value) {
+            (Op::Remove, value) => value.unwrap_or_default(),
+            (_, Some(value)) => value,
+            // Ledger choice `missing-value`.
+            (_, None) => return Err(fault(PatchErrorKind::InvalidValue, "a value is required")),
+        };
+        match path {
+            Some(Value::String(path)) => self.path(op, &Path::parse(&path)?, value, Place::Path),
+            Some(_) => Err(fault(PatchErrorKind::InvalidPath, "`path` must be a string")),
+            None if op == Op::Remove => Err(fault(PatchErrorKind::NoTarget, "remove needs a path")),
+            None => match value {
+                Value::Object(_) => self.keys(op, value, Place::Key),
+                _ => Err(fault(
+                    PatchErrorKind::InvalidValue,
+                    "without a path, the value must be an object of attributes",
+                )),
+            },
+        }
+    }
+
+    /// The keys of a value without path, or of an extension's object: each is a path (ledger choice
+    /// `dotted-keys`).
+    fn keys(&mut self, op: Op, value: Value, place: Place<'t>) -> Result<(), PatchError> {
+        let Value::Object(object) = value else { return Ok(()) };
+        let mut seen = HashSet::with_capacity(object.len());
+        for (key, value) in object {
+            if !seen.insert(key.to_ascii_lowercase()) {
+                let reason = "an attribute is given twice, in spellings that differ by letter case only";
+                return Err(fault(PatchErrorKind::InvalidSyntax, reason));
+            }
+            match Path::parse(&key) {
+                Ok(path) => self.path(op, &path, value, place)?,
+                Err(e) if e.is_filter() => return Err(e.into()),
+                Err(_) => self.unknown(&key)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn path(&mut self, op: Op, path: &Path<'_>, value: Value, place: Place<'t>) -> Result<(), PatchError> {
+        let mut name = path.attribute_path();
+        if let (Place::Inside(extension), None) = (place, name.urn) {
+            name.urn = Some(extension.schema().id());
+        }
+        match (self.resource_type.resolve(&name), place) {
+            (Some(Target::Attribute(located)), _) => {
+                self.attribute(op, located, path.filter(), value, matches!(place, Place::Path))
+            }
+            (Some(Target::Extension(extension)), Place::Path | Place::Key) if path.filter().is_none() => {
+                self.extension(op, extension, value)
+            }
+            _ => self.unknown(path),
+        }
+    }
+
+    fn unknown(&mut self, path: impl std::fmt::Display) -> Result<(), PatchError> {
+        if self.options.read.dialect.ignore_unknown_targets {
+            self.report.note(Leniency::TargetIgnored, path);
+            return Ok(());
+        }
+        Err(fault(PatchErrorKind::InvalidPath, "no schema of the resource type defines the attribute"))
+    }
+
+    /// An extension as a whole (ledger choice `extension-path`).
+    fn extension(&mut self, op: Op, extension: &'t Extension, value: Value) -> Result<(), PatchError> {
+        let urn = extension.schema().id();
+        match value {
+            value @ Value::Object(_) if op != Op::Remove => {
+                return self.keys(op, value, Place::Inside(extension));
+            }
+            Value::Null if op == Op::Add => return Ok(()),
+            Value::Null => {}
+            _ if op == Op::Remove => {}
+            _ => {
+                let reason = "must be an object of the extension's attributes";
+                return Err(PatchError::new(PatchErrorKind::InvalidValue, urn, reason));
+            }
+        }
+        if extension.required() {
+            let reason = "a required extension can't be taken away";
+            return Err(PatchError::new(PatchErrorKind::Mutability, urn, reason));
+        }
+        self.push(Edit::RemoveExtension(extension));
+        Ok(())
+    }
+
+    fn attribute(
+        &mut self,
+        op: Op,
+        located: Located<'t>,
+        filter: Option<&Filter<'_>>,
+        value: Value,
+        by_path: bool,
+    ) -> Result<(), PatchError> {
+        let attribute = located.attribute;
+        if located.extension.is_none() && attribute.name() == "schemas" {
+            return self.schemas(op, located, filter, value, by_path);
+        }
+        if [attribute, located.leaf()].iter().any(|a| a.mutability() == Mutability::ReadOnly) {
+            return self.read_only(located, filter, value, by_path);
+        }
+        if filter.is_some() && !attribute.multi_valued() && !attribute.is_complex() {
+            // Ledger choice `value-path-on-simple`.
+            let reason = "the attribute has no values to select";
+            return Err(PatchError::new(PatchErrorKind::InvalidPath, located.path(), reason));
+        }
+        if filter.is_some() && attribute.is_hidden() {
+            let reason = "the attribute can't be filtered on";
+            return Err(PatchError::new(PatchErrorKind::InvalidFilter, located.path(), reason));
+        }
+        if op == Op::Remove && filter.is_none_or(|_| located.sub.is_some()) && located.leaf().required() {
+            if !is_listing(located.leaf(), &value) {
+                return Err(required(&located));
+            }
+        }
+        let edit = if filter.is_some() || (attribute.multi_valued() && located.sub.is_some()) {
+            self.selection(op, &located, filter, value)?.map(AttributeEdit::Select)
+        } else if attribute.multi_valued() {
+            self.list(op, value, &located)?
+        } else if attribute.is_complex() {
+            self.complex(op, value, &located)?
+        } else {
+            self.simple(op, value, &located)?
+        };
+        if let Some(edit) = edit {
+            self.push(Edit::Attribute(Located { sub: None, ..located }, edit));
+        }
+        Ok(())
+    }
+
+    fn simple(
+        &mut self,
+        op: Op,
+        value: Value,
+        located: &Located<'t>,
+    ) -> Result<Option<AttributeEdit<'t>>, PatchError> {
+        if op == Op::Remove {
+            return Ok(Some(AttributeEdit::Set(None)));
+        }
+        let value = self.coerced(value, located)?;
+        unless_empty(op, value, located).map(|v| v.map(AttributeEdit::Set))
+    }
+
+    /// A singular complex attribute, or a sub-attribute of one.
+    fn complex(
+        &mut self,
+        op: Op,
+        value: Value,
+        located: &Located<'t>,
+    ) -> Result<Option<AttributeEdit<'t>>, PatchError> {
+        if located.sub.is_some() {
+            let value = if op == Op::Remove { None } else { self.coerced(value, located)? };
+            if op == Op::Add && value.is_none() {
+                return Ok(None);
+            }
+            return Ok(Some(AttributeEdit::Merge(vec![self.part(op, value, located)?])));
+        }
+        let cleared = match &value {
+            Value::Null => true,
+            Value::Array(items) => items.is_empty(),
+            Value::String(text) => text.is_empty() && self.options.read.dialect.empty_string_is_unassigned,
+            _ => false,
+        };
+        if op == Op::Remove || cleared {
+            let value = unless_empty(op, None, located)?;
+            return Ok(value.map(AttributeEdit::Set));
+        }
+        let parts = self.parts(op, value, located)?;
+        Ok((!parts.is_empty()).then_some(AttributeEdit::Merge(parts)))
+    }
+
+    fn list(
+        &mut self,
+        op: Op,
+        value: Value,
+        located: &Located<'t>,
+    ) -> Result<Option<AttributeEdit<'t>>, PatchError> {
+        match op {
+            Op::Remove if is_listing(located.attribute, &value) => {
+                self.report.note(Leniency::RemovedListed, located.path());
+                let listed = self.listed(value, located)?;
+                Ok((!listed.is_empty()).then_some(AttributeEdit::RemoveListed(listed)))
+            }
+            Op::Remove => Ok(Some(AttributeEdit::Set(None))),
+            Op::Add => {
+                let list = self.coerced_list(value, located)?;
+                Ok((!list.is_empty()).then_some(AttributeEdit::Append(list)))
+            }
+            Op::Replace => {
+                let list = self.coerced_list(value, located)?;
+                let value = (!list.is_empty()).then_some(Value::Array(list));
+                unless_empty(op, value, located).map(|v| v.map(AttributeEdit::Set))
+            }
+        }
+    }
+
+    /// `attr[filter]`, `attr[filter].sub`, and `attr.sub` of a list, which means all its values (ledger
+    /// choice `sub-attribute-all-values`).
+    fn selection(
+        &mut self,
+        op: Op,
+        located: &Located<'t>,
+        filter: Option<&Filter<'_>>,
+        value: Value,
+    ) -> Result<Option<Selection<'t>>, PatchError> {
+        let attribute = located.attribute;
+        let matcher = match filter {
+            Some(filter) => Some(
+                ElementMatcher::new(filter, attribute, &self.matching)
+                    .map_err(|e| filter_error(&located.path(), &e))?,
+            ),
+            None => None,
+        };
+        let values = filter.and_then(|f| value_terms(f, attribute));
+        let creates = op == Op::Add || (op == Op::Replace && self.options.read.dialect.upsert_on_replace);
+        let (change, otherwise) = match (op, located.sub) {
+            (Op::Remove, None) => (ElementChange::Remove, Otherwise::Nothing),
+            (Op::Remove, Some(_)) => {
+                (ElementChange::Merge(vec![self.part(op, None, located)?]), Otherwise::Nothing)
+            }
+            (_, Some(_)) => {
+                let value = self.coerced(value, located)?;
+                if value.is_none() && op == Op::Add {
+                    return Ok(None);
+                }
+                let is_value = value.is_some();
+                let parts = vec![self.part(op, value, located)?];
+                let otherwise = match (creates, is_value) {
+                    (true, true) => self.create(matcher.as_ref(), &parts, located),
+                    (true, false) => Otherwise::Nothing,
+                    (false, _) => no_target(located),
+                };
+                (ElementChange::Merge(parts), otherwise)
+            }
+            (Op::Add, None) if attribute.is_complex() => {
+                if value.is_null() {
+                    return Ok(None);
+                }
+                let parts = self.parts(op, single(value, located)?, located)?;
+                let otherwise = self.create(matcher.as_ref(), &parts, located);
+                (ElementChange::Merge(parts), otherwise)
+            }
+            (_, None) => {
+                let whole = self.coerced_list(single(value, located)?, located)?.into_iter().next();
+                match whole {
+                    None if op == Op::Add => return Ok(None),
+                    None if creates => (ElementChange::Remove, Otherwise::Nothing),
+                    None => (ElementChange::Remove, no_target(located)),
+                    Some(value) => {
+                        let otherwise = match matcher.as_ref().and_then(ElementMatcher::eq_terms) {
+                            Some(terms) if creates => self.created(with_terms(&value, terms), located),
+                            _ => no_target(located),
+                        };
+                        (ElementChange::Replace(value), otherwise)
+                    }
+                }
+            }
+        };
+        Ok(Some(Selection { matcher, values, change, otherwise }))
+    }
+
+    /// Ledger choice `read-only-in-pathless`: the present value is no change, `meta` is nobody's
+    /// business, another value is an error.
+    fn read_only(
+        &mut self,
+        located: Located<'t>,
+        filter: Option<&Filter<'_>>,
+        value: Value,
+        by_path: bool,
+    ) -> Result<(), PatchError> {
+        let is_meta = located.extension.is_none() && located.attribute.name() == "meta";
+        if is_meta && !by_path {
+            self.report.note(Leniency::ReadOnlyIgnored, located.path());
+        } else if self.options.read.dialect.ignore_read_only_targets {
+            self.report.note(Leniency::TargetIgnored, located.path());
+        } else if by_path || located.sub.is_some() || filter.is_some() {
+            return Err(read_only(&located));
+        } else {
+            self.push(Edit::Attribute(located, AttributeEdit::Same(value)));
+        }
+        Ok(())
+    }
+
+    /// Ledger choice `schemas-patch`. In a value without path `schemas` only adds: clients repeat there
+    /// what they know of the resource, and an extension that they don't know must not go.
+    fn schemas(
+        &mut self,
+        op: Op,
+        located: Located<'t>,
+        filter: Option<&Filter<'_>>,
+        value: Value,
+        by_path: bool,
+    ) -> Result<(), PatchError> {
+        let base = self.resource_type.schema().id();
+        let kept =
+            || PatchError::new(PatchErrorKind::Mutability, "schemas", "the base schema can't be taken away");
+        if op == Op::Remove {
+            let urns: Vec<String> = match filter {
+                Some(filter) => value_terms(filter, located.attribute).ok_or_else(|| {
+                    let reason = "the filter must name URNs with eq";
+                    PatchError::new(PatchErrorKind::InvalidFilter, "schemas", reason)
+                })?,
+                None => value.elements().iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+            };
+            if urns.is_empty() || urns.iter().any(|u| u.eq_ignore_ascii_case(base)) {
+                return Err(kept());
+            }
+            for urn in urns {
+                if let Some(extension) = self.resource_type.extension(&urn) {
+                    self.extension(Op::Remove, extension, Value::Null)?;
+                }
+            }
+            return Ok(());
+        }
+        if filter.is_some() {
+            return Err(PatchError::new(
+                PatchErrorKind::InvalidPath,
+                "schemas",
+                "URNs are not replaced one by one",
+            ));
+        }
+        let mut has_base = false;
+        let mut extensions = Vec::new();
+        for urn in value.elements() {
+            let urn = urn.as_str().unwrap_or_default();
+            if urn.eq_ignore_ascii_case(base) {
+                has_base = true;
+            } else if let Some(extension) = self.resource_type.extension(urn) {
+                extensions.push(extension);
+            } else if self.options.read.dialect.drop_unknown_schemas {
+                self.report.note(Leniency::SchemaDropped, urn);
+            } else {
+                let reason = "lists a URN that the resource type does not have";
+                return Err(PatchError::new(PatchErrorKind::InvalidValue, "schemas", reason));
+            }
+        }
+        if op == Op::Add || !by_path {
+            self.push(Edit::AddSchemas(extensions));
+            return Ok(());
+        }
+        if !has_base {
+            return Err(kept());
+        }
+        if let Some(missing) = self
+            .resource_type
+            .extensions()
+            .iter()
+            .find(|e| e.required() && !extensions.iter().any(|known| std::ptr::eq(*known, *e)))
+        {
+            let reason = "a required extension can't be taken away";
+            return Err(PatchError::new(PatchErrorKind::Mutability, missing.schema().id(), reason));
+        }
+        self.push(Edit::SetSchemas(extensions));
+        Ok(())
+    }
+
+    pub(super) fn is_membership(&self, located: &Located<'_>) -> bool {
+        located.extension.is_none()
+            && self.resource_type.membership().is_some_and(|m| m.attribute() == located.attribute.name())
+    }
+
+    fn push(&mut self, edit: Edit<'t>) {
+        self.steps.push(Step { operation: self.operation, edit });
+    }
+}
+
+/// An unassigned value: `add` has nothing to add (ledger choice `add-empty-list`), a required attribute
+/// can't be without (ledger choice `null-required`).
+fn unless_empty(
+    op: Op,
+    value: Option<Value>,
+    located: &Located<'_>,
+) -> Result<Option<Option<Value>>, PatchError> {
+    match value {
+        None if op == Op::Add => Ok(None),
+        None if located.leaf().required() => Err(required(located)),
+        value => Ok(Some(value)),
+    }
+}
+
+/// The one value that replaces what a filter selects; a list of one is taken too.
+fn single(value: Value, located: &Located<'_>) -> Result<Value, PatchError> {
+    match value {
+        Value::Array(items) if items.len() <= 1 => Ok(items.into_iter().next().unwrap_or_default()),
+        Value::Array(_) => {
+            let reason = "selected values are replaced by one value";
+            Err(PatchError::new(PatchErrorKind::InvalidValue, located.path(), reason))
+        }
+        value => Ok(value),
+    }
+}
+
+/// A value with the terms of the filter that it does not say itself.
+fn with_terms(value: &Value, terms: &[(String, Value)]) -> Value {
+    let mut value = value.clone();
+    if let Some(object) = value.as_object_mut() {
+        for (name, term) in terms {
+            if !object.contains(name) {
+                object.push(name, term.clone());
+            }
+        }
+    }
+    value
+}
+
+/// The texts of a filter that is nothing but `value eq "…"` terms joined by `or`.
+fn value_terms(filter: &Filter<'_>, attribute: &Attribute) -> Option<Vec<String>> {
+    if !keyed_by_text(attribute) {
+        return None;
+    }
+    let mut texts = Vec::new();
+    for visit in filter.post_order() {
+        match visit.expr {
+            Expr::Or(..) => {}
+            Expr::Compare { path, operator: Operator::Eq, value: Literal::String(text) }
+                if path.urn.is_none()
+                    && path.sub.is_none()
+                    && path.attribute.eq_ignore_ascii_case("value") =>
+            {
+                texts.push(text.to_owned());
+            }
+            _ => return None,
+        }
+    }
+    Some(texts)
+}
+
+fn fault(kind: PatchErrorKind, reason: &str) -> PatchError {
+    PatchError::new(kind, "", reason)
+}
