@@ -31,6 +31,7 @@ mod template;
 
 pub use player::replay;
 pub use scenario::{Given, Kind, LoadError, Scenario, Step, load};
+pub(crate) use scenario::Expect;
 
 /// Why a scenario failed: the step and what was wrong with its answer.
 #[derive(Debug, thiserror::Error)]

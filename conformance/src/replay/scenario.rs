@@ -98,23 +98,23 @@ pub struct Step {
     #[serde(default)]
     pub save: Option<String>,
     #[serde(default)]
-    pub(super) expect: Expect,
+    pub(crate) expect: Expect,
 }
 
 /// What an answer must look like.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Expect {
+pub(crate) struct Expect {
     #[serde(default = "ok")]
-    pub(super) status: Vec<u16>,
+    pub(crate) status: Vec<u16>,
     #[serde(default)]
-    pub(super) json: Vec<Value>,
+    pub(crate) json: Vec<Value>,
     #[serde(default)]
-    pub(super) any_of: Vec<Vec<Value>>,
+    pub(crate) any_of: Vec<Vec<Value>>,
     #[serde(default)]
-    pub(super) headers: BTreeMap<String, String>,
+    pub(crate) headers: BTreeMap<String, String>,
     #[serde(default)]
-    pub(super) if_status: BTreeMap<String, Vec<Value>>,
+    pub(crate) if_status: BTreeMap<String, Vec<Value>>,
 }
 
 fn ok() -> Vec<u16> {
