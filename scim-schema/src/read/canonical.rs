@@ -45,10 +45,11 @@ pub(super) fn relative_to<'t>(text: &'t str, base: &str) -> Option<&'t str> {
         Some((head, last)) if is_version(last) => head,
         _ => base,
     };
-    let rest = match text.strip_prefix(base).and_then(|r| r.strip_prefix('/')) {
-        Some(rest) => rest,
-        None => {
-            let rest = text.strip_prefix(unversioned)?.strip_prefix('/')?;
+    let below = |base: &str| text.strip_prefix(base).and_then(|rest| rest.strip_prefix('/'));
+    let rest = match below(base) {
+        Some(rest) if base != unversioned => rest,
+        _ => {
+            let rest = below(unversioned)?;
             match rest.split_once('/') {
                 Some((first, tail)) if is_version(first) => tail,
                 _ => rest,
