@@ -20,7 +20,7 @@ mod world;
 
 /// All 298 cases of the specification suite, under the strict dialect.
 // ledger: 7644-3.4.2.2-002, 7644-3.4.2.2-005, 7644-3.4.2.2-006, 7644-3.4.2.2-007, 7644-3.4.2.2-008
-// ledger: 7644-3.4.2.2-009, 7644-3.4.2.2-011, 7644-3.4.2.2-015
+// ledger: 7644-3.4.2.2-009, 7644-3.4.2.2-011, 7644-3.4.2.2-015, 7643-7-007
 #[test]
 fn all_spec_cases_pass() {
     let outcome = spec_cases::run_filter_cases(&world::spec_dir()).unwrap();
