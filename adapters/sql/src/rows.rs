@@ -1,0 +1,132 @@
+//! Rows to resources and back.
+
+use scim_core::{AttributeChange, Member, StoreError, Stored};
+use scim_schema::{DateTime, Object, Resource, ResourceType, UniqueKey, Value};
+
+use crate::engine::{Row, Tx, params};
+use crate::error::DatabaseError;
+
+/// The columns that [`Found::read`] wants, of `scim_resources AS r`.
+macro_rules! columns {
+    () => {
+        "r.n, r.type, r.id, r.version, r.created, r.modified, r.document"
+    };
+}
+pub(crate) use columns;
+
+/// A row of scim_resources, before its document is parsed.
+pub(crate) struct Found<'r> {
+    pub(crate) n: i64,
+    pub(crate) resource_type: &'r str,
+    pub(crate) id: &'r str,
+    pub(crate) created: i64,
+    version: u64,
+    modified: i64,
+    document: &'r str,
+}
+
+impl<'r> Found<'r> {
+    pub(crate) fn read(row: &'r dyn Row) -> Result<Self, DatabaseError> {
+        Ok(Self {
+            n: row.int(0)?,
+            resource_type: row.text(1)?,
+            id: row.text(2)?,
+            version: row.unsigned(3)?,
+            created: row.int(4)?,
+            modified: row.int(5)?,
+            document: row.text(6)?,
+        })
+    }
+
+    /// The resource with `meta`, without members and inverse attributes.
+    pub(crate) fn stored(&self, resource_type: &ResourceType) -> Result<Stored, StoreError> {
+        let created = DateTime::from_unix_micros(self.created);
+        let last_modified = DateTime::from_unix_micros(self.modified);
+        let mut resource = parse_document(self.document)?;
+        resource.set_meta(resource_type, created, last_modified, self.version);
+        Ok(Stored { resource, version: self.version, created, last_modified })
+    }
+}
+
+/// A resource's own attributes from the text in the database.
+pub(crate) fn parse_document(text: &str) -> Result<Resource, StoreError> {
+    match serde_json::from_str(text) {
+        Ok(Value::Object(attributes)) => Ok(Resource::from_canonical(attributes)),
+        Ok(_) => Err(malformed("a document is not an object")),
+        Err(error) => Err(malformed(error)),
+    }
+}
+
+/// The text of a resource's own attributes.
+pub(crate) fn document_to_text(resource: &Resource) -> Result<String, StoreError> {
+    serde_json::to_string(resource).map_err(malformed)
+}
+
+/// `[[attribute, key], …]`
+pub(crate) fn unique_to_text(keys: &[UniqueKey]) -> String {
+    let pairs: Vec<Value> = keys
+        .iter()
+        .map(|k| Value::Array(vec![k.attribute.as_str().into(), k.value.as_str().into()]))
+        .collect();
+    serde_json::to_string(&pairs).unwrap_or_default()
+}
+
+pub(crate) fn unique_from_text(text: &str) -> Result<Vec<UniqueKey>, StoreError> {
+    let pairs: Vec<(String, String)> = serde_json::from_str(text).map_err(malformed)?;
+    Ok(pairs.into_iter().map(|(attribute, value)| UniqueKey { attribute, value }).collect())
+}
+
+/// What changed, as text; `None` for nothing.
+pub(crate) fn changes_to_text(changes: &[AttributeChange]) -> Result<Option<String>, StoreError> {
+    if changes.is_empty() {
+        return Ok(None);
+    }
+    let list: Vec<Value> = changes
+        .iter()
+        .map(|change| {
+            let mut object = Object::with_capacity(3);
+            object.push("path", change.path.as_str());
+            for (name, value) in [("from", &change.from), ("to", &change.to)] {
+                if let Some(value) = value {
+                    object.push(name, value.clone());
+                }
+            }
+            Value::Object(object)
+        })
+        .collect();
+    serde_json::to_string(&list).map(Some).map_err(malformed)
+}
+
+pub(crate) fn changes_from_text(text: Option<&str>) -> Result<Vec<AttributeChange>, StoreError> {
+    let Some(text) = text else { return Ok(Vec::new()) };
+    let list: Vec<Value> = serde_json::from_str(text).map_err(malformed)?;
+    let change = |value: &Value| AttributeChange {
+        path: value.get("path").and_then(Value::as_str).unwrap_or_default().to_owned(),
+        from: value.get("from").cloned(),
+        to: value.get("to").cloned(),
+    };
+    Ok(list.iter().map(change).collect())
+}
+
+/// A member from the columns id, type, display, of which the first is given.
+pub(crate) fn member(row: &dyn Row, first: usize) -> Result<Member, DatabaseError> {
+    Ok(Member {
+        id: row.text(first)?.to_owned(),
+        resource_type: row.owned(first + 1)?,
+        display: row.owned(first + 2)?,
+    })
+}
+
+/// The members of a resource, in the order in which they came.
+pub(crate) fn members(tx: &impl Tx, tenant: &str, holder: &str) -> Result<Vec<Member>, DatabaseError> {
+    tx.all(
+        "SELECT member, member_type, display FROM scim_members
+         WHERE tenant = ?1 AND holder = ?2 ORDER BY position",
+        params![tenant, holder],
+        |row| member(row, 0),
+    )
+}
+
+pub(crate) fn malformed(source: impl Into<scim_core::BoxError>) -> StoreError {
+    StoreError::Other { store: "SQL", source: source.into() }
+}

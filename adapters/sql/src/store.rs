@@ -1,0 +1,139 @@
+//! The store and its feed.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use scim_core::{
+    Batch, Capabilities, ChangeEntry, ChangeFeed, Committed, FeedCursor, Include, Page, Query, Store,
+    StoreError, Stored, TenantId,
+};
+use scim_schema::{Registry, ResourceType};
+
+use crate::engine::{Tx, params};
+use crate::error::{DatabaseError, OpenError};
+use crate::index::{Index, RefreshError};
+use crate::query::Reader;
+use crate::sqlite::Database;
+use crate::{commit, feed, tables};
+
+/// Resources, memberships and the change feed in a [`Database`]. Clones share it.
+#[derive(Clone, Debug)]
+pub struct SqlStore {
+    database: Database,
+    types: Arc<Types>,
+}
+
+#[derive(Debug)]
+struct Types {
+    registry: Arc<Registry>,
+    index: Index,
+}
+
+impl SqlStore {
+    /// A store for the resource types of a registry: brings its tables up to date, and the index where
+    /// the schemas are others than before.
+    ///
+    /// # Errors
+    /// [`OpenError::FromTheFuture`] when a newer version has written the tables;
+    /// [`OpenError::NotUnique`] when the schemas have become stricter than the resources are.
+    pub async fn new(database: Database, registry: impl Into<Arc<Registry>>) -> Result<Self, OpenError> {
+        database.migrate(tables::NAMESPACE, tables::MIGRATIONS).await?;
+        let registry = registry.into();
+        let types = Arc::new(Types { index: Index::new(&registry), registry });
+        let refresh = Arc::clone(&types);
+        database
+            .write(move |tx| refresh.index.refresh(&**tx, &refresh.registry))
+            .await
+            .map_err(|error: RefreshError| error.into_open_error(database.path()))?;
+        Ok(Self { database, types })
+    }
+
+    /// The database, for tables of one's own beside the store's.
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// The resource types.
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.types.registry
+    }
+
+    /// Reads with one view of the tenant's data.
+    async fn read<T, F>(&self, tenant: &TenantId, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Reader<'_, rusqlite::Connection>) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (types, tenant) = (Arc::clone(&self.types), tenant.clone());
+        self.database
+            .read(move |connection| {
+                let Types { registry, index } = &*types;
+                work(&Reader { tx: connection, registry, index, tenant: &tenant })
+            })
+            .await
+    }
+}
+
+#[async_trait]
+impl Store for SqlStore {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { change_feed: true }
+    }
+
+    async fn get(
+        &self,
+        tenant: &TenantId,
+        resource_type: &ResourceType,
+        id: &str,
+        include: Include,
+    ) -> Result<Option<Stored>, StoreError> {
+        // A caller's type may be one that is not registered here.
+        let known = self.types.registry.resource_type(resource_type.name()).cloned();
+        let resource_type = known.unwrap_or_else(|| Arc::new(resource_type.clone()));
+        let id = id.to_owned();
+        self.read(tenant, move |reader| reader.get(&resource_type, &id, include)).await
+    }
+
+    async fn types_of(&self, tenant: &TenantId, ids: &[String]) -> Result<Vec<Option<String>>, StoreError> {
+        let ids = ids.to_vec();
+        self.read(tenant, move |reader| {
+            let sql = "SELECT type FROM scim_resources WHERE tenant = ?1 AND id = ?2";
+            let type_of = |id: &String| {
+                let params = params![reader.tenant.as_str(), id];
+                reader.tx.first(sql, params, |row| Ok::<_, StoreError>(row.text(0)?.to_owned()))
+            };
+            ids.iter().map(type_of).collect()
+        })
+        .await
+    }
+
+    async fn query(&self, tenant: &TenantId, query: &Query) -> Result<Page, StoreError> {
+        let query = query.clone();
+        self.read(tenant, move |reader| reader.query(&query)).await
+    }
+
+    async fn commit(&self, tenant: &TenantId, batch: Batch) -> Result<Vec<Committed>, StoreError> {
+        let (types, tenant) = (Arc::clone(&self.types), tenant.clone());
+        self.database.write(move |tx| commit::commit(&**tx, &types.index, &tenant, &batch)).await
+    }
+}
+
+#[async_trait]
+impl ChangeFeed for SqlStore {
+    async fn after(&self, cursor: FeedCursor, limit: usize) -> Result<Vec<ChangeEntry>, StoreError> {
+        let types = Arc::clone(&self.types);
+        self.database.read(move |connection| feed::after(connection, &types.registry, cursor, limit)).await
+    }
+
+    async fn wait(&self, cursor: FeedCursor) -> Result<(), StoreError> {
+        let mut commits = self.database.commits();
+        loop {
+            // Before looking, so that a commit after the look is noticed.
+            commits.borrow_and_update();
+            if self.database.read(move |connection| feed::is_behind(connection, cursor)).await? {
+                return Ok(());
+            }
+            commits.changed().await.map_err(|_| DatabaseError::Stopped)?;
+        }
+    }
+}
