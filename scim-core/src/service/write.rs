@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use scim_patch::{AttributeChange, Member, MemberPlan, PatchOptions, Plan, diff};
+use scim_patch::{AttributeChange, Member, MembershipPlan, PatchOptions, Plan, diff};
 use scim_schema::{
     Attribute, Intent, Mutability, Object, Projection, Resource, ResourceType, Selection, UniqueKey, Value,
     normalize, read,
@@ -16,7 +16,6 @@ use crate::edges::{self, relative};
 use crate::error::{Error, ErrorKind};
 use crate::etag::Preconditions;
 use crate::feed::{ChangeEntry, ChangeKind, FeedCursor};
-use crate::message::{PATCH_OP, expect};
 use crate::secret::Secret;
 use crate::store::{
     Batch, Change, Committed, Document, Include, MembersChange, Precondition, StoreError, Stored, Write,
@@ -146,19 +145,22 @@ impl Inner {
         preconditions: &Preconditions,
         exchange: &mut Exchange,
     ) -> Result<Answer, Error> {
-        expect(&body, PATCH_OP, &exchange.caller.dialect)?;
         let mut report = std::mem::take(&mut exchange.report);
         let plan = {
             let options = PatchOptions {
+                read: self.read_options(resource_type, exchange),
                 max_operations: self.config.max_patch_operations,
-                ..PatchOptions::new(self.read_options(resource_type, exchange))
+                ..PatchOptions::new(&exchange.caller.dialect)
             };
             Plan::new(body, resource_type, &options, &mut report)
         };
         exchange.report = report;
         let plan = plan?;
         let planned = plan.membership();
-        let include = Include { members: matches!(planned, MemberPlan::NeedsMembers), memberships: false };
+        let include = Include {
+            members: matches!(planned, MembershipPlan::NeedsMembers),
+            memberships: resource_type.inverses().iter().any(|i| plan.compares(i)),
+        };
         for _ in 0..self.config.write_attempts {
             let existing = self.existing(resource_type, id, include, exchange).await?;
             preconditions.check_write(existing.version)?;
@@ -166,15 +168,18 @@ impl Inner {
             let outcome = plan.apply(&existing.resource, &mut report)?;
             let (mut resource, mut changes) = (outcome.resource, outcome.changes);
             let mut members = match planned {
-                MemberPlan::Untouched => MembersChange::Keep,
-                MemberPlan::Delta(delta) => MembersChange::Delta(delta.clone()),
-                MemberPlan::NeedsMembers => {
+                MembershipPlan::Untouched => MembersChange::Keep,
+                MembershipPlan::Delta(delta) => MembersChange::Delta(delta.clone()),
+                MembershipPlan::NeedsMembers => {
                     MembersChange::Set(self.take_members(&mut resource, resource_type)?)
                 }
             };
             if let Some(membership) = resource_type.membership() {
                 resource.attributes_mut().remove(membership.attribute());
                 changes.retain(|c| root(&c.path) != membership.attribute());
+            }
+            for computed in resource_type.inverses() {
+                resource.attributes_mut().remove(computed);
             }
             resource.attributes_mut().remove("meta");
             self.take_secrets(&mut resource, resource_type, id, exchange).await?;

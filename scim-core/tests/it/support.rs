@@ -48,6 +48,10 @@ impl Environment for World {
         let n = self.ids.fetch_add(1, Ordering::SeqCst);
         format!("{}-{n:04}", resource_type.to_lowercase())
     }
+
+    fn request_id(&self) -> String {
+        "request".to_owned()
+    }
 }
 
 /// A service with helpers to talk to it.
