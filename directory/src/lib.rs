@@ -1,1 +1,33 @@
-//! Directory sync as a domain: directories, normalised users and groups, events, deliveries.
+#![doc = include_str!("../README.md")]
+
+mod changes;
+mod clock;
+mod directories;
+mod dispatcher;
+mod error;
+mod event;
+mod id;
+mod json;
+mod keys;
+mod model;
+mod normalize;
+mod projection;
+mod relay;
+mod tables;
+mod transport;
+
+pub use clock::Clock;
+pub use directories::Directories;
+pub use dispatcher::{Dispatcher, DispatcherConfig};
+pub use error::DirectoryError;
+pub use event::{Event, EventType};
+pub use id::{DirectoryId, EndpointId, EnvironmentId, EventId, OrganizationId, TokenId, new_id};
+pub use json::python_json;
+pub use keys::{Keys, KeysError};
+pub use model::{
+    Backlog, CreatedEndpoint, DeliveryRecord, DeliveryState, Directory, DirectoryAccess, Endpoint,
+    IssuedToken, NewDirectory, NewEndpoint, NewOrganization, Organization, PlainToken, Provider, Token,
+};
+pub use normalize::{GroupRef, MemberCounts, Normalizer, Subject};
+pub use relay::Relay;
+pub use transport::{Attempt, Transport};

@@ -1,0 +1,220 @@
+//! Users, groups, events and deliveries, as the application may ask for them.
+
+use scim_schema::{DateTime, Value};
+use scim_sql::rusqlite::{Connection, Row, params};
+
+use super::Directories;
+use crate::error::DirectoryError;
+use crate::event::{Event, EventType};
+use crate::id::{DirectoryId, EndpointId, EventId};
+use crate::model::{Backlog, DeliveryRecord, DeliveryState};
+use crate::projection::{Kind, Place, SubjectRow, groups_of, read_subject, signed, unsigned};
+
+impl Directories {
+    /// Normalised users of a directory in order of their ids, from behind `after`, at most `limit`.
+    ///
+    /// They are as of the last event of the directory: `sequence` is that of the last event of the user.
+    ///
+    /// # Errors
+    /// [`DirectoryError::NotFound`] without the directory.
+    pub async fn users(
+        &self,
+        directory: &DirectoryId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Value>, DirectoryError> {
+        self.list(Kind::User, directory, after, limit).await
+    }
+
+    /// Normalised groups of a directory, as [`Directories::users`].
+    ///
+    /// # Errors
+    /// [`DirectoryError::NotFound`] without the directory.
+    pub async fn groups(
+        &self,
+        directory: &DirectoryId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Value>, DirectoryError> {
+        self.list(Kind::Group, directory, after, limit).await
+    }
+
+    /// One normalised user.
+    ///
+    /// # Errors
+    /// [`DirectoryError::NotFound`] without the directory.
+    pub async fn user(&self, directory: &DirectoryId, id: &str) -> Result<Option<Value>, DirectoryError> {
+        self.one(Kind::User, directory, id).await
+    }
+
+    /// One normalised group.
+    ///
+    /// # Errors
+    /// [`DirectoryError::NotFound`] without the directory.
+    pub async fn group(&self, directory: &DirectoryId, id: &str) -> Result<Option<Value>, DirectoryError> {
+        self.one(Kind::Group, directory, id).await
+    }
+
+    /// The events of a directory behind a sequence number, at most `limit`, the oldest first.
+    ///
+    /// # Errors
+    /// When the database can't answer.
+    pub async fn events(
+        &self,
+        directory: &DirectoryId,
+        after_sequence: u64,
+        limit: usize,
+    ) -> Result<Vec<Event>, DirectoryError> {
+        let directory = directory.clone();
+        let read = move |db: &Connection| {
+            let select = "SELECT e.id, e.sequence, e.type, e.subject, e.version, e.occurred_at, e.body
+                FROM dir_events e JOIN dir_directories d ON d.number = e.directory
+                WHERE d.id = ?1 AND e.sequence > ?2 ORDER BY e.sequence LIMIT ?3";
+            let mut select = db.prepare_cached(select)?;
+            let rows = select
+                .query_map(params![directory.as_str(), signed(after_sequence), rows_limit(limit)], |row| {
+                    read_event(row, &directory)
+                })?;
+            Ok(rows.filter_map(Result::transpose).collect::<Result<_, _>>()?)
+        };
+        self.database().read(read).await
+    }
+
+    /// The deliveries of an event, one for each endpoint that it goes to.
+    ///
+    /// # Errors
+    /// When the database can't answer.
+    pub async fn deliveries(&self, event: &EventId) -> Result<Vec<DeliveryRecord>, DirectoryError> {
+        let event = event.clone();
+        let read = move |db: &Connection| {
+            let select = "SELECT p.id, d.state, d.attempts, d.due, d.status, d.reason
+                FROM dir_deliveries d
+                JOIN dir_events e ON e.position = d.event
+                JOIN dir_endpoints p ON p.number = d.endpoint
+                WHERE e.id = ?1 ORDER BY d.position";
+            let mut select = db.prepare_cached(select)?;
+            let rows = select.query_map([event.as_str()], |row| {
+                let state = DeliveryState::from_code(row.get(1)?);
+                let due = DateTime::from_unix_micros(row.get(3)?);
+                Ok(DeliveryRecord {
+                    event_id: event.to_string(),
+                    endpoint_id: EndpointId::stored(row.get(0)?),
+                    state,
+                    attempts: row.get(2)?,
+                    next_attempt: (state == DeliveryState::Pending).then_some(due),
+                    status: row.get(4)?,
+                    reason: row.get(5)?,
+                })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        };
+        self.database().read(read).await
+    }
+
+    /// How many deliveries there are in each state.
+    ///
+    /// # Errors
+    /// When the database can't answer.
+    pub async fn backlog(&self) -> Result<Backlog, DirectoryError> {
+        let read = |db: &Connection| {
+            let select = "SELECT d.state, count(*) FROM dir_deliveries d
+                JOIN dir_endpoints e ON e.number = d.endpoint
+                WHERE d.state <> 0 OR e.enabled GROUP BY d.state";
+            let mut backlog = Backlog::default();
+            let mut select = db.prepare_cached(select)?;
+            let mut rows = select.query([])?;
+            while let Some(row) = rows.next()? {
+                let count = unsigned(row.get(1)?);
+                match DeliveryState::from_code(row.get(0)?) {
+                    DeliveryState::Pending => backlog.pending += count,
+                    DeliveryState::Delivered => backlog.delivered += count,
+                    DeliveryState::Exhausted | DeliveryState::Refused => backlog.failed += count,
+                }
+            }
+            Ok(backlog)
+        };
+        self.database().read(read).await
+    }
+
+    async fn list(
+        &self,
+        kind: Kind,
+        directory: &DirectoryId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Value>, DirectoryError> {
+        let (this, directory, after) =
+            (self.clone(), directory.clone(), after.unwrap_or_default().to_owned());
+        let read = move |db: &Connection| {
+            let place = Place::find(db, directory.as_str())?.ok_or(NO_DIRECTORY)?;
+            let select = "SELECT id FROM dir_subjects
+                WHERE directory = ?1 AND kind = ?2 AND id > ?3 ORDER BY id LIMIT ?4";
+            let mut select = db.prepare_cached(select)?;
+            let ids = select
+                .query_map(params![place.number, kind.code(), after, rows_limit(limit)], |row| row.get(0))?
+                .collect::<Result<Vec<String>, _>>()?;
+            let mut values = Vec::with_capacity(ids.len());
+            for id in ids {
+                if let Some(row) = read_subject(db, &place, &id)? {
+                    values.push(this.normalized(db, &place, &id, &row)?);
+                }
+            }
+            Ok(values)
+        };
+        self.database().read(read).await
+    }
+
+    async fn one(
+        &self,
+        kind: Kind,
+        directory: &DirectoryId,
+        id: &str,
+    ) -> Result<Option<Value>, DirectoryError> {
+        let (this, directory, id) = (self.clone(), directory.clone(), id.to_owned());
+        let read = move |db: &Connection| {
+            let place = Place::find(db, directory.as_str())?.ok_or(NO_DIRECTORY)?;
+            match read_subject(db, &place, &id)?.filter(|row| row.kind == kind) {
+                Some(row) => this.normalized(db, &place, &id, &row).map(Some),
+                None => Ok(None),
+            }
+        };
+        self.database().read(read).await
+    }
+
+    fn normalized(
+        &self,
+        db: &Connection,
+        place: &Place,
+        id: &str,
+        row: &SubjectRow,
+    ) -> Result<Value, DirectoryError> {
+        let subject = row.subject(place, row.sequence);
+        let object = match row.kind {
+            Kind::User => self.normalizer().user(&subject, &groups_of(db, place, id)?),
+            Kind::Group => self.normalizer().group(&subject, row.counts),
+        };
+        Ok(Value::Object(object))
+    }
+}
+
+const NO_DIRECTORY: DirectoryError = DirectoryError::NotFound { what: "directory" };
+
+fn rows_limit(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+/// `None` for a type that a newer version has written.
+fn read_event(row: &Row<'_>, directory: &DirectoryId) -> Result<Option<Event>, scim_sql::rusqlite::Error> {
+    let event_type: String = row.get(2)?;
+    let Some(event_type) = EventType::parse(&event_type) else { return Ok(None) };
+    Ok(Some(Event {
+        id: EventId::stored(row.get(0)?),
+        directory_id: directory.clone(),
+        sequence: unsigned(row.get(1)?),
+        event_type,
+        subject: row.get(3)?,
+        version: unsigned(row.get(4)?),
+        occurred_at: DateTime::from_unix_micros(row.get(5)?),
+        body: row.get(6)?,
+    }))
+}

@@ -1,0 +1,51 @@
+//! What goes wrong.
+
+use scim_sql::DatabaseError;
+use scim_sql::rusqlite;
+
+/// Why something about directories could not be done.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DirectoryError {
+    /// The database could not do it.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// The tables can't be brought up to date.
+    #[error(transparent)]
+    Open(#[from] scim_sql::OpenError),
+    /// The change feed could not be read.
+    #[error("the change feed can't be read")]
+    Feed(#[from] scim_core::StoreError),
+    /// There is no such thing.
+    #[error("there is no such {what}")]
+    NotFound {
+        /// What was looked for.
+        what: &'static str,
+    },
+    /// A value that must be unique is there already.
+    #[error("the {field} is taken")]
+    Taken {
+        /// The field.
+        field: &'static str,
+    },
+    /// A value is not allowed.
+    #[error("{field} {problem}")]
+    Invalid {
+        /// The field.
+        field: &'static str,
+        /// What is wrong, as the rest of a sentence.
+        problem: &'static str,
+    },
+    /// An endpoint's URL is not allowed.
+    #[error(transparent)]
+    Url(#[from] scim_webhook::UrlError),
+    /// An endpoint's secret can't be opened: the key file is not the one it was made with.
+    #[error("a stored secret can't be opened: the key file is not the one that belongs to the database")]
+    WrongKeys,
+}
+
+impl From<rusqlite::Error> for DirectoryError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(error.into())
+    }
+}

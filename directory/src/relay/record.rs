@@ -1,0 +1,357 @@
+//! From one entry of the feed to its events.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use scim_core::{ChangeEntry, ChangeKind, Member};
+use scim_schema::{Object, Resource, Value};
+use scim_sql::rusqlite::{Transaction, params};
+
+use crate::changes::{change, changes};
+use crate::directories::{Directories, read_event_types};
+use crate::error::DirectoryError;
+use crate::event::{Envelope, EventType};
+use crate::id::EventId;
+use crate::json::python_json;
+use crate::normalize::{GroupRef, Subject, is_active, push_groups};
+use crate::projection::{
+    Kind, Place, SubjectRow, change_members, delete_subject, groups_of, members_below, read_subject, signed,
+    unsigned, write_subject, write_told,
+};
+
+/// Up to this many members that come or go are named in `changes`.
+const NAMED_MEMBERS: usize = 100;
+
+/// Writes events and deliveries in one transaction.
+pub(super) struct Recorder<'t> {
+    tx: &'t Transaction<'t>,
+    directories: &'t Directories,
+    endpoints: Vec<EndpointRow>,
+    places: HashMap<String, Option<Arc<Place>>>,
+    events: usize,
+}
+
+struct EndpointRow {
+    number: i64,
+    event_types: Vec<EventType>,
+    organization: Option<String>,
+}
+
+impl EndpointRow {
+    fn wants(&self, event_type: EventType, place: &Place) -> bool {
+        (self.event_types.is_empty() || self.event_types.contains(&event_type))
+            && self.organization.as_ref().is_none_or(|o| *o == place.organization_id)
+    }
+}
+
+/// What an event is about.
+struct News<'a> {
+    entry: &'a ChangeEntry,
+    place: &'a Place,
+    event_type: EventType,
+    subject: &'a str,
+    version: u64,
+    sequence: u64,
+    changes: Vec<Value>,
+    data: Object,
+}
+
+impl<'t> Recorder<'t> {
+    pub(super) fn new(tx: &'t Transaction<'t>, directories: &'t Directories) -> Result<Self, DirectoryError> {
+        let select =
+            "SELECT number, event_types, organization FROM dir_endpoints WHERE enabled ORDER BY number";
+        let mut select = tx.prepare_cached(select)?;
+        let endpoints = select
+            .query_map([], |row| {
+                Ok(EndpointRow {
+                    number: row.get(0)?,
+                    event_types: read_event_types(row.get_ref(1)?.as_str()?),
+                    organization: row.get(2)?,
+                })
+            })?
+            .collect::<Result<_, _>>()?;
+        Ok(Self { tx, directories, endpoints, places: HashMap::new(), events: 0 })
+    }
+
+    /// How many events were written.
+    pub(super) fn events(&self) -> usize {
+        self.events
+    }
+
+    /// Brings the projection to the state after an entry, and writes the event of the entry's own resource.
+    pub(super) fn begin(&mut self, entry: &ChangeEntry) -> Result<(), DirectoryError> {
+        let Some((kind, place)) = self.of_interest(entry)? else { return Ok(()) };
+        let old = read_subject(self.tx, &place, &entry.id)?;
+        match (kind, entry.kind) {
+            (Kind::User, ChangeKind::Deleted) => self.user_removed(entry, &place, old.as_ref()),
+            (Kind::User, _) => self.user_written(entry, &place, old.as_ref()),
+            (Kind::Group, ChangeKind::Deleted) => self.group_removed(entry, &place, old.as_ref()),
+            (Kind::Group, _) => self.group_written(entry, &place, old.as_ref()),
+        }
+    }
+
+    /// The ids, in order, of those whose groups may be others after an entry that was begun. Ids of groups
+    /// may be among them.
+    pub(super) fn concerned(&mut self, entry: &ChangeEntry) -> Result<Arc<[String]>, DirectoryError> {
+        let Some((Kind::Group, place)) = self.of_interest(entry)? else { return Ok(Arc::new([])) };
+        let moved = || entry.members_added.iter().chain(&entry.members_removed);
+        let shown = |path: &str| matches!(path, "displayName" | "externalId");
+        let renamed = entry.changes.iter().any(|c| shown(&c.path)).then_some(entry.id.as_str());
+        // A member of unknown type may be a group.
+        let groups = moved().filter(|m| m.resource_type.as_deref() != Some("User")).map(|m| m.id.as_str());
+        let mut ids = members_below(self.tx, &place, groups.chain(renamed))?;
+        ids.extend(moved().map(|m| m.id.clone()));
+        let mut ids: Vec<String> = ids.into_iter().collect();
+        ids.sort_unstable();
+        Ok(ids.into())
+    }
+
+    /// Writes `user_updated` if the user's groups are not those that the user's last event named.
+    pub(super) fn user_moved(&mut self, entry: &ChangeEntry, id: &str) -> Result<(), DirectoryError> {
+        let Some((_, place)) = self.of_interest(entry)? else { return Ok(()) };
+        let Some(row) = read_subject(self.tx, &place, id)?.filter(|row| row.kind == Kind::User) else {
+            return Ok(());
+        };
+        let groups = groups_of(self.tx, &place, id)?;
+        if groups == row.groups {
+            return Ok(());
+        }
+        let (mut old, mut new) = (Object::new(), Object::new());
+        push_groups(&mut old, &row.groups);
+        push_groups(&mut new, &groups);
+        let sequence = self.next_sequence(&place)?;
+        let data = self.directories.normalizer().user(&row.subject(&place, sequence), &groups);
+        self.write(News {
+            entry,
+            place: &place,
+            event_type: EventType::UserUpdated,
+            subject: id,
+            version: row.version,
+            sequence,
+            changes: changes(&old, &new, &[], false),
+            data,
+        })?;
+        write_told(self.tx, &place, id, &groups, sequence)?;
+        Ok(())
+    }
+
+    fn user_written(
+        &mut self,
+        entry: &ChangeEntry,
+        place: &Place,
+        old: Option<&SubjectRow>,
+    ) -> Result<(), DirectoryError> {
+        write_subject(self.tx, place, Kind::User, entry)?;
+        if entry.kind == ChangeKind::Updated && entry.changes.is_empty() {
+            return Ok(());
+        }
+        let groups = groups_of(self.tx, place, &entry.id)?;
+        let sequence = self.next_sequence(place)?;
+        let normalizer = self.directories.normalizer();
+        let mut data = normalizer.user(&subject(entry, place, sequence), &groups);
+        let was_active = old.map(|row| is_active(&row.resource));
+        let event_type = match (entry.kind, was_active, is_active(&entry.resource)) {
+            (ChangeKind::Created, ..) | (_, Some(false), true) => EventType::UserCreated,
+            (_, Some(true), false) => EventType::UserDeleted,
+            _ => EventType::UserUpdated,
+        };
+        let changes = match old {
+            Some(row) if entry.kind == ChangeKind::Updated => {
+                let before = normalizer.user(&row.subject(place, sequence), &row.groups);
+                changes(&before, &data, &entry.changes, normalizer.raw_attributes)
+            }
+            _ => Vec::new(),
+        };
+        if event_type == EventType::UserDeleted {
+            data.push("reason", "deactivated");
+        }
+        self.write(News {
+            entry,
+            place,
+            event_type,
+            subject: &entry.id,
+            version: entry.version,
+            sequence,
+            changes,
+            data,
+        })?;
+        write_told(self.tx, place, &entry.id, &groups, sequence)?;
+        Ok(())
+    }
+
+    fn user_removed(
+        &mut self,
+        entry: &ChangeEntry,
+        place: &Place,
+        old: Option<&SubjectRow>,
+    ) -> Result<(), DirectoryError> {
+        let sequence = self.next_sequence(place)?;
+        let groups: &[GroupRef] = old.map(|row| row.groups.as_slice()).unwrap_or_default();
+        let mut data = self.directories.normalizer().user(&subject(entry, place, sequence), groups);
+        data.push("reason", "removed");
+        delete_subject(self.tx, place, Kind::User, &entry.id)?;
+        self.write(News {
+            entry,
+            place,
+            event_type: EventType::UserDeleted,
+            subject: &entry.id,
+            version: entry.version,
+            sequence,
+            changes: Vec::new(),
+            data,
+        })
+    }
+
+    fn group_written(
+        &mut self,
+        entry: &ChangeEntry,
+        place: &Place,
+        old: Option<&SubjectRow>,
+    ) -> Result<(), DirectoryError> {
+        write_subject(self.tx, place, Kind::Group, entry)?;
+        change_members(self.tx, place, &entry.id, &entry.members_added, &entry.members_removed)?;
+        let members_moved = !entry.members_added.is_empty() || !entry.members_removed.is_empty();
+        if entry.kind == ChangeKind::Updated && entry.changes.is_empty() && !members_moved {
+            return Ok(());
+        }
+        let sequence = self.next_sequence(place)?;
+        let normalizer = self.directories.normalizer();
+        let counts = read_subject(self.tx, place, &entry.id)?.map(|row| row.counts).unwrap_or_default();
+        let data = normalizer.group(&subject(entry, place, sequence), counts);
+        let mut changed = Vec::new();
+        let mut event_type = EventType::GroupCreated;
+        if entry.kind == ChangeKind::Updated {
+            event_type = EventType::GroupUpdated;
+            if let Some(row) = old {
+                let before = normalizer.group(&row.subject(place, sequence), row.counts);
+                changed = changes(&before, &data, &entry.changes, normalizer.raw_attributes);
+            }
+            if members_moved {
+                let (gone, come) = (named(&entry.members_removed), named(&entry.members_added));
+                changed.push(change("members", gone, come));
+            }
+        }
+        self.write(News {
+            entry,
+            place,
+            event_type,
+            subject: &entry.id,
+            version: entry.version,
+            sequence,
+            changes: changed,
+            data,
+        })?;
+        write_told(self.tx, place, &entry.id, &[], sequence)?;
+        Ok(())
+    }
+
+    fn group_removed(
+        &mut self,
+        entry: &ChangeEntry,
+        place: &Place,
+        old: Option<&SubjectRow>,
+    ) -> Result<(), DirectoryError> {
+        let sequence = self.next_sequence(place)?;
+        let counts = old.map(|row| row.counts).unwrap_or_default();
+        let data = self.directories.normalizer().group(&subject(entry, place, sequence), counts);
+        delete_subject(self.tx, place, Kind::Group, &entry.id)?;
+        self.write(News {
+            entry,
+            place,
+            event_type: EventType::GroupDeleted,
+            subject: &entry.id,
+            version: entry.version,
+            sequence,
+            changes: Vec::new(),
+            data,
+        })
+    }
+
+    /// Kind and directory of an entry; `None` for what makes no events.
+    fn of_interest(&mut self, entry: &ChangeEntry) -> Result<Option<(Kind, Arc<Place>)>, DirectoryError> {
+        let Some(kind) = Kind::of(&entry.resource_type) else { return Ok(None) };
+        let tenant = entry.tenant.as_str();
+        if !self.places.contains_key(tenant) {
+            let place = Place::find(self.tx, tenant)?.map(Arc::new);
+            self.places.insert(tenant.to_owned(), place);
+        }
+        Ok(self.places.get(tenant).cloned().flatten().map(|place| (kind, place)))
+    }
+
+    fn next_sequence(&self, place: &Place) -> Result<u64, DirectoryError> {
+        let update =
+            "UPDATE dir_directories SET sequence = sequence + 1 WHERE number = ?1 RETURNING sequence";
+        Ok(unsigned(self.tx.prepare_cached(update)?.query_row([place.number], |row| row.get(0))?))
+    }
+
+    /// Appends an event to the log, and a delivery for each endpoint that wants it.
+    fn write(&mut self, news: News<'_>) -> Result<(), DirectoryError> {
+        let News { entry, place, event_type, subject, version, sequence, changes, data } = news;
+        let id = EventId::random();
+        let envelope = Envelope {
+            id: id.as_str(),
+            event_type,
+            occurred_at: entry.time,
+            environment_id: self.directories.environment_id().as_str(),
+            organization_id: &place.organization_id,
+            directory_id: &place.directory_id,
+            sequence,
+            subject,
+            version,
+            cause: &entry.cause,
+            changes,
+            data,
+        };
+        let body = python_json(&envelope.into_value());
+        let insert = "INSERT INTO dir_events
+                (directory, sequence, id, type, subject, version, occurred_at, body)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        self.tx.prepare_cached(insert)?.execute(params![
+            place.number,
+            signed(sequence),
+            id.as_str(),
+            event_type.as_str(),
+            subject,
+            signed(version),
+            entry.time.unix_micros(),
+            body
+        ])?;
+        let event = self.tx.last_insert_rowid();
+        let insert = "INSERT INTO dir_deliveries (endpoint, event, subject, urgent, state, attempts, due)
+            VALUES (?1, ?2, ?3, ?4, 0, 0, ?5)";
+        // What goes before it must not keep an urgent one waiting either.
+        let hurry = "UPDATE dir_deliveries SET urgent = 1
+            WHERE endpoint = ?1 AND subject = ?2 AND state = 0 AND attempts = 0";
+        for endpoint in self.endpoints.iter().filter(|e| e.wants(event_type, place)) {
+            if event_type.is_urgent() {
+                self.tx.prepare_cached(hurry)?.execute(params![endpoint.number, subject])?;
+            }
+            self.tx.prepare_cached(insert)?.execute(params![
+                endpoint.number,
+                event,
+                subject,
+                event_type.is_urgent(),
+                entry.time.unix_micros()
+            ])?;
+        }
+        self.events += 1;
+        Ok(())
+    }
+}
+
+fn subject<'a>(entry: &'a ChangeEntry, place: &'a Place, sequence: u64) -> Subject<'a> {
+    let resource: &Resource = &entry.resource;
+    Subject {
+        resource,
+        organization_id: &place.organization_id,
+        directory_id: &place.directory_id,
+        version: entry.version,
+        sequence,
+    }
+}
+
+/// The ids of members; `None` when there are too many to name.
+fn named(members: &[Member]) -> Option<Value> {
+    let ids = || members.iter().map(|m| Value::from(m.id.as_str())).collect::<Vec<_>>();
+    (members.len() <= NAMED_MEMBERS).then(|| ids().into())
+}
