@@ -116,20 +116,14 @@ impl Relay {
     }
 
     async fn transaction(&mut self) -> Result<Option<usize>, DirectoryError> {
-        let known = match self.known.take() {
+        let mut known = match self.known.take() {
             Some(known) => known,
-            None => {
-                Known { place: self.directories.database().read(|db| read_place(db)).await?, concerned: None }
-            }
+            None => self.directories.database().read(|db| read_place(db)).await?.into(),
         };
-        let entries = match self.feed.after(known.place.cursor, ENTRIES).await {
-            Ok(entries) => entries,
-            Err(error) => {
-                self.known = Some(known);
-                return Err(error.into());
-            }
-        };
-        if entries.is_empty() {
+        if known.entries.is_empty() {
+            known.entries = self.feed.after(known.place.cursor, ENTRIES).await?.into();
+        }
+        if known.entries.is_empty() {
             self.known = Some(known);
             return Ok(None);
         }
