@@ -40,7 +40,10 @@ pub(crate) fn key_of<'v>(attribute: &Attribute, element: &'v Value) -> Option<Co
 
 /// Whether the keys of an attribute's values decide `value eq "…"` in filters.
 pub(crate) fn keyed_by_text(attribute: &Attribute) -> bool {
-    key_definition(attribute).is_some_and(|d| d.kind() == Type::String && !d.is_hidden() && !d.multi_valued())
+    key_definition(attribute).is_some_and(|definition| {
+        let single = !attribute.is_complex() || !definition.multi_valued();
+        definition.kind() == Type::String && !definition.is_hidden() && single
+    })
 }
 
 /// Whether `element` has all that `given` says, so that adding it would change nothing.

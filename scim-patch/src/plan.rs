@@ -2,11 +2,12 @@
 
 mod build;
 mod members;
+mod schemas;
 mod value;
 
 use std::collections::HashSet;
 
-use scim_schema::{Dialect, ReadOptions, Report, Resource, ResourceType, Value};
+use scim_schema::{Dialect, Membership, ReadOptions, Report, Resource, ResourceType, Value};
 
 use crate::apply::{Outcome, apply};
 use crate::body;
@@ -99,7 +100,7 @@ impl<'t> Plan<'t> {
             max_members: options.read.max_members,
             max_work: options.max_work,
         };
-        let members = resource_type.membership().map(|m| m.attribute());
+        let members = resource_type.membership().map(Membership::attribute);
         let touches = |step: &Step<'_>| members.is_some_and(|name| step.is_on(name));
         let only_members = !steps.is_empty() && steps.iter().all(touches);
         let membership = match members {

@@ -38,7 +38,7 @@ pub(crate) enum AttributeEdit<'t> {
     /// The listed values leave a list.
     RemoveListed(Vec<Listed>),
     /// Some values of a list change, or the one value of a singular complex attribute.
-    Select(Selection<'t>),
+    Select(Box<Selection<'t>>),
 }
 
 /// A change of a sub-attribute.
@@ -96,7 +96,10 @@ impl<'t> AttributeEdit<'t> {
     pub(crate) fn parts(&self) -> &[Part<'t>] {
         match self {
             Self::Merge(parts) => parts,
-            Self::Select(Selection { change: ElementChange::Merge(parts), .. }) => parts,
+            Self::Select(selection) => match &selection.change {
+                ElementChange::Merge(parts) => parts,
+                ElementChange::Remove | ElementChange::Replace(_) => &[],
+            },
             _ => &[],
         }
     }

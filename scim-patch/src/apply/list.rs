@@ -1,5 +1,6 @@
 //! A list being edited, step by step, without looking at all of it each time.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use scim_schema::{Attribute, Located, Object, Value};
@@ -326,7 +327,7 @@ impl<'p> List<'p> {
 
     fn reindex(&mut self, place: usize) {
         let attribute = self.attribute();
-        let key = self.get(place).and_then(|v| key_of(attribute, v)).map(|key| key.into_owned());
+        let key = self.get(place).and_then(|v| key_of(attribute, v)).map(Cow::into_owned);
         if let (Some(index), Some(key)) = (&mut self.index, key) {
             index.entry(key).or_default().push(place);
         }

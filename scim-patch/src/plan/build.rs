@@ -115,7 +115,12 @@ impl<'t> Builder<'t, '_, '_> {
     }
 
     /// An extension as a whole (ledger choice `extension-path`).
-    fn extension(&mut self, op: Op, extension: &'t Extension, value: Value) -> Result<(), PatchError> {
+    pub(super) fn extension(
+        &mut self,
+        op: Op,
+        extension: &'t Extension,
+        value: Value,
+    ) -> Result<(), PatchError> {
         let urn = extension.schema().id();
         match value {
             value @ Value::Object(_) if op != Op::Remove => {
@@ -147,7 +152,7 @@ impl<'t> Builder<'t, '_, '_> {
     ) -> Result<(), PatchError> {
         let attribute = located.attribute;
         if located.extension.is_none() && attribute.name() == "schemas" {
-            return self.schemas(op, located, filter, value, by_path);
+            return self.schemas(op, &located, filter, &value, by_path);
         }
         if [attribute, located.leaf()].iter().any(|a| a.mutability() == Mutability::ReadOnly) {
             return self.read_only(located, filter, value, by_path);
@@ -161,13 +166,13 @@ impl<'t> Builder<'t, '_, '_> {
             let reason = "the attribute can't be filtered on";
             return Err(PatchError::new(PatchErrorKind::InvalidFilter, located.path(), reason));
         }
-        if op == Op::Remove && filter.is_none_or(|_| located.sub.is_some()) && located.leaf().required() {
-            if !is_listing(located.leaf(), &value) {
-                return Err(required(&located));
-            }
+        let whole = filter.is_none() || located.sub.is_some();
+        let listing = is_listing(located.leaf(), &value);
+        if op == Op::Remove && whole && !listing && located.leaf().required() {
+            return Err(required(&located));
         }
         let edit = if filter.is_some() || (attribute.multi_valued() && located.sub.is_some()) {
-            self.selection(op, &located, filter, value)?.map(AttributeEdit::Select)
+            self.selection(op, &located, filter, value)?.map(|s| AttributeEdit::Select(Box::new(s)))
         } else if attribute.multi_valued() {
             self.list(op, value, &located)?
         } else if attribute.is_complex() {
@@ -334,85 +339,12 @@ impl<'t> Builder<'t, '_, '_> {
         Ok(())
     }
 
-    /// Ledger choice `schemas-patch`. In a value without path `schemas` only adds: clients repeat there
-    /// what they know of the resource, and an extension that they don't know must not go.
-    fn schemas(
-        &mut self,
-        op: Op,
-        located: Located<'t>,
-        filter: Option<&Filter<'_>>,
-        value: Value,
-        by_path: bool,
-    ) -> Result<(), PatchError> {
-        let base = self.resource_type.schema().id();
-        let kept =
-            || PatchError::new(PatchErrorKind::Mutability, "schemas", "the base schema can't be taken away");
-        if op == Op::Remove {
-            let urns: Vec<String> = match filter {
-                Some(filter) => value_terms(filter, located.attribute).ok_or_else(|| {
-                    let reason = "the filter must name URNs with eq";
-                    PatchError::new(PatchErrorKind::InvalidFilter, "schemas", reason)
-                })?,
-                None => value.elements().iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-            };
-            if urns.is_empty() || urns.iter().any(|u| u.eq_ignore_ascii_case(base)) {
-                return Err(kept());
-            }
-            for urn in urns {
-                if let Some(extension) = self.resource_type.extension(&urn) {
-                    self.extension(Op::Remove, extension, Value::Null)?;
-                }
-            }
-            return Ok(());
-        }
-        if filter.is_some() {
-            return Err(PatchError::new(
-                PatchErrorKind::InvalidPath,
-                "schemas",
-                "URNs are not replaced one by one",
-            ));
-        }
-        let mut has_base = false;
-        let mut extensions = Vec::new();
-        for urn in value.elements() {
-            let urn = urn.as_str().unwrap_or_default();
-            if urn.eq_ignore_ascii_case(base) {
-                has_base = true;
-            } else if let Some(extension) = self.resource_type.extension(urn) {
-                extensions.push(extension);
-            } else if self.options.read.dialect.drop_unknown_schemas {
-                self.report.note(Leniency::SchemaDropped, urn);
-            } else {
-                let reason = "lists a URN that the resource type does not have";
-                return Err(PatchError::new(PatchErrorKind::InvalidValue, "schemas", reason));
-            }
-        }
-        if op == Op::Add || !by_path {
-            self.push(Edit::AddSchemas(extensions));
-            return Ok(());
-        }
-        if !has_base {
-            return Err(kept());
-        }
-        if let Some(missing) = self
-            .resource_type
-            .extensions()
-            .iter()
-            .find(|e| e.required() && !extensions.iter().any(|known| std::ptr::eq(*known, *e)))
-        {
-            let reason = "a required extension can't be taken away";
-            return Err(PatchError::new(PatchErrorKind::Mutability, missing.schema().id(), reason));
-        }
-        self.push(Edit::SetSchemas(extensions));
-        Ok(())
-    }
-
     pub(super) fn is_membership(&self, located: &Located<'_>) -> bool {
         located.extension.is_none()
             && self.resource_type.membership().is_some_and(|m| m.attribute() == located.attribute.name())
     }
 
-    fn push(&mut self, edit: Edit<'t>) {
+    pub(super) fn push(&mut self, edit: Edit<'t>) {
         self.steps.push(Step { operation: self.operation, edit });
     }
 }
@@ -457,7 +389,7 @@ fn with_terms(value: &Value, terms: &[(String, Value)]) -> Value {
 }
 
 /// The texts of a filter that is nothing but `value eq "…"` terms joined by `or`.
-fn value_terms(filter: &Filter<'_>, attribute: &Attribute) -> Option<Vec<String>> {
+pub(super) fn value_terms(filter: &Filter<'_>, attribute: &Attribute) -> Option<Vec<String>> {
     if !keyed_by_text(attribute) {
         return None;
     }

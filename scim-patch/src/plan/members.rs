@@ -6,7 +6,7 @@ use scim_schema::Value;
 
 use crate::error::{PatchError, PatchErrorKind};
 use crate::member::{Member, MemberDelta};
-use crate::step::{AttributeEdit, Edit, ElementChange, Listed, Selection, Step};
+use crate::step::{AttributeEdit, Edit, ElementChange, Listed, Step};
 
 /// The delta of all steps on the membership attribute, or `None` if one of them depends on the members.
 pub(super) fn delta(steps: &[Step<'_>], attribute: &str) -> Result<Option<MemberDelta>, PatchError> {
@@ -78,12 +78,15 @@ impl Builder {
                     self.remove(id);
                 }
             }
-            AttributeEdit::Select(Selection { values: Some(ids), change: ElementChange::Remove, .. }) => {
-                for id in ids {
-                    self.remove(id.clone());
+            AttributeEdit::Select(selection) => match (&selection.values, &selection.change) {
+                (Some(ids), ElementChange::Remove) => {
+                    for id in ids {
+                        self.remove(id.clone());
+                    }
                 }
-            }
-            _ => return Ok(false),
+                _ => return Ok(false),
+            },
+            AttributeEdit::Same(_) | AttributeEdit::Merge(_) => return Ok(false),
         }
         Ok(true)
     }

@@ -8,5 +8,12 @@
     reason = "tests"
 )]
 
+mod body;
+mod hostile;
+mod members;
+mod operations;
+mod properties;
+mod providers;
+mod schemas;
 mod spec_cases;
 mod support;

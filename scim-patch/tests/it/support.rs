@@ -103,7 +103,9 @@ impl Patch {
         let outcome = self.run(&before, operations).unwrap();
         assert!(!outcome.changed, "{:?}", outcome.changes);
         assert_eq!(outcome.changes, []);
-        assert_eq!(outcome.resource.attributes(), before.attributes());
+        let mut expected = before;
+        scim_schema::finish(&mut expected, &self.resource_type).unwrap();
+        assert!(outcome.resource == expected, "changed after all");
     }
 
     pub(crate) fn refused(&self, before: &str, operations: &str) -> PatchErrorKind {

@@ -1,0 +1,82 @@
+//! Operations on `schemas` and on extensions as a whole.
+
+use scim_patch::PatchErrorKind::{InvalidPath, InvalidValue, Mutability};
+use scim_schema::Leniency;
+
+use crate::support::{ENTERPRISE, LAB, Patch, json_of, resource, user};
+
+fn schemas_path(op: &str, value: &str) -> String {
+    format!(r#"[{{"op": "{op}", "path": "schemas", "value": {value}}}]"#)
+}
+
+fn with_department() -> String {
+    let user = scim_schema::USER;
+    format!(
+        r#"{{"schemas": ["{user}", "{ENTERPRISE}"], "userName": "b", "{ENTERPRISE}": {{"department": "IT"}}}}"#
+    )
+}
+
+// ledger: 7644-3.5.2-012
+#[test]
+fn schemas_follow_the_extensions_in_use() {
+    let strict = Patch::strict(user());
+    let plain = format!(r#"{{"schemas": ["{}"], "userName": "b"}}"#, scim_schema::USER);
+    let operations = format!(r#"[{{"op": "add", "path": "{ENTERPRISE}:employeeNumber", "value": "7"}}]"#);
+    let user = strict.changed(&plain, &operations);
+    assert_eq!(user.schemas().collect::<Vec<_>>(), [scim_schema::USER, ENTERPRISE]);
+    for operation in [
+        format!(r#"{{"op": "remove", "path": "{ENTERPRISE}:department"}}"#),
+        format!(r#"{{"op": "remove", "path": "{ENTERPRISE}"}}"#),
+        format!(r#"{{"op": "replace", "path": "{ENTERPRISE}", "value": null}}"#),
+        format!(r#"{{"op": "replace", "path": "{ENTERPRISE}", "value": {{"department": null}}}}"#),
+        format!(r#"{{"op": "remove", "path": "schemas[value eq \"{ENTERPRISE}\"]"}}"#),
+        format!(r#"{{"op": "remove", "path": "schemas", "value": ["{ENTERPRISE}"]}}"#),
+        format!(r#"{{"op": "replace", "path": "schemas", "value": ["{}"]}}"#, scim_schema::USER),
+    ] {
+        let user = strict.changed(&with_department(), &format!("[{operation}]"));
+        assert_eq!(user.schemas().collect::<Vec<_>>(), [scim_schema::USER], "{operation}");
+        assert_eq!(json_of(&user, ENTERPRISE), "nothing");
+    }
+}
+
+#[test]
+fn only_extensions_of_the_type_come_and_go() {
+    let strict = Patch::strict(user());
+    let base = scim_schema::USER;
+    assert_eq!(strict.refused(&with_department(), &schemas_path("add", r#"["urn:x:y"]"#)), InvalidValue);
+    assert_eq!(strict.refused(&with_department(), &schemas_path("remove", "null")), Mutability);
+    assert_eq!(strict.refused(&with_department(), &schemas_path("replace", "[]")), Mutability);
+    let without_base = schemas_path("replace", &format!(r#"["{ENTERPRISE}"]"#));
+    assert_eq!(strict.refused(&with_department(), &without_base), Mutability);
+    let base_away = format!(r#"[{{"op": "remove", "path": "schemas[value eq \"{base}\"]"}}]"#);
+    assert_eq!(strict.refused(&with_department(), &base_away), Mutability);
+    let one = format!(r#"[{{"op": "replace", "path": "schemas[value eq \"{base}\"]", "value": "{LAB}"}}]"#);
+    assert_eq!(strict.refused(&with_department(), &one), InvalidPath);
+    // An extension may be listed before it has values.
+    let user = strict.changed(&with_department(), &schemas_path("add", &format!(r#"["{LAB}"]"#)));
+    assert_eq!(user.schemas().collect::<Vec<_>>(), [base, ENTERPRISE, LAB]);
+    let (outcome, report) = Patch::lenient(crate::support::user())
+        .reported(&resource(&with_department()), &schemas_path("add", r#"["urn:x:y"]"#));
+    assert!(!outcome.unwrap().changed);
+    assert_eq!(report.notes()[0].kind, Leniency::SchemaDropped);
+}
+
+#[test]
+fn schemas_in_a_value_without_path_take_nothing_away() {
+    let operations =
+        format!(r#"[{{"op": "replace", "value": {{"schemas": ["{}"], "title": "x"}}}}]"#, scim_schema::USER);
+    let user = Patch::strict(user()).changed(&with_department(), &operations);
+    assert_eq!(json_of(&user, ENTERPRISE), r#"{"department":"IT"}"#);
+    assert_eq!(user.schemas().count(), 2);
+}
+
+#[test]
+fn an_extension_of_an_extension_is_no_path() {
+    let strict = Patch::strict(user());
+    for value in [format!(r#"{{"{LAB}": {{"badgeNumber": 1}}}}"#), format!(r#"{{"{ENTERPRISE}": {{}}}}"#)] {
+        let operations = format!(r#"[{{"op": "add", "path": "{ENTERPRISE}", "value": {value}}}]"#);
+        assert_eq!(strict.refused(&with_department(), &operations), InvalidPath);
+    }
+    let text = format!(r#"[{{"op": "add", "path": "{ENTERPRISE}", "value": "x"}}]"#);
+    assert_eq!(strict.refused(&with_department(), &text), InvalidValue);
+}
