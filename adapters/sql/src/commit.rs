@@ -77,7 +77,7 @@ impl<'c, T: Tx> Commit<'c, T> {
                 if !changed && added.is_empty() && removed.is_empty() {
                     return Ok(committed(&current, false, added, removed));
                 }
-                let current = self.touch(current)?;
+                let current = self.touch(&current)?;
                 let changes = rows::changes_to_text(changes)?;
                 let seq = self.log(&current, ChangeKind::Updated, changes.as_deref())?;
                 self.log_members(seq, &added, &removed)?;
@@ -229,7 +229,7 @@ impl<'c, T: Tx> Commit<'c, T> {
             params![self.tenant, fold(id).as_ref(), id],
         )?;
         for (holder, member) in holders {
-            let holder = self.touch(holder)?;
+            let holder = self.touch(&holder)?;
             let seq = self.log(&holder, ChangeKind::Updated, None)?;
             self.log_members(seq, &[], &[member])?;
         }
@@ -237,14 +237,14 @@ impl<'c, T: Tx> Commit<'c, T> {
     }
 
     /// One more version, a later time.
-    fn touch(&self, current: Current) -> Result<Current, DatabaseError> {
+    fn touch(&self, current: &Current) -> Result<Current, DatabaseError> {
         let version = current.version + 1;
         let modified = self.batch.now.unix_micros().max(current.modified.saturating_add(1));
         self.tx.execute(
             "UPDATE scim_resources SET version = ?2, modified = ?3 WHERE n = ?1",
             params![current.n, int(version), modified],
         )?;
-        Ok(Current { version, modified, ..current })
+        Ok(Current { version, modified, ..*current })
     }
 
     /// Applies a change of members and says who really came and went.

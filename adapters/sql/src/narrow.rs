@@ -243,3 +243,90 @@ fn after_prefix(prefix: &str) -> Option<String> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use scim_filter::{Filter, MatchOptions};
+    use scim_schema::Registry;
+
+    use super::*;
+    use crate::engine::Tx;
+    use crate::{Database, DatabaseError, SqlStore};
+
+    /// The steps of SQLite's plan for what is searched first.
+    async fn plan(store: &SqlStore, name: &str, filter: &str) -> String {
+        let registry = Registry::standard();
+        let resource_type = registry.resource_type(name).unwrap();
+        let filter = Filter::parse(filter).unwrap();
+        let matcher = Matcher::new(&filter, [resource_type], &MatchOptions::default()).unwrap();
+        let found = candidates(&Index::new(&registry), &TenantId::new("acme"), resource_type, Some(&matcher));
+        let explain = move |c: &rusqlite::Connection| {
+            c.all(&format!("EXPLAIN QUERY PLAN {}", found.sql), &found.params(), |row| {
+                Ok::<_, DatabaseError>(row.text(3)?.to_owned())
+            })
+        };
+        store.database().read(explain).await.unwrap().join("; ")
+    }
+
+    #[tokio::test]
+    async fn filters_on_indexed_attributes_use_an_index() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let database = Database::open(folder.path().join("db")).await.unwrap();
+        let store = SqlStore::new(database, Registry::standard()).await.unwrap();
+        let unique = "SEARCH k USING PRIMARY KEY (tenant=? AND type=? AND attribute=? AND key";
+        let value = "SEARCH v USING PRIMARY KEY (tenant=? AND type=? AND attribute=? AND value";
+        let by_row = "USING INTEGER PRIMARY KEY (rowid=?)";
+        let cases = [
+            ("User", "userName eq \"ann\"", vec![unique, by_row]),
+            ("User", "userName sw \"ann\"", vec![unique, by_row]),
+            ("User", "externalId eq \"1\"", vec![value, by_row]),
+            ("Group", "externalId eq \"1\"", vec![value, by_row]),
+            ("User", "emails.value eq \"a@x.org\"", vec![value, by_row]),
+            ("User", "emails eq \"a@x.org\"", vec![value, by_row]),
+            ("User", "emails[type eq \"work\" and value eq \"a@x.org\"]", vec![value, by_row]),
+            ("User", "emails.value sw \"a\"", vec![value, by_row]),
+            ("User", "displayName eq \"Ann\" and title co \"x\"", vec![value, by_row]),
+            ("Group", "displayName eq \"Staff\"", vec![value, by_row]),
+            ("User", "active eq true", vec![value, by_row]),
+            ("User", "id eq \"1\"", vec!["SEARCH r USING INDEX scim_resources_by_id (tenant=? AND id=?)"]),
+            (
+                "User",
+                "meta.lastModified gt \"2024-01-01T00:00:00Z\"",
+                vec![
+                    "USING INDEX scim_resources_by_change (tenant=? AND type=? AND modified>? AND modified<?)",
+                ],
+            ),
+            (
+                "User",
+                "meta.created le \"2024-01-01T00:00:00Z\"",
+                vec![
+                    "USING INDEX scim_resources_by_creation (tenant=? AND type=? AND created>? AND created<?)",
+                ],
+            ),
+            (
+                "Group",
+                "members.value eq \"1\"",
+                vec![
+                    "SEARCH r USING INDEX scim_resources_by_id (tenant=? AND id=?)",
+                    "SEARCH m USING COVERING INDEX scim_members_by_member (tenant=? AND member_key=?)",
+                ],
+            ),
+            ("User", "title eq \"x\"", vec!["USING INDEX scim_resources_by_creation (tenant=? AND type=?)"]),
+        ];
+        for (name, filter, expected) in cases {
+            let plan = plan(&store, name, filter).await;
+            for step in expected {
+                assert!(plan.contains(step), "{filter}: {plan}");
+            }
+            assert!(!plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "{filter}: {plan}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_prefix_is_behind_all_that_start_with_it() {
+        for (prefix, end) in [("a", "b"), ("a\u{10ffff}", "b"), ("\u{d7ff}", "\u{e000}"), ("ab", "ac")] {
+            assert_eq!(after_prefix(prefix).as_deref(), Some(end));
+        }
+        assert_eq!(after_prefix("\u{10ffff}"), None);
+    }
+}

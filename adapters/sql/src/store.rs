@@ -48,6 +48,14 @@ impl SqlStore {
         Ok(Self { database, types })
     }
 
+    /// Takes the store's tables away, with all that is in them.
+    ///
+    /// # Errors
+    /// As [`Database::migrate`].
+    pub async fn drop_tables(database: &Database) -> Result<(), OpenError> {
+        database.migrate_to(tables::NAMESPACE, tables::MIGRATIONS, 0).await
+    }
+
     /// The database, for tables of one's own beside the store's.
     pub fn database(&self) -> &Database {
         &self.database

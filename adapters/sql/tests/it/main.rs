@@ -10,4 +10,7 @@
 
 mod contract;
 mod database;
+mod faults;
+mod model;
+mod races;
 mod support;

@@ -1,6 +1,6 @@
 //! What the tests build their stores and resources with.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use scim_core::{
     Batch, Cause, Change, Committed, Document, Include, Matcher, Member, MemberDelta, MembersChange, Page,
@@ -40,7 +40,8 @@ pub(crate) fn at(micros: i64) -> DateTime {
 }
 
 pub(crate) fn type_named(name: &str) -> Arc<ResourceType> {
-    Arc::clone(Registry::standard().resource_type(name).unwrap())
+    static STANDARD: LazyLock<Registry> = LazyLock::new(Registry::standard);
+    Arc::clone(STANDARD.resource_type(name).unwrap())
 }
 
 pub(crate) fn document(resource_type: &ResourceType, id: &str, attributes: Value) -> Document {
@@ -109,7 +110,7 @@ pub(crate) async fn get(store: &dyn Store, name: &str, id: &str) -> Option<Store
 
 /// The values of a multi-valued attribute, such as the ids of members.
 pub(crate) fn values(stored: &Stored, attribute: &str) -> Vec<String> {
-    let elements = stored.resource.get(attribute).map(|v| v.elements()).unwrap_or_default();
+    let elements = stored.resource.get(attribute).map(scim_schema::Value::elements).unwrap_or_default();
     elements.iter().map(|v| v.get("value").unwrap().as_str().unwrap().to_owned()).collect()
 }
 
