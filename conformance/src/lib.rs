@@ -4,6 +4,7 @@ mod client;
 pub mod http;
 mod outcome;
 pub mod replay;
+pub mod simulators;
 
 #[cfg(feature = "socket")]
 pub use client::SocketClient;

@@ -1,3 +1,45 @@
-//! scimd, the program.
+//! `scimd`: SCIM in, signed webhooks out.
 
-fn main() {}
+mod auth;
+mod cli;
+mod config;
+mod database;
+mod demo;
+mod environment;
+mod http;
+mod instance;
+mod logging;
+mod receiver;
+mod routes;
+mod serve;
+mod shutdown;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use self::cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failure(&error.into()),
+    };
+    let outcome = runtime.block_on(async {
+        match cli.command {
+            Command::Demo(options) => demo::run(options).await,
+            Command::Serve { config } => serve::run(&config).await,
+        }
+    });
+    match outcome {
+        Ok(code) => code,
+        Err(error) => failure(&error),
+    }
+}
+
+/// One sentence, whatever happened.
+fn failure(error: &anyhow::Error) -> ExitCode {
+    eprintln!("scimd: {error:#}");
+    ExitCode::FAILURE
+}

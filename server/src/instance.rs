@@ -1,0 +1,209 @@
+//! One running server: database, directory sync, the SCIM service, and the jobs beside it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use async_trait::async_trait;
+use scim_core::{ChangeFeed, DateTime, Registry, Service, ServiceConfig};
+use scim_directory::{Clock, Directories, Dispatcher, DispatcherConfig, Keys, Relay};
+use scim_sql::{Database, SqlStore};
+use scim_webhook::{Sender, SenderConfig};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::auth::DirectoryAuthenticator;
+use crate::environment::Machine;
+use crate::http::{HttpLimits, serve};
+use crate::routes::{KnownDirectories, RequestLimits, Routes};
+use crate::shutdown::Shutdown;
+
+/// Where the data is.
+#[derive(Clone, Debug)]
+pub(crate) struct Files {
+    /// The database.
+    pub(crate) database: PathBuf,
+    /// The keys that open its secrets.
+    pub(crate) keys: PathBuf,
+}
+
+/// How the server behaves.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// The public URL, without a slash at its end.
+    pub(crate) base_url: String,
+    pub(crate) trusted_proxy: bool,
+    pub(crate) service: ServiceConfig,
+    pub(crate) http: HttpLimits,
+    pub(crate) requests: RequestLimits,
+    pub(crate) failures_per_minute: u32,
+}
+
+/// The data of a server, opened.
+#[derive(Clone, Debug)]
+pub(crate) struct Opened {
+    pub(crate) directories: Directories,
+    store: SqlStore,
+}
+
+impl Opened {
+    /// Opens the database and the keys, or makes them.
+    ///
+    /// # Errors
+    /// One sentence: what is missing, locked, full or damaged.
+    pub(crate) async fn open(files: &Files) -> Result<Self> {
+        // Without its keys nobody could tell why no token fits a database.
+        let lost = files.database.exists() && !files.keys.exists();
+        ensure!(
+            !lost,
+            "the key file {} is missing, but the database {} is there: put back the key file that belongs to it",
+            files.keys.display(),
+            files.database.display()
+        );
+        let database = Database::open(files.database.clone()).await?;
+        let keys = Keys::load_or_create(&files.keys)?;
+        let store = SqlStore::new(database.clone(), Registry::standard()).await?;
+        let directories = Directories::open(database, keys).await?.with_loopback_http(true);
+        Ok(Self { directories, store })
+    }
+
+    /// Serves SCIM on a listener and delivers events, until it is told to stop.
+    ///
+    /// # Errors
+    /// When the settings are wrong.
+    pub(crate) fn start(self, listener: TcpListener, settings: Settings) -> Result<Server> {
+        let shutdown = Shutdown::new();
+        let feed: Arc<dyn ChangeFeed> = Arc::new(self.store.clone());
+        let (stop, stopped) = watch::channel(false);
+        let jobs = start_jobs(&self.directories, Arc::clone(&feed), &stopped)?;
+        let authenticator =
+            DirectoryAuthenticator::new(self.directories.clone(), settings.failures_per_minute);
+        let service =
+            Service::builder(format!("{}/scim/v2", settings.base_url), self.store, authenticator, Machine)
+                .config(settings.service)
+                .build()
+                .context("base_url can't be used")?;
+        let routes = Routes {
+            service,
+            directories: self.directories.clone(),
+            base_url: settings.base_url.into(),
+            limits: settings.requests,
+            trusted_proxy: settings.trusted_proxy,
+            phases: shutdown.phases(),
+            known: KnownDirectories::default(),
+        };
+        let serving = serve(listener, routes.router(), settings.http, shutdown.phases());
+        let serving = tokio::spawn(serving);
+        Ok(Server { directories: self.directories, feed, shutdown, stop, jobs, serving })
+    }
+}
+
+/// A server that runs.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) directories: Directories,
+    feed: Arc<dyn ChangeFeed>,
+    shutdown: Shutdown,
+    stop: watch::Sender<bool>,
+    jobs: Vec<JoinHandle<()>>,
+    serving: JoinHandle<()>,
+}
+
+impl Server {
+    /// Makes sure that every change up to now has its events.
+    pub(crate) async fn catch_up(&self) -> Result<()> {
+        Relay::new(&self.directories, Arc::clone(&self.feed)).catch_up().await?;
+        Ok(())
+    }
+
+    /// Waits until every change has become events and none of them waits for delivery; `false` if that
+    /// did not happen in time.
+    pub(crate) async fn settle(&self, time: Duration) -> Result<bool> {
+        let end = tokio::time::Instant::now() + time;
+        loop {
+            self.catch_up().await?;
+            if self.directories.backlog().await?.pending == 0 {
+                return Ok(true);
+            }
+            if tokio::time::Instant::now() >= end {
+                return Ok(false);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Lets load balancers see that it stops, lets requests end, then the jobs.
+    pub(crate) async fn drain(self) {
+        tracing::info!("stopping");
+        self.shutdown.drain().await;
+        self.end().await;
+    }
+
+    /// Stops at once, but lets requests and attempts of delivery that run end.
+    pub(crate) async fn close(self) {
+        self.shutdown.close();
+        self.end().await;
+    }
+
+    async fn end(self) {
+        let _ = self.serving.await;
+        self.stop.send_replace(true);
+        for job in self.jobs {
+            let _ = job.await;
+        }
+        tracing::info!(panics = crate::logging::panics(), "stopped");
+    }
+}
+
+fn start_jobs(
+    directories: &Directories,
+    feed: Arc<dyn ChangeFeed>,
+    stopped: &watch::Receiver<bool>,
+) -> Result<Vec<JoinHandle<()>>> {
+    let relay = Relay::new(directories, feed);
+    let sender = Sender::new(SenderConfig { allow_loopback_http: true, ..SenderConfig::default() })
+        .context("webhooks can't be sent from this machine")?;
+    let dispatcher =
+        Dispatcher::new(directories, Arc::new(sender), Arc::new(Machine), DispatcherConfig::default());
+    let (relay_stop, dispatcher_stop) = (stopped.clone(), stopped.clone());
+    Ok(vec![
+        tokio::spawn(async move { relay.run(relay_stop).await }),
+        tokio::spawn(async move { dispatcher.run(dispatcher_stop).await }),
+    ])
+}
+
+#[async_trait]
+impl Clock for Machine {
+    fn now(&self) -> DateTime {
+        scim_core::Environment::now(self)
+    }
+
+    async fn sleep(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+}
+
+/// The time, for what is created outside of requests.
+pub(crate) fn now() -> DateTime {
+    scim_core::Environment::now(&Machine)
+}
+
+/// Listens, or says in one sentence why not.
+pub(crate) async fn listen(address: std::net::SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| match_port(address))
+}
+
+fn match_port(address: std::net::SocketAddr) -> String {
+    format!("can't listen on {address}; is the port taken by another program?")
+}
+
+/// Makes a folder that only its owner can look into, unless it is there.
+pub(crate) fn make_folder(folder: &Path) -> Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder).with_context(|| format!("the folder {} can't be made", folder.display()))
+}
