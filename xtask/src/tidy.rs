@@ -12,7 +12,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::workspace::{Metadata, Sources, output};
+use crate::workspace::{Metadata, Sources, command, output};
 
 /// Runs every check and prints what each found.
 pub(crate) fn run(root: &Path) -> Result<bool> {
@@ -96,5 +96,5 @@ fn accepts(root: &Path, words: &[&str]) -> bool {
         args.push("--");
     }
     args.push("--help");
-    output(root, "cargo", &args).is_ok()
+    command(root, "cargo", &args).output().is_ok_and(|output| output.status.success())
 }

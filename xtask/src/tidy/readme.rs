@@ -74,7 +74,7 @@ fn check_command(
             Cli::try_parse_from(words).map(drop).map_err(|error| error.to_string())
         }
         "run" if accepts(rest) => Ok(()),
-        "run" => Err("the program does not accept these words".into()),
+        "run" => Err("the program does not build, or does not accept these words".into()),
         known if CARGO.contains(&known) => Ok(()),
         unknown => Err(format!("cargo has no `{unknown}` here")),
     }
