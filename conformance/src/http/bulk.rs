@@ -286,7 +286,7 @@ fn too_many() -> Scenario {
             post("/Bulk", body)
                 .error(413, None)
                 .check("/detail", "contains", json!("maxOperations"))
-                .check("/detail", "contains", json!("{{config.bulk.maxOperations}}")),
+                .check("/detail", "contains", json!(" {{config.bulk.maxOperations}} ")),
         )
 }
 

@@ -73,7 +73,7 @@ impl<'s> Filling<'s> {
         for item in items {
             let body = item.get("of").unwrap_or(&Value::Null);
             if let Some(times) = item.get("$repeat") {
-                for index in 0..count(times)? {
+                for index in 0..count(&self.fill(times)?)? {
                     filled.push(self.at(index, self.item).fill(body)?);
                 }
             } else if let Some(alias) = item.get("$each").and_then(Value::as_str) {
@@ -97,6 +97,9 @@ impl<'s> Filling<'s> {
 
     /// A string that is one template and nothing else becomes the value itself.
     fn string(&self, text: &str) -> Result<Value, Failure> {
+        if !text.contains("{{") {
+            return Ok(text.into());
+        }
         let whole = TEMPLATE.as_ref().and_then(|template| template.captures(text));
         if let Some(found) = whole
             && found.get(0).is_some_and(|all| all.as_str() == text)
@@ -108,6 +111,9 @@ impl<'s> Filling<'s> {
     }
 
     fn text(&self, text: &str) -> Result<String, Failure> {
+        if !text.contains("{{") {
+            return Ok(text.to_owned());
+        }
         let Some(template) = TEMPLATE.as_ref() else { return Ok(text.to_owned()) };
         let mut failure = None;
         let filled = template.replace_all(text, |found: &Captures<'_>| {

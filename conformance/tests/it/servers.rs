@@ -1,0 +1,149 @@
+//! The HTTP test-set over real sockets: axum, actix-web and plain tower answer byte for byte alike.
+
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
+use scim_conformance::http::run;
+use scim_conformance::{BoxError, InProcess, ScimClient, SocketClient};
+use scim_core::Service;
+use scim_tower::ScimService;
+use tokio::net::TcpListener;
+
+use crate::support::{BASE, TOKEN, memory};
+
+/// One request and its answer, in the order and form in which they can be compared.
+#[derive(Clone, PartialEq)]
+struct Exchange {
+    request: String,
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: Bytes,
+}
+
+/// A client that writes down what it sees.
+#[derive(Debug)]
+struct Recorder<C> {
+    client: C,
+    exchanges: Mutex<Vec<Exchange>>,
+}
+
+impl<C: ScimClient> Recorder<C> {
+    fn new(client: C) -> Self {
+        Self { client, exchanges: Mutex::default() }
+    }
+
+    async fn play(self) -> Vec<Exchange> {
+        let outcome = run(&self, "s").await;
+        assert_eq!(outcome.failures, []);
+        self.exchanges.into_inner().unwrap()
+    }
+}
+
+/// What a server adds for the connection, which says nothing about the answer.
+const OF_THE_CONNECTION: [&str; 4] = ["date", "content-length", "transfer-encoding", "connection"];
+
+#[async_trait]
+impl<C: ScimClient> ScimClient for Recorder<C> {
+    fn base_url(&self) -> &str {
+        self.client.base_url()
+    }
+
+    fn token(&self) -> Option<&str> {
+        self.client.token()
+    }
+
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, BoxError> {
+        let asked = format!("{} {}", request.method(), request.uri());
+        let response = self.client.send(request).await?;
+        let of_the_answer = |name: &str| !OF_THE_CONNECTION.contains(&name);
+        let headers = response.headers().iter().filter(|(name, _)| of_the_answer(name.as_str()));
+        let mut headers: Vec<(String, String)> =
+            headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
+        headers.sort();
+        self.exchanges.lock().unwrap().push(Exchange {
+            request: asked,
+            status: response.status().as_u16(),
+            headers,
+            body: response.body().clone(),
+        });
+        Ok(response)
+    }
+}
+
+impl std::fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let body = String::from_utf8_lossy(&self.body);
+        write!(f, "{} -> {} {:?} {body}", self.request, self.status, self.headers)
+    }
+}
+
+fn socket(port: u16) -> Recorder<SocketClient> {
+    let address = format!("http://127.0.0.1:{port}/scim/v2");
+    Recorder::new(SocketClient::new(&address, Some(TOKEN)).unwrap().known_as(BASE))
+}
+
+async fn through_axum(service: Service) -> Vec<Exchange> {
+    let app = axum::Router::new().nest("/scim/v2", scim_axum::router(service));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = tokio::spawn(async move { axum::serve(listener, app).await });
+    let exchanges = socket(port).play().await;
+    server.abort();
+    exchanges
+}
+
+async fn through_actix(service: Service) -> Vec<Exchange> {
+    let (tell, told) = tokio::sync::oneshot::channel();
+    // actix-web brings a runtime of its own.
+    let server = std::thread::spawn(move || {
+        actix_web::rt::System::new().block_on(async move {
+            let app = move || actix_web::App::new().service(scim_actix::scope("/scim/v2", service.clone()));
+            let server = actix_web::HttpServer::new(app).workers(1).bind("127.0.0.1:0").unwrap();
+            let port = server.addrs()[0].port();
+            let server = server.disable_signals().run();
+            tell.send((port, server.handle())).unwrap();
+            server.await
+        })
+    });
+    let (port, handle) = told.await.unwrap();
+    let exchanges = socket(port).play().await;
+    handle.stop(false).await;
+    server.join().unwrap().unwrap();
+    exchanges
+}
+
+async fn through_tower(service: Service) -> Vec<Exchange> {
+    let service = TowerToHyperService::new(ScimService::new(service).at("/scim/v2"));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let connection = hyper::server::conn::http1::Builder::new();
+            tokio::spawn(connection.serve_connection(TokioIo::new(stream), service.clone()).into_future());
+        }
+    });
+    let exchanges = socket(port).play().await;
+    server.abort();
+    exchanges
+}
+
+fn assert_alike(name: &str, left: &[Exchange], right: &[Exchange]) {
+    for (left, right) in left.iter().zip(right) {
+        assert_eq!(left, right, "{name}");
+    }
+    assert_eq!(left.len(), right.len(), "{name}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_frameworks_answer_alike() {
+    let direct = Recorder::new(InProcess::new(memory(), Some(TOKEN))).play().await;
+    assert!(direct.len() > 500);
+    assert_alike("axum", &direct, &through_axum(memory()).await);
+    assert_alike("actix-web", &direct, &through_actix(memory()).await);
+    assert_alike("tower", &direct, &through_tower(memory()).await);
+}
