@@ -58,6 +58,10 @@ pub struct ServiceConfig {
     pub enforce_canonical_values: bool,
     /// See [`ReadOptions::enforce_country_codes`](scim_schema::ReadOptions). Default false.
     pub enforce_country_codes: bool,
+    /// See [`ReadOptions::enforce_time_zones`](scim_schema::ReadOptions). Default false.
+    pub enforce_time_zones: bool,
+    /// See [`ReadOptions::check_certificates`](scim_schema::ReadOptions). Default false.
+    pub check_certificates: bool,
     /// See [`ReadOptions::canonicalize`](scim_schema::ReadOptions). Default false.
     pub canonicalize: bool,
     /// Whether PATCH answers 204 when no attributes are asked for (ledger choice `patch-200`). Default false.
@@ -101,6 +105,8 @@ impl Default for ServiceConfig {
             unique_external_id: false,
             enforce_canonical_values: false,
             enforce_country_codes: false,
+            enforce_time_zones: false,
+            check_certificates: false,
             canonicalize: false,
             patch_no_content: false,
             bulk: true,

@@ -446,6 +446,8 @@ impl Inner {
         ReadOptions {
             enforce_canonical_values: self.config.enforce_canonical_values,
             enforce_country_codes: self.config.enforce_country_codes,
+            enforce_time_zones: self.config.enforce_time_zones,
+            check_certificates: self.config.check_certificates,
             canonicalize: self.config.canonicalize,
             base: Some(&exchange.base),
             defaults: defaults.map(|(_, values)| values),

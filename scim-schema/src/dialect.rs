@@ -140,6 +140,8 @@ pub enum Leniency {
     DuplicateDropped,
     /// Only the listed values were removed, where the RFC's text would empty the attribute.
     RemovedListed,
+    /// A photo was kept whose URI is not that of an image file (RFC 7643 §4.1.2).
+    NotAnImage,
 }
 
 impl Leniency {
@@ -158,6 +160,7 @@ impl Leniency {
             Self::PrimaryDemoted => "primary_demoted",
             Self::DuplicateDropped => "duplicate_dropped",
             Self::RemovedListed => "removed_listed",
+            Self::NotAnImage => "not_an_image",
         }
     }
 }

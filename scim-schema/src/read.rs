@@ -2,6 +2,7 @@
 
 mod canonical;
 mod coerce;
+mod known;
 
 use std::fmt;
 
@@ -26,6 +27,7 @@ pub enum Intent<'r> {
 /// How strictly values are read, and the limits they are held to.
 #[derive(Clone, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "made to be written with struct update syntax")]
+#[expect(clippy::struct_excessive_bools, reason = "each switch is independent of the others")]
 pub struct ReadOptions<'o> {
     /// What is accepted beyond the RFCs' text.
     pub dialect: &'o Dialect,
@@ -33,6 +35,13 @@ pub struct ReadOptions<'o> {
     pub enforce_canonical_values: bool,
     /// Countries must be ISO 3166-1 alpha-2 codes (RFC 7643 §4.1.2; ledger choice `country-code`). Off by default.
     pub enforce_country_codes: bool,
+    /// `timezone` must have the form of a name of the IANA database: a known area and a location, or one
+    /// of the old names without area (RFC 7643 §4.1.2). The locations are not checked: new ones come
+    /// several times a year. Off by default.
+    pub enforce_time_zones: bool,
+    /// Each value of `x509Certificates` must be one DER certificate (RFC 7643 §4.1.2); its form is checked,
+    /// not its signature. Off by default.
+    pub check_certificates: bool,
     /// Known values are brought to their canonical form: `type` to the schema's spelling, the domain of
     /// an e-mail address and instant-message addresses to lower case (RFC 7643 §2.4). Off by default.
     pub canonicalize: bool,
@@ -57,6 +66,8 @@ impl<'o> ReadOptions<'o> {
             dialect,
             enforce_canonical_values: false,
             enforce_country_codes: false,
+            enforce_time_zones: false,
+            check_certificates: false,
             canonicalize: false,
             base: None,
             defaults: None,

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{ReadOptions, Violation, ViolationKind, canonical, invalid_value};
+use super::{ReadOptions, Violation, ViolationKind, canonical, invalid_value, known};
 use crate::attribute::{Attribute, Mutability, Type, Uniqueness};
 use crate::datetime::DateTime;
 use crate::dialect::{Leniency, Report};
@@ -129,7 +129,11 @@ impl Context<'_, '_> {
             }
             Type::Binary => {
                 let well_formed = value.as_str().is_some_and(is_base64);
-                checked(value, well_formed, path, "must be base64 text")?
+                let value = checked(value, well_formed, path, "must be base64 text")?;
+                let one_certificate = !self.options.check_certificates
+                    || path != "x509Certificates.value"
+                    || value.as_str().is_some_and(known::is_certificate);
+                checked(value, one_certificate, path, "must be one X.509 certificate in DER")?
             }
             Type::Reference => self.reference(value, attribute, path)?,
             Type::Complex => return self.complex(value, attribute, path),
@@ -172,9 +176,14 @@ impl Context<'_, '_> {
         {
             return Err(invalid_value(path, "is none of the attribute's canonical values"));
         }
-        if self.options.enforce_country_codes && path == "addresses.country" && !canonical::is_country(&text)
-        {
+        if self.options.enforce_country_codes && path == "addresses.country" && !known::is_country(&text) {
             return Err(invalid_value(path, "must be an ISO 3166-1 alpha-2 country code"));
+        }
+        if self.options.enforce_time_zones && path == "timezone" && !known::is_time_zone(&text) {
+            return Err(invalid_value(
+                path,
+                "must be a time zone of the IANA database, such as Europe/Berlin",
+            ));
         }
         Ok(Value::String(text))
     }
@@ -231,6 +240,9 @@ impl Context<'_, '_> {
         }
         if text.len() > self.options.max_string {
             return Err(invalid_value(path, format!("is longer than {} bytes", self.options.max_string)));
+        }
+        if path == "photos.value" && !known::is_image(text) {
+            self.report.note(Leniency::NotAnImage, path);
         }
         if attribute.refers_to_resources()
             && let Some(base) = self.options.base
