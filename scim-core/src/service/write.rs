@@ -70,6 +70,7 @@ impl Inner {
         pending: &Pending,
         exchange: &mut Exchange,
     ) -> Result<PreparedCreate, Error> {
+        check_id(&id)?;
         let mut report = std::mem::take(&mut exchange.report);
         let resource = {
             let options = self.read_options(resource_type, exchange);
@@ -488,7 +489,7 @@ impl Inner {
                     let detail = format!("{}: the value is the id of no resource", place.path());
                     return Err(Error::new(ErrorKind::InvalidValue, detail));
                 }
-                None => {}
+                None => place.drop_stale_reference(resource, &id),
             }
         }
         Ok(())
@@ -580,16 +581,28 @@ impl ReferencePlace<'_> {
         self.object(resource)?.get("value").and_then(Value::as_str)
     }
 
-    fn set_reference(&self, resource: &mut Resource, reference: &str) {
+    fn object_mut<'r>(&self, resource: &'r mut Resource) -> Option<&'r mut Object> {
         let attributes = resource.attributes_mut();
         let holder = match self.container {
             Some(urn) => attributes.get_mut(urn).and_then(Value::as_object_mut),
             None => Some(attributes),
         };
-        if let Some(object) =
-            holder.and_then(|h| h.get_mut(self.attribute.name())).and_then(Value::as_object_mut)
-        {
+        holder?.get_mut(self.attribute.name())?.as_object_mut()
+    }
+
+    fn set_reference(&self, resource: &mut Resource, reference: &str) {
+        if let Some(object) = self.object_mut(resource) {
             object.insert("$ref", reference);
+        }
+    }
+
+    /// A reference to a resource of this service (they are relative) that is not the one with this id is
+    /// what a PATCH of the value left behind.
+    fn drop_stale_reference(&self, resource: &mut Resource, id: &str) {
+        let Some(object) = self.object_mut(resource) else { return };
+        let is_stale = |reference: &str| !reference.contains(':') && reference.rsplit('/').next() != Some(id);
+        if object.get("$ref").and_then(Value::as_str).is_some_and(is_stale) {
+            object.remove("$ref");
         }
     }
 
@@ -667,6 +680,17 @@ fn root(path: &str) -> &str {
         Some(_) => path,
         None => path.split('.').next().unwrap_or(path),
     }
+}
+
+/// An id has no text `bulkId`, which would make it a reference inside a bulk job (RFC 7643 §3.1).
+fn check_id(id: &str) -> Result<(), Error> {
+    if id.is_empty() || id.contains("bulkId") {
+        return Err(Error::new(
+            ErrorKind::Internal,
+            "the environment gave an id that is empty or has `bulkId`",
+        ));
+    }
+    Ok(())
 }
 
 /// `id` stands behind `schemas`.
