@@ -9,7 +9,8 @@ use crate::things::{THING, below_base, raw, thing, things};
 #[test]
 fn names_are_matched_without_letter_case() {
     let scim = strict().build();
-    let made = scim.post("/Users", json!({"schemas": [USER], "USERNAME": "x", "Name": {"givenname": "X"}})).is(201);
+    let made =
+        scim.post("/Users", json!({"schemas": [USER], "USERNAME": "x", "Name": {"givenname": "X"}})).is(201);
     let path = format!("/Users/{}", made.id());
     let shown = scim.get(&path).is(200).body;
     assert_eq!((&shown["userName"], &shown["name"]), (&json!("x"), &json!({"givenName": "X"})));
@@ -52,10 +53,9 @@ fn an_attribute_with_nothing_but_a_name_has_the_defaults() {
 #[test]
 fn strings_come_back_byte_for_byte() {
     let scim = strict().build();
-    for text in ["𝔘𝔫𝔦 😀", "e\u{301}\u{323}", "é", "שלום عربى \u{202e}x", "a\nb", "", "\u{fffd}\u{10ffff}"] {
-        let body = json!({"schemas": [USER], "userName": format!("u{}", text.len()), "nickName": text});
-        let made = scim.post("/Users", body);
-        let made = if made.status == 409 { continue } else { made.is(201) };
+    let texts = ["𝔘𝔫𝔦 😀", "e\u{301}\u{323}", "é", "שלום عربى \u{202e}x", "a\nb", "", "\u{fffd}\u{10ffff}"];
+    for (n, text) in texts.into_iter().enumerate() {
+        let made = scim.user(&format!("u{n}"), json!({"nickName": text}));
         let shown = scim.get(&format!("/Users/{}", made.id())).is(200);
         let name = shown.body.get("nickName").and_then(Value::as_str);
         assert_eq!(name.map(str::as_bytes), Some(text.as_bytes()), "{text:?}");
@@ -63,15 +63,14 @@ fn strings_come_back_byte_for_byte() {
     }
     // Text is UTF-8; what is not is no JSON.
     let latin1 = b"{\"schemas\":[\"urn:ietf:params:scim:schemas:core:2.0:User\"],\"userName\":\"\xe9\"}";
-    scim.raw("POST", "/Users", &[("content-type", "application/scim+json")], latin1).fails(400, "invalidSyntax");
+    scim.raw("POST", "/Users", &[("content-type", "application/scim+json")], latin1)
+        .fails(400, "invalidSyntax");
 }
 
 // ledger: 7643-2.3.1-002, 7643-7-006
 #[test]
 fn canonical_values_are_suggestions_unless_configured() {
-    let user = |kind: &str| {
-        json!({"schemas": [USER], "userName": "u", "emails": [{"value": "u@example.com", "type": kind}]})
-    };
+    let user = |kind: &str| json!({"schemas": [USER], "userName": "u", "emails": [{"value": "u@example.com", "type": kind}]});
     let open = strict().build();
     let made = open.post("/Users", user("zz")).is(201);
     assert_eq!(open.get(&format!("/Users/{}", made.id())).body["emails"][0]["type"], "zz");
@@ -80,7 +79,10 @@ fn canonical_values_are_suggestions_unless_configured() {
     assert!(refused.body["detail"].as_str().unwrap().contains("emails.type"), "{}", refused.body);
     let made = closed.post("/Users", user("home")).is(201);
     closed
-        .patch(&format!("/Users/{}", made.id()), json!([{"op": "add", "path": "emails", "value": [{"value": "v@x", "type": "zz"}]}]))
+        .patch(
+            &format!("/Users/{}", made.id()),
+            json!([{"op": "add", "path": "emails", "value": [{"value": "v@x", "type": "zz"}]}]),
+        )
         .fails(400, "invalidValue");
 }
 
@@ -136,7 +138,8 @@ fn integers_are_whole() {
 #[test]
 fn date_times_are_instants_in_text() {
     let scim = things(json!([{"name": "due", "type": "dateTime", "caseExact": true}]));
-    for bad in [json!("2011-05-13"), json!("04:42:34Z"), json!("yesterday"), json!(1_305_261_754), json!(1.5)] {
+    for bad in [json!("2011-05-13"), json!("04:42:34Z"), json!("yesterday"), json!(1_305_261_754), json!(1.5)]
+    {
         thing(&scim, json!({"due": bad})).fails(400, "invalidValue");
     }
     for good in ["2011-05-13T04:42:34Z", "2011-05-13T06:42:34.000+02:00", "2011-05-13T04:42:34.500Z"] {
@@ -154,9 +157,7 @@ fn date_times_are_instants_in_text() {
 #[test]
 fn binaries_are_base64_and_case_exact() {
     let scim = strict().build();
-    let with = |name: &str, value: &str| {
-        json!({"schemas": [USER], "userName": name, "x509Certificates": [{"value": value}]})
-    };
+    let with = |name: &str, value: &str| json!({"schemas": [USER], "userName": name, "x509Certificates": [{"value": value}]});
     scim.post("/Users", with("a", "***")).fails(400, "invalidValue");
     scim.post("/Users", with("a", "AQ-_")).fails(400, "invalidValue");
     for (name, value) in [("padded", "AQI="), ("bare", "AQI"), ("other", "aqI=")] {
@@ -217,7 +218,12 @@ fn every_reference_that_the_service_makes_can_be_got() {
     let inner = scim.group("inner", &[&user]).id();
     let outer = scim.group("outer", &[&inner, &boss]).id();
     let mut references = Vec::new();
-    for path in [format!("/Users/{user}"), format!("/Users/{boss}"), format!("/Groups/{inner}"), format!("/Groups/{outer}")] {
+    for path in [
+        format!("/Users/{user}"),
+        format!("/Users/{boss}"),
+        format!("/Groups/{inner}"),
+        format!("/Groups/{outer}"),
+    ] {
         collect_references(&scim.get(&path).is(200).body, &mut references);
     }
     for list in ["/ResourceTypes", "/Schemas", "/ServiceProviderConfig"] {
@@ -275,8 +281,11 @@ fn members_must_exist_unless_configured_otherwise() {
 fn reversed(value: &Value) -> String {
     match value {
         Value::Object(object) => {
-            let members: Vec<String> =
-                object.iter().rev().map(|(k, v)| format!("{}:{}", Value::from(k.as_str()), reversed(v))).collect();
+            let members: Vec<String> = object
+                .iter()
+                .rev()
+                .map(|(k, v)| format!("{}:{}", Value::from(k.as_str()), reversed(v)))
+                .collect();
             format!("{{{}}}", members.join(","))
         }
         Value::Array(items) => format!("[{}]", items.iter().map(reversed).collect::<Vec<_>>().join(",")),
@@ -327,7 +336,8 @@ fn null_and_the_empty_list_clear_an_attribute() {
         let made = scim.user("u", json!({"emails": [{"value": "u@example.com"}]}));
         let path = format!("/Users/{}", made.id());
         assert_eq!(scim.found("/Users", "emails pr"), ["u"]);
-        let patched = scim.patch(&path, json!([{"op": "replace", "path": "emails", "value": nothing}])).is(200);
+        let patched =
+            scim.patch(&path, json!([{"op": "replace", "path": "emails", "value": nothing}])).is(200);
         assert!(patched.body.get("emails").is_none(), "{}", patched.body);
         assert!(scim.get(&path).is(200).body.get("emails").is_none());
         assert!(scim.found("/Users", "emails pr").is_empty());
@@ -400,10 +410,34 @@ fn words_of_the_protocol_have_no_quotation_marks() {
         "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User",
     ];
     assert_eq!(urns.into_iter().collect::<Vec<_>>(), expected);
-    for keyword in ["readOnly", "readWrite", "immutable", "writeOnly", "always", "never", "default", "none",
-        "server", "string", "boolean", "integer", "dateTime", "binary", "reference", "complex", "external",
-        "work", "home", "mobile", "direct", "indirect", "oauthbearertoken", "User", "Group", "/Users"]
-    {
+    for keyword in [
+        "readOnly",
+        "readWrite",
+        "immutable",
+        "writeOnly",
+        "always",
+        "never",
+        "default",
+        "none",
+        "server",
+        "string",
+        "boolean",
+        "integer",
+        "dateTime",
+        "binary",
+        "reference",
+        "complex",
+        "external",
+        "work",
+        "home",
+        "mobile",
+        "direct",
+        "indirect",
+        "oauthbearertoken",
+        "User",
+        "Group",
+        "/Users",
+    ] {
         assert!(seen.iter().any(|w| w == keyword), "{keyword}");
     }
 }

@@ -9,6 +9,10 @@
     reason = "tests fail by panicking, and read better without ceremony"
 )]
 
+mod attributes;
+mod common_attributes;
+mod groups_and_managers;
+mod multi_valued;
 mod p_bulk;
 mod p_conditions;
 mod p_create;
@@ -19,4 +23,7 @@ mod p_patch;
 mod p_projection;
 mod p_replace;
 mod p_service;
+mod schemas_attribute;
 mod support;
+mod things;
+mod user_attributes;

@@ -9,7 +9,8 @@ use crate::support::*;
 fn one_value_is_primary() {
     let scim = strict().build();
     let two = json!([{"value": "a@x", "type": "work", "primary": true}, {"value": "b@x", "type": "home", "primary": true}]);
-    scim.post("/Users", json!({"schemas": [USER], "userName": "u", "emails": two})).fails(400, "invalidValue");
+    scim.post("/Users", json!({"schemas": [USER], "userName": "u", "emails": two}))
+        .fails(400, "invalidValue");
     let one = json!([{"value": "a@x", "type": "work", "primary": true}, {"value": "b@x", "type": "home"}]);
     let path = format!("/Users/{}", scim.user("u", json!({"emails": one})).id());
     scim.put(&path, json!({"schemas": [USER], "userName": "u", "emails": two})).fails(400, "invalidValue");
@@ -17,7 +18,11 @@ fn one_value_is_primary() {
     let primaries = || {
         let shown = scim.get(&path).is(200).body;
         let emails = shown["emails"].as_array().cloned().unwrap_or_default();
-        emails.iter().filter(|e| e["primary"] == true).map(|e| e["value"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        emails
+            .iter()
+            .filter(|e| e["primary"] == true)
+            .map(|e| e["value"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
     };
     assert_eq!(primaries(), ["a@x"]);
     for operations in [
@@ -77,7 +82,8 @@ fn the_version_segment_does_not_make_another_member() {
         format!("Users/{user}"),
     ];
     let members: Vec<_> = spellings.iter().map(|r| json!({"$ref": r})).collect();
-    let group = scim.post("/Groups", json!({"schemas": [GROUP], "displayName": "g", "members": members})).is(201);
+    let group =
+        scim.post("/Groups", json!({"schemas": [GROUP], "displayName": "g", "members": members})).is(201);
     let path = format!("/Groups/{}", group.id());
     let expected = json!([{"value": user, "$ref": spellings[0], "type": "User"}]);
     assert_eq!(scim.get(&path).is(200).body["members"], expected);
@@ -112,7 +118,8 @@ fn a_value_stands_once_for_each_type() {
     let path = format!("/Users/{}", scim.user("u", json!({"emails": emails})).id());
     let expected = json!([{"value": "a@x", "type": "work"}, {"value": "a@x", "type": "home"}]);
     assert_eq!(scim.get(&path).is(200).body["emails"], expected);
-    scim.patch(&path, json!([{"op": "add", "path": "emails", "value": [{"value": "a@x", "type": "home"}]}])).is(200);
+    scim.patch(&path, json!([{"op": "add", "path": "emails", "value": [{"value": "a@x", "type": "home"}]}]))
+        .is(200);
     assert_eq!(scim.get(&path).is(200).body["emails"], expected);
 }
 

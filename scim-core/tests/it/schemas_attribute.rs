@@ -38,7 +38,15 @@ fn every_body_names_its_schemas() {
         (scim.post("/Users", json!({})), 400),
         (scim.user("u2", json!({})), 201),
         (scim.post("/Users", json!({"schemas": [USER], "userName": "U"})), 409),
-        (scim.send_with("PATCH", &user, &[("if-match", "W/\"99\"")], &json!({"schemas": [PATCH], "Operations": [{"op": "remove", "path": "title"}]})), 412),
+        (
+            scim.send_with(
+                "PATCH",
+                &user,
+                &[("if-match", "W/\"99\"")],
+                &json!({"schemas": [PATCH], "Operations": [{"op": "remove", "path": "title"}]}),
+            ),
+            412,
+        ),
         (scim.raw("POST", "/Users", &[("content-type", "text/plain")], b"x"), 415),
         (scim.raw("POST", "/Schemas", &[], b""), 405),
         (scim.with_token(None).get(&user), 401),
@@ -60,7 +68,10 @@ fn every_body_names_its_schemas() {
 #[track_caller]
 fn assert_schemas(body: &Value) {
     let schemas = body["schemas"].as_array().unwrap_or_else(|| panic!("no schemas in {body}"));
-    assert!(!schemas.is_empty() && schemas.iter().all(|s| s.as_str().is_some_and(|s| s.starts_with("urn:"))), "{body}");
+    assert!(
+        !schemas.is_empty() && schemas.iter().all(|s| s.as_str().is_some_and(|s| s.starts_with("urn:"))),
+        "{body}"
+    );
 }
 
 // ledger: 7643-2.1-001
@@ -148,7 +159,8 @@ fn the_resource_type_tells_base_and_extensions() {
 #[test]
 fn a_required_extension_must_be_there() {
     const BADGE: &str = "urn:example:params:scim:schemas:extension:1.0:Badge";
-    let definition = json!({"id": BADGE, "attributes": [{"name": "number", "required": true}, {"name": "note"}]});
+    let definition =
+        json!({"id": BADGE, "attributes": [{"name": "number", "required": true}, {"name": "note"}]});
     let registry = RegistryBuilder::standard()
         .schema_json(&definition.to_string())
         .unwrap()

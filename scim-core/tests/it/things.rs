@@ -10,7 +10,9 @@ pub(crate) const THING: &str = "urn:example:params:scim:schemas:1.0:Thing";
 /// User, Group, and Thing with these attributes.
 pub(crate) fn thing_registry(attributes: Value) -> Registry {
     RegistryBuilder::standard()
-        .schema_json(&json!({"id": THING, "name": "Thing", "description": "x", "attributes": attributes}).to_string())
+        .schema_json(
+            &json!({"id": THING, "name": "Thing", "description": "x", "attributes": attributes}).to_string(),
+        )
         .unwrap()
         .resource_type_json(&json!({"name": "Thing", "description": "x", "schema": THING}).to_string())
         .unwrap()
