@@ -21,13 +21,17 @@ pub fn scope(path: &str, service: Service) -> Scope {
 }
 
 async fn answer(service: &Service, request: &HttpRequest, body: web::Payload) -> Response<Bytes> {
-    let Some(head) = incoming(request) else { return service.error(Error::new(ErrorKind::InvalidSyntax, "the request could not be read")) };
+    let Some(head) = incoming(request) else {
+        return service.error(&Error::new(ErrorKind::InvalidSyntax, "the request could not be read"));
+    };
     let (parts, ()) = head.into_parts();
     let limit = service.body_limit(&parts);
     match read(body, limit).await {
         Ok(body) => service.handle(Request::from_parts(parts, body)).await,
         Err(Unread::TooLarge) => service.payload_too_large(limit),
-        Err(Unread::Broken) => service.error(Error::new(ErrorKind::InvalidSyntax, "the body could not be read")),
+        Err(Unread::Broken) => {
+            service.error(&Error::new(ErrorKind::InvalidSyntax, "the body could not be read"))
+        }
     }
 }
 

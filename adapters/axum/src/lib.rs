@@ -14,8 +14,9 @@ const DISCARD: usize = 16 * 1024 * 1024;
 
 /// The service as a router, to be nested at the path of its base URL.
 ///
-/// With [`Router::nest_service`] instead of [`Router::nest`] the mount itself is also answered when it
-/// is written with a slash at its end.
+/// [`Router::nest_service`] hands it every path below the mount. So does [`Router::nest`], except for the
+/// mount itself written with a slash at its end: axum answers that by itself, and a query of the service
+/// root may be written so (RFC 7644 §3.4.2.1).
 pub fn router<S: Clone + Send + Sync + 'static>(service: Service) -> Router<S> {
     Router::new().fallback(answer).with_state(service)
 }
@@ -26,7 +27,9 @@ async fn answer(State(service): State<Service>, request: Request) -> Response {
     let response = match read(body, limit).await {
         Ok(body) => service.handle(Request::from_parts(parts, body)).await,
         Err(Unread::TooLarge) => service.payload_too_large(limit),
-        Err(Unread::Broken) => service.error(Error::new(ErrorKind::InvalidSyntax, "the body could not be read")),
+        Err(Unread::Broken) => {
+            service.error(&Error::new(ErrorKind::InvalidSyntax, "the body could not be read"))
+        }
     };
     response.map(Body::from)
 }

@@ -70,13 +70,17 @@ where
     B::Data: Send,
 {
     let (mut parts, body) = request.into_parts();
-    let Some(uri) = below(mount, &parts.uri) else { return service.error(Error::new(ErrorKind::NotFound, "there is no such endpoint")) };
+    let Some(uri) = below(mount, &parts.uri) else {
+        return service.error(&Error::new(ErrorKind::NotFound, "there is no such endpoint"));
+    };
     parts.uri = uri;
     let limit = service.body_limit(&parts);
     match read(body, limit).await {
         Ok(body) => service.handle(Request::from_parts(parts, body)).await,
         Err(Unread::TooLarge) => service.payload_too_large(limit),
-        Err(Unread::Broken) => service.error(Error::new(ErrorKind::InvalidSyntax, "the body could not be read")),
+        Err(Unread::Broken) => {
+            service.error(&Error::new(ErrorKind::InvalidSyntax, "the body could not be read"))
+        }
     }
 }
 

@@ -87,7 +87,7 @@ fn socket(port: u16) -> Recorder<SocketClient> {
 }
 
 async fn through_axum(service: Service) -> Vec<Exchange> {
-    let app = axum::Router::new().nest("/scim/v2", scim_axum::router(service));
+    let app = axum::Router::new().nest_service("/scim/v2", scim_axum::router(service));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let server = tokio::spawn(async move { axum::serve(listener, app).await });

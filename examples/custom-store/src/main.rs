@@ -21,7 +21,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let store = FileStore::open(&file, Registry::standard())?;
     let base = format!("http://{ADDRESS}/scim/v2");
     let scim = Service::builder(&base, store, token, SystemEnvironment).build()?;
-    let app = Router::new().nest("/scim/v2", scim_axum::router(scim));
+    let app = Router::new().nest_service("/scim/v2", scim_axum::router(scim));
     println!("SCIM at {base}");
     axum::serve(TcpListener::bind(ADDRESS).await?, app).await?;
     Ok(())

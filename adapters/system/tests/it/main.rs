@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use scim_core::Environment;
 use scim_system::SystemEnvironment;
 
-// ledger: 7643-3.1-004
+// ledger: 7643-3.1-008
 #[test]
 fn ids_are_unique_and_need_no_escape() {
     let ids: HashSet<String> = (0..1000).map(|_| SystemEnvironment.new_id("User")).collect();
