@@ -3,9 +3,7 @@
 mod element;
 mod list;
 
-use scim_schema::{
-    Extension, Leniency, Located, Mutability, Object, Report, Resource, ResourceType, Value, finish,
-};
+use scim_schema::{Extension, Leniency, Located, Mutability, Object, Report, Resource, ResourceType, Value};
 
 use crate::compare::{same_as_stored, same_value};
 use crate::diff::{AttributeChange, bare_schemas, diff_attribute};
@@ -18,7 +16,7 @@ use list::List;
 #[derive(Clone, Debug, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "a resource and what is new about it")]
 pub struct Outcome {
-    /// The resource after the request, complete and valid.
+    /// The resource after the request, valid if the given one was.
     pub resource: Resource,
     /// Whether it differs from what it was, members included. A request that ends where it began changes
     /// nothing (ledger choice `net-no-change`); setting an attribute that nobody may read always counts.
@@ -39,6 +37,7 @@ pub(crate) fn apply(
         lists: Vec::new(),
         touched: Vec::new(),
         hidden: Vec::new(),
+        schemas_differ: resource.get("schemas").is_none(),
         budget: Budget { left: plan.limits.max_work, limit: plan.limits.max_work },
         limits: plan.limits,
         report,
@@ -80,6 +79,8 @@ struct Work<'p, 'r> {
     touched: Vec<Located<'p>>,
     /// Paths of hidden attributes that steps were about.
     hidden: Vec<String>,
+    /// Whether extensions came or went.
+    schemas_differ: bool,
     budget: Budget,
     limits: PlanLimits,
     report: &'r mut Report,
@@ -257,6 +258,7 @@ impl<'p> Work<'p, '_> {
                 let urn = extension.schema().id();
                 if value.is_some() && !attributes.contains(urn) {
                     attributes.push(urn, Object::new());
+                    self.schemas_differ = true;
                 }
                 attributes.get_mut(urn).and_then(Value::as_object_mut)
             }
@@ -269,6 +271,7 @@ impl<'p> Work<'p, '_> {
     }
 
     fn add_schemas(&mut self, extensions: &[&Extension]) {
+        self.schemas_differ = true;
         let schemas =
             self.resource.attributes_mut().get_or_insert_with("schemas", || Value::Array(Vec::new()));
         let Some(list) = schemas.as_array_mut() else { return };
@@ -311,6 +314,7 @@ impl<'p> Work<'p, '_> {
     }
 
     fn drop_schema(&mut self, urn: &str) {
+        self.schemas_differ = true;
         if let Some(schemas) = self.resource.attributes_mut().get_mut("schemas").and_then(Value::as_array_mut)
         {
             schemas.retain(|known| known.as_str() != Some(urn));
@@ -323,7 +327,10 @@ impl<'p> Work<'p, '_> {
             self.set(&located, list.into_value());
         }
         self.drop_empty_extensions();
-        finish(&mut self.resource, self.resource_type)?;
+        if self.schemas_differ {
+            self.resource.set_schemas(self.resource_type);
+        }
+        self.required()?;
         self.meta_last();
         let mut changes = Vec::new();
         let mut members_changed = false;
@@ -357,6 +364,34 @@ impl<'p> Work<'p, '_> {
                 self.drop_schema(urn);
             }
         }
+    }
+
+    /// Required attributes have a value, as far as the request could have left them without: those it
+    /// edited, and those of extensions that it brought.
+    fn required(&self) -> Result<(), PatchError> {
+        let brought = self.resource_type.extensions().iter().filter(|e| {
+            let urn = e.schema().id();
+            self.schemas_differ && self.original.get(urn).is_none() && self.resource.get(urn).is_some()
+        });
+        let brought = brought.flat_map(|e| {
+            let attributes = e.schema().attributes().iter();
+            attributes.map(|attribute| Located { extension: Some(e), attribute, sub: None })
+        });
+        let is_present = |located: &Located<'_>| {
+            located.extension.is_none_or(|e| e.required() || self.resource.get(e.schema().id()).is_some())
+        };
+        for located in self.touched.iter().copied().filter(is_present).chain(brought) {
+            let attribute = located.attribute;
+            let is_missing = || {
+                let value = self.resource.value_at(&located);
+                value.is_none_or(|v| v.is_unassigned() || v.as_str() == Some(""))
+            };
+            if attribute.required() && attribute.mutability() != Mutability::ReadOnly && is_missing() {
+                let reason = "a value is required";
+                return Err(PatchError::new(PatchErrorKind::InvalidValue, located.path(), reason));
+            }
+        }
+        Ok(())
     }
 
     fn meta_last(&mut self) {

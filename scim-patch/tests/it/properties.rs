@@ -152,7 +152,7 @@ fn primaries(resource: &Resource) -> usize {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
     /// What comes out is valid and canonical; `changed`, `changes` and `diff` agree with each other and
     /// with the resource.

@@ -1,7 +1,7 @@
 //! Operations on `schemas` and on extensions as a whole.
 
 use scim_patch::PatchErrorKind::{InvalidPath, InvalidValue, Mutability};
-use scim_schema::Leniency;
+use scim_schema::{Leniency, Registry, RegistryBuilder};
 
 use crate::support::{ENTERPRISE, LAB, Patch, json_of, resource, user};
 
@@ -79,4 +79,83 @@ fn an_extension_of_an_extension_is_no_path() {
     }
     let text = format!(r#"[{{"op": "add", "path": "{ENTERPRISE}", "value": "x"}}]"#);
     assert_eq!(strict.refused(&with_department(), &text), InvalidValue);
+}
+
+const BADGE: &str = "urn:example:params:scim:schemas:1.0:Badge";
+
+/// A user who may, or must, have a badge with a number and at least one door.
+fn with_badges(required: bool) -> Registry {
+    let schema = format!(
+        r#"{{"id": "{BADGE}", "name": "Badge", "attributes": [
+            {{"name": "number", "type": "integer", "required": true}},
+            {{"name": "doors", "type": "string", "multiValued": true, "required": true}},
+            {{"name": "color", "type": "string"}},
+            {{"name": "owner", "type": "complex", "subAttributes": [
+                {{"name": "name", "type": "string", "required": true}}, {{"name": "phone", "type": "string"}}]}}]}}"#
+    );
+    let builder = RegistryBuilder::standard().schema_json(&schema).unwrap();
+    builder.extend("User", BADGE, required).unwrap().build().unwrap()
+}
+
+#[test]
+fn required_attributes_of_an_extension_are_there_as_long_as_it_is() {
+    let registry = with_badges(false);
+    let strict = Patch::strict(registry.resource_type("User").unwrap());
+    let without = r#"{"userName": "b"}"#;
+    let with = format!(
+        r#"{{"userName": "b", "{BADGE}": {{"number": 1, "doors": ["a", "b"], "owner": {{"name": "B"}}}}}}"#
+    );
+    let operation = |op: &str, path: &str, value: &str| {
+        format!(r#"[{{"op": "{op}", "path": "{BADGE}{path}", "value": {value}}}]"#)
+    };
+    assert_eq!(strict.refused(without, &operation("add", ":color", r#""red""#)), InvalidValue);
+    assert_eq!(
+        strict.refused(without, &operation("add", "", r#"{"number": 1, "color": "red"}"#)),
+        InvalidValue
+    );
+    strict.changed(without, &operation("add", "", r#"{"number": 1, "doors": ["a"]}"#));
+    strict.changed(&with, &operation("add", ":color", r#""red""#));
+    for (op, path, value) in [
+        ("remove", ":number", "null"),
+        ("remove", ":doors", "null"),
+        ("replace", ":doors", "[]"),
+        ("remove", ":doors", r#"["a", "B"]"#),
+        ("remove", ":doors[value pr]", "null"),
+        ("remove", ":owner.name", "null"),
+        ("replace", ":owner", r#"{"name": null, "phone": "1"}"#),
+    ] {
+        assert_eq!(strict.refused(&with, &operation(op, path, value)), Mutability, "{op} {path} {value}");
+    }
+    assert_eq!(strict.refused(&with, &operation("replace", ":owner.name", r#""""#)), InvalidValue);
+    let user = strict.changed(&with, &operation("remove", ":doors", r#"["a"]"#));
+    assert_eq!(json_of(&user, BADGE), r#"{"number":1,"doors":["b"],"owner":{"name":"B"}}"#);
+    strict.changed(&with, &operation("remove", ":owner", "null"));
+    let user = strict.changed(&with, &operation("remove", "", "null"));
+    assert_eq!(json_of(&user, BADGE), "nothing");
+}
+
+#[test]
+fn a_required_extension_stays() {
+    let registry = with_badges(true);
+    let strict = Patch::strict(registry.resource_type("User").unwrap());
+    let before = format!(r#"{{"userName": "b", "{BADGE}": {{"number": 1, "doors": ["a"]}}}}"#);
+    for operation in [
+        format!(r#"{{"op": "remove", "path": "{BADGE}"}}"#),
+        format!(r#"{{"op": "replace", "value": {{"{BADGE}": null}}}}"#),
+        format!(r#"{{"op": "remove", "path": "schemas[value eq \"{BADGE}\"]"}}"#),
+        format!(r#"{{"op": "replace", "path": "schemas", "value": ["{}"]}}"#, scim_schema::USER),
+    ] {
+        assert_eq!(strict.refused(&before, &format!("[{operation}]")), Mutability, "{operation}");
+    }
+}
+
+#[test]
+fn a_resource_that_is_older_than_a_requirement_can_be_patched() {
+    let registry = with_badges(true);
+    let strict = Patch::strict(registry.resource_type("User").unwrap());
+    let outcome = strict.run(
+        &resource(r#"{"userName": "b", "active": true}"#),
+        r#"[{"op": "replace", "path": "active", "value": false}]"#,
+    );
+    assert!(outcome.unwrap().changed);
 }
