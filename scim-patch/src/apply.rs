@@ -234,6 +234,13 @@ impl<'p> Work<'p, '_> {
         }
         if object.is_empty() {
             self.set(located, None);
+            return Ok(());
+        }
+        for sub in located.attribute.sub_attributes().iter().filter(|s| s.required()) {
+            if sub.mutability() != Mutability::ReadOnly && !object.contains(sub.name()) {
+                let path = format!("{path}.{}", sub.name());
+                return Err(PatchError::new(PatchErrorKind::InvalidValue, path, "a value is required"));
+            }
         }
         Ok(())
     }
@@ -349,7 +356,9 @@ impl<'p> Work<'p, '_> {
                 changes.push(AttributeChange { path, from: None, to: None });
             }
         }
-        bare_schemas(self.original, &self.resource, &mut changes);
+        if self.schemas_differ {
+            bare_schemas(self.original, &self.resource, &mut changes);
+        }
         let changed = members_changed || !changes.is_empty();
         Ok(Outcome { resource: self.resource, changed, changes })
     }

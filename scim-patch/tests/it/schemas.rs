@@ -127,6 +127,9 @@ fn required_attributes_of_an_extension_are_there_as_long_as_it_is() {
         assert_eq!(strict.refused(&with, &operation(op, path, value)), Mutability, "{op} {path} {value}");
     }
     assert_eq!(strict.refused(&with, &operation("replace", ":owner.name", r#""""#)), InvalidValue);
+    strict.changed(&with, &operation("add", ":owner.phone", r#""1""#));
+    let ownerless = with.replace(r#", "owner": {"name": "B"}"#, "");
+    assert_eq!(strict.refused(&ownerless, &operation("add", ":owner.phone", r#""1""#)), InvalidValue);
     let user = strict.changed(&with, &operation("remove", ":doors", r#"["a"]"#));
     assert_eq!(json_of(&user, BADGE), r#"{"number":1,"doors":["b"],"owner":{"name":"B"}}"#);
     strict.changed(&with, &operation("remove", ":owner", "null"));
