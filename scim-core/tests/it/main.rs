@@ -10,7 +10,10 @@
 )]
 
 mod attributes;
+mod characteristics;
 mod common_attributes;
+mod custom_types;
+mod discovery;
 mod groups_and_managers;
 mod multi_valued;
 mod p_bulk;
@@ -24,6 +27,7 @@ mod p_projection;
 mod p_replace;
 mod p_service;
 mod schemas_attribute;
+mod secrets;
 mod support;
 mod things;
 mod user_attributes;
