@@ -10,8 +10,10 @@ mod router;
 use std::sync::LazyLock;
 
 use scim_filter::{Filter, Limits, MatchOptions, Matcher, Options, Path};
+use scim_patch::{PatchOptions, Plan};
 use scim_schema::{
-    Dialect, Intent, JsonLimits, ReadOptions, Registry, Report, Resource, ResourceType, Value, parse_json, read,
+    Dialect, Intent, JsonLimits, Object, ReadOptions, Registry, Report, Resource, ResourceType, Value,
+    parse_json, read,
 };
 
 pub use router::router;
@@ -20,6 +22,15 @@ pub use router::router;
 const LONGEST_MESSAGE: usize = 300;
 
 static REGISTRY: LazyLock<Registry> = LazyLock::new(Registry::standard);
+
+static USER: LazyLock<Resource> = LazyLock::new(|| {
+    let json = r#"{"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User", "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"], "id": "1", "userName": "bjensen",
+        "externalId": "55", "name": {"givenName": "Barbara", "familyName": "J\u00e9nsen"}, "active": true, "title": "",
+        "emails": [{"value": "b@example.com", "type": "work", "primary": true}, {"value": "b@example.org"}],
+        "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"manager": {"value": "2"}},
+        "meta": {"resourceType": "User", "created": "2024-02-29T12:00:00Z", "version": "W/\"1\""}}"#;
+    Resource::from_canonical(serde_json::from_str(json).expect("a user"))
+});
 
 fn resource_type(name: &str) -> &'static ResourceType {
     REGISTRY.resource_type(name).expect("a standard resource type")
@@ -64,14 +75,6 @@ pub fn filter_parse(data: &[u8]) {
 /// A filter that can be typed decides: what it says of a resource is the opposite of what its negation says, and its
 /// canonical text says the same.
 pub fn filter_match(data: &[u8]) {
-    static USER: LazyLock<Resource> = LazyLock::new(|| {
-        let json = r#"{"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "id": "1", "userName": "bjensen",
-            "externalId": "55", "name": {"givenName": "Barbara", "familyName": "J\u00e9nsen"}, "active": true, "title": "",
-            "emails": [{"value": "b@example.com", "type": "work", "primary": true}, {"value": "b@example.org"}],
-            "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"manager": {"value": "2"}},
-            "meta": {"resourceType": "User", "created": "2024-02-29T12:00:00Z", "version": "W/\"1\""}}"#;
-        Resource::from_canonical(serde_json::from_str(json).expect("a user"))
-    });
     let Ok(text) = std::str::from_utf8(data) else { return };
     let Ok(filter) = Filter::parse(text) else { return };
     let typed = |filter: &Filter<'_>| Matcher::new(filter, [resource_type("User")], &MatchOptions::default());
@@ -109,6 +112,35 @@ pub fn patch_path(data: &[u8]) {
             }
         }
         Err(error) => assert!(error.to_string().len() <= LONGEST_MESSAGE),
+    }
+}
+
+/// A PATCH that is accepted leaves a valid resource, or the very same one and no changes; one that is refused says so in
+/// few words. The input is the list of operations.
+pub fn patch_apply(data: &[u8]) {
+    let Ok(operations) = parse_json(data, JsonLimits::default()) else { return };
+    let mut body = Object::default();
+    body.insert("schemas", Value::Array(vec![scim_patch::PATCH_OP.into()]));
+    body.insert("Operations", operations);
+    let body = Value::Object(body);
+    for dialect in [Dialect::strict(), Dialect::default()] {
+        let options = PatchOptions::new(&dialect);
+        let user = resource_type("User");
+        let mut report = Report::default();
+        let outcome = Plan::new(body.clone(), user, &options, &mut report)
+            .and_then(|plan| plan.apply(&USER, &mut report));
+        match outcome {
+            Ok(outcome) if outcome.changed => {
+                let after = Value::Object(outcome.resource.into_attributes());
+                read(after, user, Intent::Create, &ReadOptions::new(&dialect), &mut report)
+                    .expect("a valid resource stays valid");
+            }
+            Ok(outcome) => {
+                assert_eq!(outcome.changes, []);
+                assert_eq!(outcome.resource, *USER);
+            }
+            Err(error) => assert!(error.reason().len() <= LONGEST_MESSAGE),
+        }
     }
 }
 
