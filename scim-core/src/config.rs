@@ -46,9 +46,8 @@ pub struct ServiceConfig {
     pub max_members: usize,
     /// Whether `ServiceProviderConfig`, `ResourceTypes` and `Schemas` are readable without credentials. Default true.
     pub public_discovery: bool,
-    /// Whether members must exist (RFC 7643 §2.3.7). Default true: an unknown id is 400 `invalidValue`, and
-    /// nothing of the request is done.
-    pub check_members: bool,
+    /// What is done about members that do not exist (RFC 7643 §2.3.7). Default: [`UnknownMembers::Ignore`].
+    pub unknown_members: UnknownMembers,
     /// Whether other references to resources of this service, such as `manager`, must exist. Default
     /// false: identity providers send a person before the manager.
     pub check_references: bool,
@@ -79,6 +78,20 @@ pub struct ServiceConfig {
     pub write_attempts: usize,
 }
 
+/// What is done about members that do not exist.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "there is nothing else to do")]
+pub enum UnknownMembers {
+    /// They are left out and noted; the others are added. An identity provider that takes 400 for final,
+    /// as Okta does, would lose the whole request over one person who is gone.
+    #[default]
+    Ignore,
+    /// The request is refused: 400 `invalidValue`, and nothing of it is done.
+    Reject,
+    /// They are kept like any other.
+    Keep,
+}
+
 impl Default for ServiceConfig {
     fn default() -> Self {
         Self {
@@ -100,7 +113,7 @@ impl Default for ServiceConfig {
             max_values: 1000,
             max_members: 100_000,
             public_discovery: true,
-            check_members: true,
+            unknown_members: UnknownMembers::default(),
             check_references: false,
             unique_external_id: false,
             enforce_canonical_values: false,

@@ -22,7 +22,7 @@ mod store;
 mod tokens;
 
 pub use auth::{AuthError, Authenticator, BaseUrl, Caller, Subject, bearer_token};
-pub use config::ServiceConfig;
+pub use config::{ServiceConfig, UnknownMembers};
 pub use environment::Environment;
 pub use error::{Error, ErrorKind};
 pub use feed::{ChangeEntry, ChangeFeed, ChangeKind, EventSink, FeedCursor};

@@ -2,6 +2,7 @@
 
 mod bulk;
 mod query;
+mod references;
 mod write;
 
 use std::sync::Arc;

@@ -136,6 +136,8 @@ pub enum Leniency {
     Created,
     /// A second `primary` mark was taken away.
     PrimaryDemoted,
+    /// A member was left out that does not exist.
+    MemberIgnored,
     /// An equal value was dropped from a multi-valued attribute.
     DuplicateDropped,
     /// Only the listed values were removed, where the RFC's text would empty the attribute.
@@ -158,6 +160,7 @@ impl Leniency {
             Self::Unwrapped => "unwrapped",
             Self::Created => "created",
             Self::PrimaryDemoted => "primary_demoted",
+            Self::MemberIgnored => "member_ignored",
             Self::DuplicateDropped => "duplicate_dropped",
             Self::RemovedListed => "removed_listed",
             Self::NotAnImage => "not_an_image",

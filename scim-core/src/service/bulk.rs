@@ -9,7 +9,8 @@ use std::collections::{BTreeSet, HashMap};
 use http::{Method, StatusCode};
 use scim_schema::{Object, Selection, Value, etag};
 
-use super::write::{Pending, PreparedCreate};
+use super::references::Pending;
+use super::write::PreparedCreate;
 use super::{Answer, Exchange, Inner, location};
 use crate::error::{Error, ErrorKind};
 use crate::etag::Preconditions;

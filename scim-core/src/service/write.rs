@@ -1,18 +1,19 @@
 //! Operations that change one resource: create, replace, PATCH, delete (RFC 7644 §3.3, §3.5, §3.6).
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
 use scim_patch::{AttributeChange, Member, MembershipPlan, PatchOptions, Plan, diff};
 use scim_schema::{
-    Attribute, Intent, Mutability, Object, Projection, Resource, ResourceType, Selection, UniqueKey, Value,
-    normalize, read,
+    Attribute, Intent, Object, Projection, Resource, ResourceType, Selection, UniqueKey, Value, normalize,
+    read,
 };
 
+use super::references::Pending;
 use super::{Answer, Exchange, Inner, location};
-use crate::edges::{self, relative};
+use crate::config::UnknownMembers;
+use crate::edges;
 use crate::error::{Error, ErrorKind};
 use crate::etag::Preconditions;
 use crate::feed::{ChangeEntry, ChangeKind, FeedCursor};
@@ -28,9 +29,6 @@ pub(super) struct PreparedCreate {
     set: Vec<String>,
 }
 
-/// Ids that will exist when the batch is done, with the names of their resource types.
-pub(super) type Pending = HashMap<String, String>;
-
 impl Inner {
     pub(super) async fn create(
         &self,
@@ -41,10 +39,8 @@ impl Inner {
     ) -> Result<Answer, Error> {
         let id = self.environment.new_id(resource_type.name());
         let prepared = self.prepare_create(resource_type, id, body, &Pending::new(), exchange).await?;
-        let PreparedCreate { write, set } = prepared;
-        let kept = write.clone();
-        let committed = self.commit(vec![write], exchange).await?;
-        let committed = committed.into_iter().next().ok_or_else(short_answer)?;
+        let PreparedCreate { write: mut kept, set } = prepared;
+        let committed = self.insert(&mut kept, exchange).await?;
         self.tell_sink(&kept, &committed, None, exchange).await;
         let Change::Insert { document, .. } = kept.change else { return Err(short_answer()) };
         let location = location(resource_type, &kept.id, &exchange.base);
@@ -59,6 +55,24 @@ impl Inner {
         let projection = Projection::new(resource_type, selection, &set);
         let stored = self.stored(resource_type, document.resource, &committed);
         Ok(self.show(StatusCode::CREATED, resource_type, &stored, &projection, exchange))
+    }
+
+    /// Commits a create. Where a member went away after it was looked up, the members are looked up again.
+    async fn insert(&self, write: &mut Write, exchange: &mut Exchange) -> Result<Committed, Error> {
+        for _ in 0..self.config.write_attempts {
+            match self.commit(vec![write.clone()], exchange).await {
+                Ok(committed) => return committed.into_iter().next().ok_or_else(short_answer),
+                Err(StoreError::UnknownMember) if self.ignores_unknown_members() => {
+                    let Change::Insert { members, .. } = &mut write.change else { break };
+                    let mut no_other = Resource::default();
+                    let resource_type = &write.resource_type;
+                    self.resolve_references(&mut no_other, members, resource_type, &Pending::new(), exchange)
+                        .await?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(busy())
     }
 
     /// Reads and checks the body of a create, up to the point where it can be committed.
@@ -155,6 +169,7 @@ impl Inner {
             };
             Plan::new(body, resource_type, &options, &mut report)
         };
+        let planned_report = report.clone();
         exchange.report = report;
         let plan = plan?;
         let planned = plan.membership();
@@ -165,8 +180,10 @@ impl Inner {
         for _ in 0..self.config.write_attempts {
             let existing = self.existing(resource_type, id, include, exchange).await?;
             preconditions.check_write(existing.version)?;
-            let mut report = exchange.report.clone();
-            let outcome = plan.apply(&existing.resource, &mut report)?;
+            let mut report = planned_report.clone();
+            let outcome = plan.apply(&existing.resource, &mut report);
+            exchange.report = report;
+            let outcome = outcome?;
             let (mut resource, mut changes) = (outcome.resource, outcome.changes);
             let mut members = match planned {
                 MembershipPlan::Untouched => MembersChange::Keep,
@@ -197,7 +214,6 @@ impl Inner {
             if let Some(committed) =
                 self.update(resource_type, &existing, update, preconditions, exchange).await?
             {
-                exchange.report = report;
                 let no_content = self.config.patch_no_content
                     || (exchange.caller.dialect.group_patch_no_content
                         && resource_type.membership().is_some());
@@ -247,8 +263,8 @@ impl Inner {
                     self.tell_sink(&write, &committed, existing.map(|e| e.resource), exchange).await;
                     return Ok(Answer::new(StatusCode::NO_CONTENT, None));
                 }
-                Err(e) if e.kind() == ErrorKind::PreconditionFailed => {}
-                Err(e) => return Err(e),
+                Err(StoreError::VersionMismatch { .. }) => {}
+                Err(error) => return Err(error.into()),
             }
         }
         // The version moved on under an If-Match that named it.
@@ -309,10 +325,9 @@ impl Inner {
                 self.tell_sink(&write, &committed, Some(existing.resource.clone()), exchange).await;
                 Ok(Some(committed))
             }
-            Err(e) if e.kind() == ErrorKind::PreconditionFailed && !preconditions.is_conditional() => {
-                Ok(None)
-            }
-            Err(e) => Err(e),
+            Err(StoreError::VersionMismatch { .. }) if !preconditions.is_conditional() => Ok(None),
+            Err(StoreError::UnknownMember) if self.ignores_unknown_members() => Ok(None),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -320,14 +335,18 @@ impl Inner {
         &self,
         writes: Vec<Write>,
         exchange: &Exchange,
-    ) -> Result<Vec<Committed>, Error> {
+    ) -> Result<Vec<Committed>, StoreError> {
         let batch = Batch {
             writes,
             now: exchange.now,
             cause: exchange.cause(),
-            check_members: self.config.check_members,
+            check_members: self.config.unknown_members != UnknownMembers::Keep,
         };
-        Ok(self.store.commit(&exchange.caller.tenant, batch).await?)
+        self.store.commit(&exchange.caller.tenant, batch).await
+    }
+
+    fn ignores_unknown_members(&self) -> bool {
+        self.config.unknown_members == UnknownMembers::Ignore
     }
 
     /// The answer to a write of a resource that existed.
@@ -448,53 +467,6 @@ impl Inner {
         Ok(taken.into_iter().map(|(path, _)| AttributeChange { path, from: None, to: None }).collect())
     }
 
-    /// Finds out what the ids in members and in references such as `manager` belong to: members learn
-    /// their type, references their `$ref`.
-    async fn resolve_references(
-        &self,
-        resource: &mut Resource,
-        members: &mut [Member],
-        resource_type: &ResourceType,
-        pending: &Pending,
-        exchange: &Exchange,
-    ) -> Result<(), Error> {
-        let places = reference_places(resource_type);
-        let mut ids: Vec<String> = members.iter().map(|m| m.id.clone()).collect();
-        for place in &places {
-            ids.extend(place.id_in(resource).map(str::to_owned));
-        }
-        if ids.is_empty() {
-            return Ok(());
-        }
-        let mut types = self.store.types_of(&exchange.caller.tenant, &ids).await?;
-        for (id, found) in ids.iter().zip(&mut types) {
-            if found.is_none() {
-                *found = pending.get(id).cloned();
-            }
-        }
-        let mut types = types.into_iter();
-        for member in members.iter_mut() {
-            let found = types.next().flatten();
-            if found.is_none() && self.config.check_members {
-                return Err(StoreError::UnknownMember.into());
-            }
-            member.resource_type = found.or_else(|| member.resource_type.take());
-        }
-        for place in &places {
-            let Some(id) = place.id_in(resource).map(str::to_owned) else { continue };
-            let found = types.next().flatten();
-            match found.and_then(|name| self.registry.resource_type(&name).cloned()) {
-                Some(found) => place.set_reference(resource, &relative(&found, &id)),
-                None if self.config.check_references => {
-                    let detail = format!("{}: the value is the id of no resource", place.path());
-                    return Err(Error::new(ErrorKind::InvalidValue, detail));
-                }
-                None => place.drop_stale_reference(resource, &id),
-            }
-        }
-        Ok(())
-    }
-
     fn tells_sink(&self) -> bool {
         self.sink.is_some() && !self.store.capabilities().change_feed
     }
@@ -560,76 +532,6 @@ struct Shown<'s> {
     selection: &'s Selection,
     set: &'s [String],
     no_content: bool,
-}
-
-/// A complex attribute that refers to one resource by `value`, with `$ref` beside it.
-struct ReferencePlace<'t> {
-    container: Option<&'t str>,
-    attribute: &'t Attribute,
-}
-
-impl ReferencePlace<'_> {
-    fn object<'r>(&self, resource: &'r Resource) -> Option<&'r Object> {
-        let value = match self.container {
-            Some(urn) => resource.get(urn)?.get(self.attribute.name()),
-            None => resource.get(self.attribute.name()),
-        };
-        value.and_then(Value::as_object)
-    }
-
-    fn id_in<'r>(&self, resource: &'r Resource) -> Option<&'r str> {
-        self.object(resource)?.get("value").and_then(Value::as_str)
-    }
-
-    fn object_mut<'r>(&self, resource: &'r mut Resource) -> Option<&'r mut Object> {
-        let attributes = resource.attributes_mut();
-        let holder = match self.container {
-            Some(urn) => attributes.get_mut(urn).and_then(Value::as_object_mut),
-            None => Some(attributes),
-        };
-        holder?.get_mut(self.attribute.name())?.as_object_mut()
-    }
-
-    fn set_reference(&self, resource: &mut Resource, reference: &str) {
-        if let Some(object) = self.object_mut(resource) {
-            object.insert("$ref", reference);
-        }
-    }
-
-    /// A reference to a resource of this service (they are relative) that is not the one with this id is
-    /// what a PATCH of the value left behind.
-    fn drop_stale_reference(&self, resource: &mut Resource, id: &str) {
-        let Some(object) = self.object_mut(resource) else { return };
-        let is_stale = |reference: &str| !reference.contains(':') && reference.rsplit('/').next() != Some(id);
-        if object.get("$ref").and_then(Value::as_str).is_some_and(is_stale) {
-            object.remove("$ref");
-        }
-    }
-
-    fn path(&self) -> String {
-        match self.container {
-            Some(urn) => format!("{urn}:{}", self.attribute.name()),
-            None => self.attribute.name().to_owned(),
-        }
-    }
-}
-
-fn reference_places(resource_type: &ResourceType) -> Vec<ReferencePlace<'_>> {
-    let refers = |attribute: &&Attribute| {
-        !attribute.multi_valued()
-            && attribute.mutability() != Mutability::ReadOnly
-            && attribute.sub_attribute("value").is_some()
-            && attribute.sub_attribute("$ref").is_some_and(Attribute::refers_to_resources)
-    };
-    let base = resource_type
-        .attributes()
-        .filter(refers)
-        .map(|attribute| ReferencePlace { container: None, attribute });
-    let extensions = resource_type.extensions().iter().flat_map(|extension| {
-        let attributes = extension.schema().attributes().iter().filter(refers);
-        attributes.map(|attribute| ReferencePlace { container: Some(extension.schema().id()), attribute })
-    });
-    base.chain(extensions).collect()
 }
 
 fn take_hidden(

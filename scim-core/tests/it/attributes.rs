@@ -1,5 +1,6 @@
 //! Attributes and their data types (RFC 7643 §2), as a client meets them.
 
+use scim_core::UnknownMembers;
 use serde_json::{Value, json};
 
 use crate::support::*;
@@ -260,21 +261,24 @@ fn collect_references(value: &Value, found: &mut Vec<Value>) {
 
 // ledger: 7643-2.3.7-004
 #[test]
-fn members_must_exist_unless_configured_otherwise() {
+fn members_that_do_not_exist_are_left_out_refused_or_kept() {
     let group = json!({"schemas": [GROUP], "displayName": "g", "members": [{"value": "nobody"}]});
-    let checked = strict().build();
-    checked.post("/Groups", group.clone()).fails(400, "invalidValue");
-    let made = checked.group("g", &[]);
-    let path = format!("/Groups/{}", made.id());
     let add = json!([{"op": "add", "path": "members", "value": [{"value": "nobody"}]}]);
-    checked.patch(&path, add).fails(400, "invalidValue");
+    let checked = strict().config(|c| c.unknown_members = UnknownMembers::Reject).build();
+    checked.post("/Groups", group.clone()).fails(400, "invalidValue");
+    let path = format!("/Groups/{}", checked.group("g", &[]).id());
+    checked.patch(&path, add.clone()).fails(400, "invalidValue");
     checked.put(&path, group.clone()).fails(400, "invalidValue");
     assert!(checked.get(&path).body.get("members").is_none());
 
-    let free = strict().config(|c| c.check_members = false).build();
-    let made = free.post("/Groups", group).is(201);
-    let shown = free.get(&format!("/Groups/{}", made.id())).is(200).body;
-    assert_eq!(shown["members"], json!([{"value": "nobody"}]));
+    let free = strict().config(|c| c.unknown_members = UnknownMembers::Keep).build();
+    let path = format!("/Groups/{}", free.post("/Groups", group.clone()).is(201).id());
+    assert_eq!(free.get(&path).is(200).body["members"], json!([{"value": "nobody"}]));
+
+    let usual = strict().build();
+    let path = format!("/Groups/{}", usual.post("/Groups", group).is(201).id());
+    usual.patch(&path, add).is(200);
+    assert!(usual.get(&path).is(200).body.get("members").is_none());
 }
 
 /// JSON text with the members of every object in reverse order.

@@ -140,9 +140,21 @@ fn members_come_and_go() {
             assert_eq!(groups, usize::from(expected.contains(&n)), "{n}");
         }
     }
-    scim.patch(&path, json!([{"op": "add", "path": "members", "value": [value(0), {"value": "nobody"}]}]))
-        .fails(400, "invalidValue");
-    assert!(scim.get(&path).body.get("members").is_none());
+    // Who is gone does not stop the others (Okta takes 400 for final).
+    let mixed = json!([{"op": "add", "path": "members", "value": [value(0), {"value": "nobody"}]}]);
+    let done = scim.patch(&path, mixed.clone()).is(200);
+    assert_eq!(done.body["members"].as_array().unwrap().len(), 1);
+    assert!(done.report.notes().iter().any(|n| n.kind == scim_schema::Leniency::MemberIgnored));
+    // ledger: 7643-2.3.7-004
+    let policy = |policy| lenient().config(|c| c.unknown_members = policy).build();
+    let nobody =
+        json!({"schemas": [GROUP], "displayName": "G", "members": [{"value": "nobody", "type": "User"}]});
+    policy(scim_core::UnknownMembers::Reject).post("/Groups", nobody.clone()).fails(400, "invalidValue");
+    let kept = policy(scim_core::UnknownMembers::Keep).post("/Groups", nobody).is(201);
+    assert_eq!(
+        kept.body["members"],
+        json!([{"value": "nobody", "$ref": format!("{BASE}/Users/nobody"), "type": "User"}])
+    );
 }
 
 /// Entra ID wants 204 for groups; a directory can be set to that.

@@ -1,6 +1,6 @@
 //! PUT and DELETE (RFC 7644 §3.5.1, §3.6).
 
-use scim_core::RegistryBuilder;
+use scim_core::{RegistryBuilder, UnknownMembers};
 use serde_json::json;
 
 use crate::support::*;
@@ -106,7 +106,7 @@ fn a_put_of_what_is_there_changes_nothing() {
 
 #[test]
 fn a_put_of_a_group_sets_its_members() {
-    let scim = strict().build();
+    let scim = strict().config(|c| c.unknown_members = UnknownMembers::Reject).build();
     let users: Vec<String> = (0..4).map(|n| scim.user(&format!("u{n}"), json!({})).id()).collect();
     let group = scim.group("G", &[&users[0], &users[1]]);
     let path = format!("/Groups/{}", group.id());

@@ -1,0 +1,145 @@
+//! References between resources: members, and attributes such as `manager`.
+
+use std::collections::HashMap;
+
+use scim_patch::Member;
+use scim_schema::{Attribute, Leniency, Mutability, Object, Resource, ResourceType, Value};
+
+use super::{Exchange, Inner};
+use crate::config::UnknownMembers;
+use crate::edges::relative;
+use crate::error::{Error, ErrorKind};
+use crate::store::StoreError;
+
+/// Ids that will exist when the batch is done, with the names of their resource types.
+pub(super) type Pending = HashMap<String, String>;
+
+impl Inner {
+    /// Finds out what the ids in members and in references such as `manager` belong to: members learn
+    /// their type, references their `$ref`.
+    pub(super) async fn resolve_references(
+        &self,
+        resource: &mut Resource,
+        members: &mut Vec<Member>,
+        resource_type: &ResourceType,
+        pending: &Pending,
+        exchange: &mut Exchange,
+    ) -> Result<(), Error> {
+        let places = reference_places(resource_type);
+        let mut ids: Vec<String> = members.iter().map(|m| m.id.clone()).collect();
+        for place in &places {
+            ids.extend(place.id_in(resource).map(str::to_owned));
+        }
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let mut types = self.store.types_of(&exchange.caller.tenant, &ids).await?;
+        for (id, found) in ids.iter().zip(&mut types) {
+            if found.is_none() {
+                *found = pending.get(id).cloned();
+            }
+        }
+        let mut types = types.into_iter();
+        let mut unknown = 0;
+        for member in members.iter_mut() {
+            let found = types.next().flatten();
+            unknown += usize::from(found.is_none());
+            member.resource_type = match (found, self.config.unknown_members) {
+                (None, UnknownMembers::Reject) => return Err(StoreError::UnknownMember.into()),
+                (None, UnknownMembers::Ignore) => None,
+                (None, UnknownMembers::Keep) => member.resource_type.take(),
+                (found, _) => found,
+            };
+        }
+        if unknown > 0 && self.config.unknown_members == UnknownMembers::Ignore {
+            members.retain(|m| m.resource_type.is_some());
+            let attribute = resource_type.membership().map_or("members", |m| m.attribute());
+            for _ in 0..unknown {
+                exchange.report.note(Leniency::MemberIgnored, attribute);
+            }
+        }
+        for place in &places {
+            let Some(id) = place.id_in(resource).map(str::to_owned) else { continue };
+            let found = types.next().flatten();
+            match found.and_then(|name| self.registry.resource_type(&name).cloned()) {
+                Some(found) => place.set_reference(resource, &relative(&found, &id)),
+                None if self.config.check_references => {
+                    let detail = format!("{}: the value is the id of no resource", place.path());
+                    return Err(Error::new(ErrorKind::InvalidValue, detail));
+                }
+                None => place.drop_stale_reference(resource, &id),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A complex attribute that refers to one resource by `value`, with `$ref` beside it.
+struct ReferencePlace<'t> {
+    container: Option<&'t str>,
+    attribute: &'t Attribute,
+}
+
+impl ReferencePlace<'_> {
+    fn object<'r>(&self, resource: &'r Resource) -> Option<&'r Object> {
+        let value = match self.container {
+            Some(urn) => resource.get(urn)?.get(self.attribute.name()),
+            None => resource.get(self.attribute.name()),
+        };
+        value.and_then(Value::as_object)
+    }
+
+    fn id_in<'r>(&self, resource: &'r Resource) -> Option<&'r str> {
+        self.object(resource)?.get("value").and_then(Value::as_str)
+    }
+
+    fn object_mut<'r>(&self, resource: &'r mut Resource) -> Option<&'r mut Object> {
+        let attributes = resource.attributes_mut();
+        let holder = match self.container {
+            Some(urn) => attributes.get_mut(urn).and_then(Value::as_object_mut),
+            None => Some(attributes),
+        };
+        holder?.get_mut(self.attribute.name())?.as_object_mut()
+    }
+
+    fn set_reference(&self, resource: &mut Resource, reference: &str) {
+        if let Some(object) = self.object_mut(resource) {
+            object.insert("$ref", reference);
+        }
+    }
+
+    /// A reference to a resource of this service (they are relative) that is not the one with this id is
+    /// what a PATCH of the value left behind.
+    fn drop_stale_reference(&self, resource: &mut Resource, id: &str) {
+        let Some(object) = self.object_mut(resource) else { return };
+        let is_stale = |reference: &str| !reference.contains(':') && reference.rsplit('/').next() != Some(id);
+        if object.get("$ref").and_then(Value::as_str).is_some_and(is_stale) {
+            object.remove("$ref");
+        }
+    }
+
+    fn path(&self) -> String {
+        match self.container {
+            Some(urn) => format!("{urn}:{}", self.attribute.name()),
+            None => self.attribute.name().to_owned(),
+        }
+    }
+}
+
+fn reference_places(resource_type: &ResourceType) -> Vec<ReferencePlace<'_>> {
+    let refers = |attribute: &&Attribute| {
+        !attribute.multi_valued()
+            && attribute.mutability() != Mutability::ReadOnly
+            && attribute.sub_attribute("value").is_some()
+            && attribute.sub_attribute("$ref").is_some_and(Attribute::refers_to_resources)
+    };
+    let base = resource_type
+        .attributes()
+        .filter(refers)
+        .map(|attribute| ReferencePlace { container: None, attribute });
+    let extensions = resource_type.extensions().iter().flat_map(|extension| {
+        let attributes = extension.schema().attributes().iter().filter(refers);
+        attributes.map(|attribute| ReferencePlace { container: Some(extension.schema().id()), attribute })
+    });
+    base.chain(extensions).collect()
+}
