@@ -1,10 +1,11 @@
-//! SCIM spec cases, provider simulators and an HTTP test-set.
+#![doc = include_str!("../README.md")]
 
 mod client;
 pub mod http;
 mod outcome;
 pub mod replay;
 pub mod simulators;
+pub mod spec;
 
 #[cfg(feature = "socket")]
 pub use client::SocketClient;

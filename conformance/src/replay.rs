@@ -30,8 +30,8 @@ mod scenario;
 mod template;
 
 pub use player::replay;
-pub use scenario::{Given, Kind, LoadError, Scenario, Step, load};
 pub(crate) use scenario::Expect;
+pub use scenario::{Given, Kind, LoadError, Scenario, Step, load};
 
 /// Why a scenario failed: the step and what was wrong with its answer.
 #[derive(Debug, thiserror::Error)]

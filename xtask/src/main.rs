@@ -3,6 +3,7 @@
 mod deny;
 mod fuzz;
 mod requirements;
+mod spec;
 mod test;
 mod tidy;
 mod workspace;
@@ -25,6 +26,8 @@ enum Command {
     Test,
     /// Check what compilers do not: crate arrows, README commands, ledger coverage, data copies, hygiene
     Tidy,
+    /// Run the filter and PATCH cases of a folder, end with `N passed, N failed`
+    Spec(spec::Options),
     /// Run the fuzz targets for a short while each; a finding is a failure
     Fuzz(fuzz::Options),
     /// Check licences, bans, advisories and sources with cargo-deny
@@ -48,6 +51,7 @@ fn run(cli: &Cli) -> anyhow::Result<bool> {
     match &cli.command {
         Command::Test => test::run(&root),
         Command::Tidy => tidy::run(&root),
+        Command::Spec(options) => spec::run(&root, options),
         Command::Fuzz(options) => fuzz::run(&root, options),
         Command::Deny => deny::run(&root),
     }

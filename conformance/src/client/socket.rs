@@ -64,6 +64,9 @@ impl ScimClient for SocketClient {
 
 impl std::fmt::Debug for SocketClient {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SocketClient").field("address", &self.address).field("base_url", &self.base_url).finish_non_exhaustive()
+        f.debug_struct("SocketClient")
+            .field("address", &self.address)
+            .field("base_url", &self.base_url)
+            .finish_non_exhaustive()
     }
 }

@@ -103,10 +103,11 @@ fn references() -> Scenario {
             .is("/Operations/[*]/bulkId", json!(["ada", "eve", "tour"])),
         )
         .then(find("/Users", "userName eq \"ada-{{run}}\"").save("ada"))
-        .then(find("/Users", "userName eq \"eve-{{run}}\"").save("eve").is(
-            &format!("/Resources/0/{ENTERPRISE}/manager/value"),
-            json!("{{ada.Resources.0.id}}"),
-        ))
+        .then(
+            find("/Users", "userName eq \"eve-{{run}}\"")
+                .save("eve")
+                .is(&format!("/Resources/0/{ENTERPRISE}/manager/value"), json!("{{ada.Resources.0.id}}")),
+        )
         .then(find("/Groups", "displayName eq \"Tour {{run}}\"").save("tour").check(
             "/Resources/0/members/[*]/value",
             "unordered",
@@ -123,7 +124,8 @@ fn find(path: &str, filter: &str) -> Step {
 
 // ledger: 7644-3.7-016
 fn reference_order() -> Scenario {
-    let group = json!({"schemas": [GROUP], "displayName": "Tour {{run}}", "members": [{"value": "bulkId:ada"}]});
+    let group =
+        json!({"schemas": [GROUP], "displayName": "Tour {{run}}", "members": [{"value": "bulkId:ada"}]});
     case("bulk-order", "An operation may refer to one that comes after it")
         .then(
             job(json!([create("/Groups", "tour", group), create("/Users", "ada", user("ada"))]))
@@ -150,11 +152,8 @@ fn circle() -> Scenario {
     };
     case("bulk-circle", "Groups that are members of one another can be created together")
         .then(
-            job(json!([
-                create("/Groups", "a", group("A", "b")),
-                create("/Groups", "b", group("B", "a")),
-            ]))
-            .is(STATUSES, json!(["201", "201"])),
+            job(json!([create("/Groups", "a", group("A", "b")), create("/Groups", "b", group("B", "a")),]))
+                .is(STATUSES, json!(["201", "201"])),
         )
         .then(find("/Groups", "displayName eq \"B {{run}}\"").save("b"))
         .then(
@@ -169,7 +168,8 @@ fn circle() -> Scenario {
 // ledger: 7644-3.7-004, 7644-3.7-006, 7644-3.7-007, 7644-3.7-009, 7644-3.7-011, 7644-3.7-012, 7644-3.7-013,
 // 7644-3.7.3-003, 7644-3.12-014
 fn failures() -> Scenario {
-    let bad_path = json!({"schemas": [PATCH_OP], "Operations": [{"op": "add", "path": "emails[", "value": 1}]});
+    let bad_path =
+        json!({"schemas": [PATCH_OP], "Operations": [{"op": "add", "path": "emails[", "value": 1}]});
     let error = |step: Step, at: usize, status: &str, scim_type: Option<&str>| {
         let step = step
             .is(&format!("/Operations/{at}/status"), json!(status))
@@ -229,7 +229,11 @@ fn fail_on_errors() -> Scenario {
     case("bulk-fail-on-errors", "A job ends after as many errors as the client bears")
         .user("ada")
         .then(post("/Bulk", body).status(200).is(STATUSES, json!(["409"])))
-        .then(get("/Users").query(json!({"filter": "userName eq \"bob-{{run}}\""})).is("/totalResults", json!(0)))
+        .then(
+            get("/Users")
+                .query(json!({"filter": "userName eq \"bob-{{run}}\""}))
+                .is("/totalResults", json!(0)),
+        )
 }
 
 // ledger: 7644-3.7.2-003
@@ -252,7 +256,11 @@ fn unresolved() -> Scenario {
             .is(STATUSES, json!(["409", "409", "400"]))
             .is("/Operations/2/response/scimType", json!("invalidValue")),
         )
-        .then(get("/Groups").query(json!({"filter": "displayName ew \" {{run}}\""})).is("/totalResults", json!(0)))
+        .then(
+            get("/Groups")
+                .query(json!({"filter": "displayName ew \" {{run}}\""}))
+                .is("/totalResults", json!(0)),
+        )
 }
 
 fn malformed() -> Scenario {
@@ -283,10 +291,11 @@ fn too_many() -> Scenario {
                 .check("/bulk/maxPayloadSize", "type", json!("integer")),
         )
         .then(
-            post("/Bulk", body)
-                .error(413, None)
-                .check("/detail", "contains", json!("maxOperations"))
-                .check("/detail", "contains", json!(" {{config.bulk.maxOperations}} ")),
+            post("/Bulk", body).error(413, None).check("/detail", "contains", json!("maxOperations")).check(
+                "/detail",
+                "contains",
+                json!(" {{config.bulk.maxOperations}} "),
+            ),
         )
 }
 

@@ -34,8 +34,16 @@ fn resource_types() -> Scenario {
         .then(
             get("/ResourceTypes")
                 .is("/schemas", json!([LIST_RESPONSE]))
-                .check("/Resources", "contains", json!({"name": "User", "endpoint": "/Users", "schema": USER}))
-                .check("/Resources", "contains", json!({"name": "Group", "endpoint": "/Groups", "schema": GROUP}))
+                .check(
+                    "/Resources",
+                    "contains",
+                    json!({"name": "User", "endpoint": "/Users", "schema": USER}),
+                )
+                .check(
+                    "/Resources",
+                    "contains",
+                    json!({"name": "Group", "endpoint": "/Groups", "schema": GROUP}),
+                )
                 .check("/Resources/[name=User]/schemaExtensions/[*]/schema", "contains", json!(ENTERPRISE)),
         )
         .then(
@@ -102,7 +110,8 @@ fn parameters() -> Scenario {
 fn read_only() -> Scenario {
     let mut scenario = case("discovery-read-only", "Discovery can be read only");
     let user = format!("/Schemas/{USER}");
-    for path in ["/ServiceProviderConfig", "/ResourceTypes", "/ResourceTypes/User", "/Schemas", user.as_str()] {
+    for path in ["/ServiceProviderConfig", "/ResourceTypes", "/ResourceTypes/User", "/Schemas", user.as_str()]
+    {
         scenario = scenario.then(post(path, json!({})).error(405, None).answers("allow", "GET"));
         for method in ["PUT", "PATCH", "DELETE"] {
             scenario =
@@ -114,6 +123,11 @@ fn read_only() -> Scenario {
 
 // ledger: 7643-5-006
 fn public() -> Scenario {
-    case("discovery-public", "A client can see how to authenticate before it does")
-        .then(get("/ServiceProviderConfig").without("Authorization").check("/authenticationSchemes", "min_length", json!(1)))
+    case("discovery-public", "A client can see how to authenticate before it does").then(
+        get("/ServiceProviderConfig").without("Authorization").check(
+            "/authenticationSchemes",
+            "min_length",
+            json!(1),
+        ),
+    )
 }

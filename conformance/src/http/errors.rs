@@ -6,7 +6,17 @@ use super::case::{USER, case, get, post, step};
 use crate::replay::Scenario;
 
 pub(super) fn cases() -> Vec<Scenario> {
-    vec![routes(), methods(), me(), credentials(), media_types(), accept(), bodies(), deep_bodies(), too_large()]
+    vec![
+        routes(),
+        methods(),
+        me(),
+        credentials(),
+        media_types(),
+        accept(),
+        bodies(),
+        deep_bodies(),
+        too_large(),
+    ]
 }
 
 // ledger: 7644-3.8-005, 7644-3.13-001, 7644-3.13-003, 7644-3.13-004, 7644-3.12-012
@@ -32,7 +42,8 @@ fn routes() -> Scenario {
 }
 
 fn methods() -> Scenario {
-    let mut scenario = case("methods", "A method that an endpoint lacks is refused with those it has").user("ada");
+    let mut scenario =
+        case("methods", "A method that an endpoint lacks is refused with those it has").user("ada");
     for (method, path, allow) in [
         ("PUT", "/Users", "POST"),
         ("PATCH", "/Users", "POST"),
@@ -81,7 +92,9 @@ fn credentials() -> Scenario {
     for value in ["Basic YWRhOmFkYQ==", "Bearer", "Bearer ", "Bearer a b", "non-token"] {
         scenario = scenario.then(get("/Users/{{ada.id}}").header("Authorization", value).error(401, None));
     }
-    for (method, path) in [("POST", "/Users"), ("GET", "/"), ("POST", "/Bulk"), ("DELETE", "/Users/{{ada.id}}")] {
+    for (method, path) in
+        [("POST", "/Users"), ("GET", "/"), ("POST", "/Bulk"), ("DELETE", "/Users/{{ada.id}}")]
+    {
         scenario = scenario.then(step(method, path).without("Authorization").error(401, None));
     }
     scenario.then(get("/Users/{{ada.id}}").is("/id", json!("{{ada.id}}")))
@@ -89,7 +102,8 @@ fn credentials() -> Scenario {
 
 // ledger: 7644-3.8-004
 fn media_types() -> Scenario {
-    let user = |name: &str| post("/Users", json!({"schemas": [USER], "userName": format!("{name}-{{{{run}}}}")}));
+    let user =
+        |name: &str| post("/Users", json!({"schemas": [USER], "userName": format!("{name}-{{{{run}}}}")}));
     let typed = |name: &str, media_type: &str| user(name).header("Content-Type", media_type);
     case("media-types", "A body is JSON, by any name that SCIM clients give it")
         .then(typed("a", "application/scim+json"))
@@ -104,7 +118,8 @@ fn media_types() -> Scenario {
 
 // ledger: 7644-3.8-002, 7644-3.8-003
 fn accept() -> Scenario {
-    let mut scenario = case("accept", "The answer is SCIM's own type, or JSON for a client that wants that").user("ada");
+    let mut scenario =
+        case("accept", "The answer is SCIM's own type, or JSON for a client that wants that").user("ada");
     for (accept, media_type) in [
         ("application/scim+json", "^application/scim\\+json"),
         ("*/*", "^application/scim\\+json"),
@@ -114,7 +129,8 @@ fn accept() -> Scenario {
         let get = get("/Users/{{ada.id}}").header("Accept", accept);
         scenario = scenario.then(get.answers("content-type", media_type));
     }
-    scenario.then(get("/Users/{{ada.id}}").without("Accept").answers("content-type", "^application/scim\\+json"))
+    scenario
+        .then(get("/Users/{{ada.id}}").without("Accept").answers("content-type", "^application/scim\\+json"))
 }
 
 fn bodies() -> Scenario {

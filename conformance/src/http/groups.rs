@@ -6,7 +6,15 @@ use super::case::{GROUP, case, delete, get, patch, post, put};
 use crate::replay::Scenario;
 
 pub(super) fn cases() -> Vec<Scenario> {
-    vec![create(), required(), nested(), add_and_remove(), replace_members(), unknown_member(), deleted_member()]
+    vec![
+        create(),
+        required(),
+        nested(),
+        add_and_remove(),
+        replace_members(),
+        unknown_member(),
+        deleted_member(),
+    ]
 }
 
 // ledger: 7643-4.1.2-008, 7643-4.2-003, 7643-2.3.7-003, 7644-7.1-001, 7643-3.1-016
@@ -52,8 +60,10 @@ fn required() -> Scenario {
 
 // ledger: 7643-4.1.2-010
 fn nested() -> Scenario {
-    let inner = json!({"schemas": [GROUP], "displayName": "Inner {{run}}", "members": [{"value": "{{ada.id}}"}]});
-    let outer = json!({"schemas": [GROUP], "displayName": "Outer {{run}}", "members": [{"value": "{{inner.id}}"}]});
+    let inner =
+        json!({"schemas": [GROUP], "displayName": "Inner {{run}}", "members": [{"value": "{{ada.id}}"}]});
+    let outer =
+        json!({"schemas": [GROUP], "displayName": "Outer {{run}}", "members": [{"value": "{{inner.id}}"}]});
     case("group-nested", "A member of a group in a group is an indirect member of the outer one")
         .user("ada")
         .given("inner", "/Groups", inner)
@@ -74,7 +84,8 @@ fn nested() -> Scenario {
 
 // ledger: 7643-4.2-002
 fn add_and_remove() -> Scenario {
-    let tour = json!({"schemas": [GROUP], "displayName": "Tour {{run}}", "members": [{"value": "{{ada.id}}"}]});
+    let tour =
+        json!({"schemas": [GROUP], "displayName": "Tour {{run}}", "members": [{"value": "{{ada.id}}"}]});
     let group = "/Groups/{{tour.id}}";
     let change = |operations| patch(group, operations).statuses(&[200, 204]);
     case("group-members", "Members come and go one by one")
@@ -103,7 +114,8 @@ fn add_and_remove() -> Scenario {
 }
 
 fn replace_members() -> Scenario {
-    let tour = json!({"schemas": [GROUP], "displayName": "Tour {{run}}", "members": [{"value": "{{ada.id}}"}]});
+    let tour =
+        json!({"schemas": [GROUP], "displayName": "Tour {{run}}", "members": [{"value": "{{ada.id}}"}]});
     let group = "/Groups/{{tour.id}}";
     case("group-members-replace", "All members are replaced at once, by PATCH and by PUT")
         .user("ada")
@@ -115,21 +127,27 @@ fn replace_members() -> Scenario {
         )
         .then(get(group).is("/members/[*]/value", json!(["{{bob.id}}"])))
         .then(put(group, tour).is("/members/[*]/value", json!(["{{ada.id}}"])))
-        .then(
-            put(group, json!({"schemas": [GROUP], "displayName": "Tour {{run}}"}))
-                .check("/members", "exists", json!(false)),
-        )
+        .then(put(group, json!({"schemas": [GROUP], "displayName": "Tour {{run}}"})).check(
+            "/members",
+            "exists",
+            json!(false),
+        ))
 }
 
 // ledger: 7643-2.3.7-004
 fn unknown_member() -> Scenario {
     let nobody = json!([{"value": "nobody-{{run}}"}]);
     let group = json!({"schemas": [GROUP], "displayName": "Tour {{run}}", "members": nobody});
-    case("group-unknown-member", "A member that does not exist is refused, and nothing of the request is done")
-        .then(post("/Groups", group).error(400, Some("invalidValue")))
-        .then(
-            get("/Groups").query(json!({"filter": "displayName eq \"Tour {{run}}\""})).is("/totalResults", json!(0)),
-        )
+    case(
+        "group-unknown-member",
+        "A member that does not exist is refused, and nothing of the request is done",
+    )
+    .then(post("/Groups", group).error(400, Some("invalidValue")))
+    .then(
+        get("/Groups")
+            .query(json!({"filter": "displayName eq \"Tour {{run}}\""}))
+            .is("/totalResults", json!(0)),
+    )
 }
 
 fn deleted_member() -> Scenario {
@@ -143,11 +161,11 @@ fn deleted_member() -> Scenario {
         .user("bob")
         .given("tour", "/Groups", tour)
         .then(delete("/Users/{{ada.id}}"))
-        .then(
-            get("/Groups/{{tour.id}}")
-                .is("/members/[*]/value", json!(["{{bob.id}}"]))
-                .check("/meta/version", "not_equals", json!("{{tour.meta.version}}")),
-        )
+        .then(get("/Groups/{{tour.id}}").is("/members/[*]/value", json!(["{{bob.id}}"])).check(
+            "/meta/version",
+            "not_equals",
+            json!("{{tour.meta.version}}"),
+        ))
         .then(delete("/Groups/{{tour.id}}"))
         .then(get("/Users/{{bob.id}}").check("/groups", "exists", json!(false)))
 }

@@ -70,7 +70,10 @@ fn filter() -> Scenario {
         ("not (emails pr)", json!(["{{eve.id}}"])),
         ("not(emails pr)", json!(["{{eve.id}}"])),
         ("userName sw \"ada\" or userName sw \"bob\" and title pr", json!(["{{ada.id}}"])),
-        ("(userName sw \"ada\" or userName sw \"bob\") and not (title pr)", json!(["{{ada.id}}", "{{bob.id}}"])),
+        (
+            "(userName sw \"ada\" or userName sw \"bob\") and not (title pr)",
+            json!(["{{ada.id}}", "{{bob.id}}"]),
+        ),
         ("externalId eq \"A\"", json!(["{{bob.id}}"])),
         ("externalId eq \"a\"", json!([])),
         ("name.familyName eq \"a\"", json!(["{{bob.id}}"])),
@@ -78,7 +81,10 @@ fn filter() -> Scenario {
         ("id eq \"{{eve.id}}\"", json!(["{{eve.id}}"])),
         ("title eq null", json!(["{{ada.id}}", "{{bob.id}}", "{{eve.id}}"])),
         ("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department pr", json!([])),
-        ("meta.resourceType eq \"User\" AND Active ne false", json!(["{{ada.id}}", "{{bob.id}}", "{{eve.id}}"])),
+        (
+            "meta.resourceType eq \"User\" AND Active ne false",
+            json!(["{{ada.id}}", "{{bob.id}}", "{{eve.id}}"]),
+        ),
     ] {
         scenario = scenario.then(find(filter).check(IDS, "unordered", ids));
     }
@@ -103,7 +109,8 @@ fn filter_invalid() -> Scenario {
         "userName eq \"x\" ; drop",
         "emails[]",
     ] {
-        scenario = scenario.then(get("/Users").query(json!({"filter": filter})).error(400, Some("invalidFilter")));
+        scenario =
+            scenario.then(get("/Users").query(json!({"filter": filter})).error(400, Some("invalidFilter")));
     }
     let deep = format!("{}userName pr{}", "(".repeat(1000), ")".repeat(1000));
     scenario.then(get("/Users").query(json!({"filter": deep})).error(400, Some("invalidFilter")))
@@ -114,9 +121,7 @@ fn filter_times() -> Scenario {
         .then(find("meta.created ge \"{{ada.meta.created}}\"").is("/totalResults", json!(3)))
         .then(find("meta.lastModified lt \"2011-05-13T04:42:34Z\"").is("/totalResults", json!(0)))
         .then(find("meta.created gt \"2011-05-13T04:42:34+02:00\"").is("/totalResults", json!(3)))
-        .then(
-            find("meta.created gt \"yesterday\"").error(400, Some("invalidFilter")),
-        )
+        .then(find("meta.created gt \"yesterday\"").error(400, Some("invalidFilter")))
 }
 
 // ledger: 7644-3.4.2-003, 7644-3.4.2-004, 7644-3.4.2-005, 7644-3.4.2-006, 7644-3.4.2-007
@@ -129,7 +134,11 @@ fn list_response() -> Scenario {
                 .check("/Resources", "length", json!(3))
                 .is("/Resources/0/meta/resourceType", json!("User")),
         )
-        .then(find("userName eq \"nobody\"").is("/totalResults", json!(0)).check("/Resources", "length", json!(0)))
+        .then(find("userName eq \"nobody\"").is("/totalResults", json!(0)).check(
+            "/Resources",
+            "length",
+            json!(0),
+        ))
         .then(
             get("/Users")
                 .query(json!({"filter": "userName ew \"-{{run}}\"", "count": "1"}))
@@ -145,16 +154,20 @@ fn root() -> Scenario {
     let named = "displayName eq \"Both {{run}}\"";
     let query = |filter: String| get("/").query(json!({"filter": filter}));
     case("root", "A query of the service root finds resources of every type")
-        .given("ada", "/Users", json!({"schemas": [USER], "userName": "ada-{{run}}", "displayName": "Both {{run}}"}))
+        .given(
+            "ada",
+            "/Users",
+            json!({"schemas": [USER], "userName": "ada-{{run}}", "displayName": "Both {{run}}"}),
+        )
         .given("tour", "/Groups", json!({"schemas": [GROUP], "displayName": "Both {{run}}"}))
         .then(query(named.into()).check(IDS, "unordered", json!(["{{ada.id}}", "{{tour.id}}"])))
         .then(query(format!("{named} and meta.resourceType eq \"Group\"")).is(IDS, json!(["{{tour.id}}"])))
         .then(query(format!("{named} and userName pr")).is(IDS, json!(["{{ada.id}}"])))
-        .then(
-            post("/.search", json!({"schemas": [SEARCH_REQUEST], "filter": named}))
-                .status(200)
-                .check(IDS, "unordered", json!(["{{ada.id}}", "{{tour.id}}"])),
-        )
+        .then(post("/.search", json!({"schemas": [SEARCH_REQUEST], "filter": named})).status(200).check(
+            IDS,
+            "unordered",
+            json!(["{{ada.id}}", "{{tour.id}}"]),
+        ))
 }
 
 // ledger: 7644-3.4.3-001, 7644-3.4.3-003, 7644-3.4.3-005, 7644-3.4.3-006
@@ -177,7 +190,13 @@ fn search() -> Scenario {
         "count": "1",
     });
     three("search", "A search by POST answers what a query by GET answers")
-        .then(get("/Users").query(query).save("list").is(IDS, json!(["{{bob.id}}"])).is("/totalResults", json!(3)))
+        .then(
+            get("/Users")
+                .query(query)
+                .save("list")
+                .is(IDS, json!(["{{bob.id}}"]))
+                .is("/totalResults", json!(3)),
+        )
         .then(
             post("/Users/.search", body)
                 .status(200)
@@ -196,7 +215,8 @@ fn search_invalid() -> Scenario {
         .then(search(json!({"schemas": [LIST_RESPONSE]})).error(400, Some("invalidSyntax")))
         .then(search(json!(["userName pr"])).error(400, Some("invalidSyntax")))
         .then(
-            search(json!({"schemas": [SEARCH_REQUEST], "filter": "userName zz 1"})).error(400, Some("invalidFilter")),
+            search(json!({"schemas": [SEARCH_REQUEST], "filter": "userName zz 1"}))
+                .error(400, Some("invalidFilter")),
         )
         .then(search(json!({"schemas": [SEARCH_REQUEST], "filter": 7})).statuses(&[400]))
         .then(search(json!({"schemas": [SEARCH_REQUEST], "count": "many"})).error(400, Some("invalidValue")))
@@ -250,7 +270,11 @@ fn index_paging() -> Scenario {
         }))
     };
     let list = |start, count, from: i64, ids: Json| {
-        page(start, count).is("/totalResults", json!(3)).is("/startIndex", json!(from)).check(IDS, "unordered", ids)
+        page(start, count).is("/totalResults", json!(3)).is("/startIndex", json!(from)).check(
+            IDS,
+            "unordered",
+            ids,
+        )
     };
     let all = json!(["{{ada.id}}", "{{bob.id}}", "{{eve.id}}"]);
     three("paging-index", "A page begins where it is asked to and has no more than asked for")
@@ -310,12 +334,11 @@ fn cursor_paging() -> Scenario {
                 .is(IDS, json!(["{{ada.id}}", "{{bob.id}}"])),
         )
         .then(with_cursor("", "-3").is("/totalResults", json!(3)).check("/Resources", "length", json!(0)))
-        .then(
-            post("/Users/.search", search)
-                .status(200)
-                .is(IDS, json!(["{{ada.id}}", "{{bob.id}}"]))
-                .check("/nextCursor", "matches", json!(opaque)),
-        )
+        .then(post("/Users/.search", search).status(200).is(IDS, json!(["{{ada.id}}", "{{bob.id}}"])).check(
+            "/nextCursor",
+            "matches",
+            json!(opaque),
+        ))
 }
 
 // ledger: 9865-2-007, 9865-2.1-001, 9865-2.1-002, 9865-2.1-004, 9865-2.4-003
@@ -332,9 +355,7 @@ fn cursor_invalid() -> Scenario {
         .then(with_cursor("{{first.nextCursor}}A", "2").error(400, Some("invalidCursor")))
         .then(get("/Users").query(other_filter).error(400, Some("invalidCursor")))
         .then(with_cursor("{{first.nextCursor}}", "1").error(400, Some("invalidCount")))
-        .then(
-            get("/Users").query(json!({"cursor": "", "startIndex": "1"})).error(400, Some("invalidValue")),
-        )
+        .then(get("/Users").query(json!({"cursor": "", "startIndex": "1"})).error(400, Some("invalidValue")))
 }
 
 // ledger: 7644-3.4.2.5-001, 7644-3.4.2.5-002, 7644-3.4.2.5-004, 7643-3.1-004
@@ -390,7 +411,13 @@ fn projection_of_writes() -> Scenario {
     let user = |title: &str| json!({"schemas": [USER], "userName": "ada-{{run}}", "title": title});
     let only = json!({"attributes": "title"});
     case("projection-of-writes", "The answer to a write can be cut like the answer to a read")
-        .then(post("/Users", user("a")).query(only.clone()).save("ada").is("/title", json!("a")).lacks("/userName"))
+        .then(
+            post("/Users", user("a"))
+                .query(only.clone())
+                .save("ada")
+                .is("/title", json!("a"))
+                .lacks("/userName"),
+        )
         .then(
             put("/Users/{{ada.id}}", user("b"))
                 .query(json!({"excludedAttributes": "title"}))

@@ -107,8 +107,11 @@ fn create_conflict() -> Scenario {
                 .error(409, Some("uniqueness")),
         )
         .then(
-            patch("/Users/{{bob.id}}", json!([{"op": "replace", "path": "userName", "value": "ada-{{run}}"}]))
-                .error(409, Some("uniqueness")),
+            patch(
+                "/Users/{{bob.id}}",
+                json!([{"op": "replace", "path": "userName", "value": "ada-{{run}}"}]),
+            )
+            .error(409, Some("uniqueness")),
         )
         .then(get("/Users/{{bob.id}}").is("/userName", json!("bob-{{run}}")))
 }
@@ -130,17 +133,24 @@ fn create_invalid() -> Scenario {
         .then(with("emails", json!([[1]])).statuses(&[400]))
         .then(with("x509Certificates", json!([{"value": "***"}])).error(400, Some("invalidValue")))
         .then(with("USERNAME", json!("ada2-{{run}}")).statuses(&[400]))
-        .then(get("/Users").query(json!({"filter": "userName sw \"ada-{{run}}\""})).is("/totalResults", json!(0)))
+        .then(
+            get("/Users")
+                .query(json!({"filter": "userName sw \"ada-{{run}}\""}))
+                .is("/totalResults", json!(0)),
+        )
 }
 
 // ledger: 7643-2.1-003, 7643-2.3.8-001, 7644-3.10-001, 7644-3.10-002
 fn names_without_case() -> Scenario {
     case("names-without-case", "Attribute names mean the same in any case, with or without their URN")
         .then(
-            post("/Users", json!({"USERNAME": "ada-{{run}}", "schemas": [USER], "NAME": {"FAMILYNAME": "L"}}))
-                .save("ada")
-                .is("/userName", json!("ada-{{run}}"))
-                .is("/name", json!({"familyName": "L"})),
+            post(
+                "/Users",
+                json!({"USERNAME": "ada-{{run}}", "schemas": [USER], "NAME": {"FAMILYNAME": "L"}}),
+            )
+            .save("ada")
+            .is("/userName", json!("ada-{{run}}"))
+            .is("/name", json!({"familyName": "L"})),
         )
         .then(
             get("/Users")
@@ -168,15 +178,14 @@ fn values() -> Scenario {
         "addresses": [{"type": "work", "formatted": "1 Main Street\nSpringfield"}],
         "x509Certificates": [{"value": "AQI"}],
     });
-    case("values", "Values come back as they were sent")
-        .then(
-            post("/Users", body)
-                .is("/displayName", json!("\u{1F600} e\u{301} \u{05D0}\u{05D1}"))
-                .is("/preferredLanguage", json!("en-US, da;q=0.5"))
-                .is("/timezone", json!("America/Los_Angeles"))
-                .is("/addresses/0/formatted", json!("1 Main Street\nSpringfield"))
-                .is("/x509Certificates/0/value", json!("AQI")),
-        )
+    case("values", "Values come back as they were sent").then(
+        post("/Users", body)
+            .is("/displayName", json!("\u{1F600} e\u{301} \u{05D0}\u{05D1}"))
+            .is("/preferredLanguage", json!("en-US, da;q=0.5"))
+            .is("/timezone", json!("America/Los_Angeles"))
+            .is("/addresses/0/formatted", json!("1 Main Street\nSpringfield"))
+            .is("/x509Certificates/0/value", json!("AQI")),
+    )
 }
 
 // ledger: 7643-2.4-002, 7643-2.4-007, 7643-2.4-008, 7643-2.5-001, 7643-2.5-002, 7643-4.1.2-013
@@ -186,13 +195,17 @@ fn multi_valued() -> Scenario {
         {"value": "a@example.com", "type": "work"},
         {"value": "a@example.com", "type": "home"},
     ]);
-    let two = json!([{"value": "a@example.com", "primary": true}, {"value": "b@example.com", "primary": true}]);
+    let two =
+        json!([{"value": "a@example.com", "primary": true}, {"value": "b@example.com", "primary": true}]);
     case("multi-valued", "A value of a type stands once, one is primary at most, no value is none")
         .then(
-            post("/Users", json!({"schemas": [USER], "userName": "ada-{{run}}", "emails": emails, "roles": []}))
-                .save("ada")
-                .check("/emails", "length", json!(2))
-                .check("/roles", "exists", json!(false)),
+            post(
+                "/Users",
+                json!({"schemas": [USER], "userName": "ada-{{run}}", "emails": emails, "roles": []}),
+            )
+            .save("ada")
+            .check("/emails", "length", json!(2))
+            .check("/roles", "exists", json!(false)),
         )
         .then(
             post("/Users", json!({"schemas": [USER], "userName": "bob-{{run}}", "emails": two}))
@@ -212,27 +225,41 @@ fn multi_valued() -> Scenario {
 
 // ledger: 7643-3.1-010, 7643-3.1-011, 7643-3.1-013
 fn external_id() -> Scenario {
-    let with = |name: &str, external: &str| {
-        json!({"schemas": [USER], "userName": format!("{name}-{{{{run}}}}"), "externalId": external})
-    };
+    let with = |name: &str, external: &str| json!({"schemas": [USER], "userName": format!("{name}-{{{{run}}}}"), "externalId": external});
     case("external-id", "The client's own id is the client's affair")
         .then(post("/Users", with("ada", "X-{{run}}")).is("/externalId", json!("X-{{run}}")))
         .then(post("/Users", with("bob", "X-{{run}}")).is("/externalId", json!("X-{{run}}")))
         .then(post("/Users", json!({"schemas": [USER], "userName": "eve-{{run}}"})).lacks("/externalId"))
-        .then(get("/Users").query(json!({"filter": "externalId eq \"X-{{run}}\""})).is("/totalResults", json!(2)))
-        .then(get("/Users").query(json!({"filter": "externalId eq \"x-{{run}}\""})).is("/totalResults", json!(0)))
+        .then(
+            get("/Users")
+                .query(json!({"filter": "externalId eq \"X-{{run}}\""}))
+                .is("/totalResults", json!(2)),
+        )
+        .then(
+            get("/Users")
+                .query(json!({"filter": "externalId eq \"x-{{run}}\""}))
+                .is("/totalResults", json!(0)),
+        )
 }
 
 // ledger: 7643-4.1.1-012, 7643-4.1.1-018, 7643-7-013, 7644-3.4-001
 fn password() -> Scenario {
     let body = json!({"schemas": [USER], "userName": "ada-{{run}}", "password": "t1meMa$heen"});
     case("password", "A password is never returned and can't be asked for")
-        .then(post("/Users", body).query(json!({"attributes": "userName,password"})).save("ada").lacks("/password"))
+        .then(
+            post("/Users", body)
+                .query(json!({"attributes": "userName,password"}))
+                .save("ada")
+                .lacks("/password"),
+        )
         .then(get("/Users/{{ada.id}}").query(json!({"attributes": "password"})).lacks("/password"))
         .then(
-            patch("/Users/{{ada.id}}", json!([{"op": "replace", "path": "password", "value": "an0ther-Secret"}]))
-                .statuses(&[200, 204])
-                .lacks("/password"),
+            patch(
+                "/Users/{{ada.id}}",
+                json!([{"op": "replace", "path": "password", "value": "an0ther-Secret"}]),
+            )
+            .statuses(&[200, 204])
+            .lacks("/password"),
         )
         .then(get("/Users").query(json!({"filter": "password eq \"t1meMa$heen\""})).statuses(&[400, 403]))
         .then(get("/Users").query(json!({"filter": "password pr"})).statuses(&[400, 403]))
@@ -291,9 +318,16 @@ fn not_found() -> Scenario {
     case("not-found", "What is not there is not found, and not created")
         .then(get("/Users/nobody-{{run}}").error(404, None))
         .then(put("/Users/nobody-{{run}}", user).error(404, None))
-        .then(patch("/Users/nobody-{{run}}", json!([{"op": "add", "path": "title", "value": "x"}])).error(404, None))
+        .then(
+            patch("/Users/nobody-{{run}}", json!([{"op": "add", "path": "title", "value": "x"}]))
+                .error(404, None),
+        )
         .then(delete("/Users/nobody-{{run}}").error(404, None))
-        .then(get("/Users").query(json!({"filter": "userName eq \"ada-{{run}}\""})).is("/totalResults", json!(0)))
+        .then(
+            get("/Users")
+                .query(json!({"filter": "userName eq \"ada-{{run}}\""}))
+                .is("/totalResults", json!(0)),
+        )
 }
 
 // ledger: 7644-3.5-001, 7644-3.5.1-002, 7644-3.5.1-003, 7644-3.5.1-004, 7644-3.5.1-008, 7644-3.5.1-010,
@@ -330,7 +364,11 @@ fn replace() -> Scenario {
                 .check("/meta/version", "not_equals", json!("{{ada.meta.version}}")),
         )
         .then(get("/Users/{{ada.id}}").is("/nickName", json!("A.A.L.")).lacks("/emails"))
-        .then(get("/Users").query(json!({"filter": "userName eq \"ada-{{run}}\""})).is("/totalResults", json!(0)))
+        .then(
+            get("/Users")
+                .query(json!({"filter": "userName eq \"ada-{{run}}\""}))
+                .is("/totalResults", json!(0)),
+        )
 }
 
 // ledger: 7644-3.5.1-011
@@ -350,7 +388,10 @@ fn replace_without_change() -> Scenario {
 fn replace_invalid() -> Scenario {
     case("replace-invalid", "A replacement that is not valid changes nothing")
         .user("ada")
-        .then(put("/Users/{{ada.id}}", json!({"schemas": [USER], "title": "x"})).error(400, Some("invalidValue")))
+        .then(
+            put("/Users/{{ada.id}}", json!({"schemas": [USER], "title": "x"}))
+                .error(400, Some("invalidValue")),
+        )
         .then(
             put("/Users/{{ada.id}}", json!({"schemas": [USER], "userName": "ada-{{run}}", "active": 7}))
                 .error(400, Some("invalidValue")),
@@ -441,8 +482,15 @@ fn remove() -> Scenario {
         .then(delete("/Users/{{ada.id}}"))
         .then(get("/Users/{{ada.id}}").error(404, None))
         .then(put("/Users/{{ada.id}}", ada.clone()).error(404, None))
-        .then(patch("/Users/{{ada.id}}", json!([{"op": "add", "path": "title", "value": "x"}])).error(404, None))
+        .then(
+            patch("/Users/{{ada.id}}", json!([{"op": "add", "path": "title", "value": "x"}]))
+                .error(404, None),
+        )
         .then(delete("/Users/{{ada.id}}").error(404, None))
-        .then(get("/Users").query(json!({"filter": "userName eq \"ada-{{run}}\""})).is("/totalResults", json!(0)))
+        .then(
+            get("/Users")
+                .query(json!({"filter": "userName eq \"ada-{{run}}\""}))
+                .is("/totalResults", json!(0)),
+        )
         .then(post("/Users", ada).check("/id", "not_equals", json!("{{ada.id}}")))
 }

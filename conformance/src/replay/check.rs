@@ -61,7 +61,8 @@ fn resolve<'d>(document: &'d Value, pointer: &str) -> Option<Cow<'d, Value>> {
             let all = current.as_array()?.iter().filter_map(|each| resolve(each, &tail));
             return Some(Cow::Owned(all.map(Cow::into_owned).collect::<Vec<_>>().into()));
         }
-        let selector = segment.strip_prefix('[').and_then(|s| s.strip_suffix(']')).and_then(|s| s.split_once('='));
+        let selector =
+            segment.strip_prefix('[').and_then(|s| s.strip_suffix(']')).and_then(|s| s.split_once('='));
         current = match (selector, current) {
             (Some((name, wanted)), Value::Array(items)) => {
                 items.iter().find(|item| has_member(item, name, wanted))?
@@ -108,7 +109,9 @@ fn same_unordered(a: &Value, b: &Value) -> bool {
 /// A part of a string, without case; an element of an array; some members of an object.
 fn contains(have: &Value, want: &Value) -> bool {
     match (have, want) {
-        (Value::String(have), Value::String(want)) => have.to_lowercase().contains(want.to_lowercase().as_str()),
+        (Value::String(have), Value::String(want)) => {
+            have.to_lowercase().contains(want.to_lowercase().as_str())
+        }
         (Value::Array(items), Value::Object(_)) => items.iter().any(|item| contains(item, want)),
         (Value::Array(items), _) => items.iter().any(|item| same(item, want)),
         (Value::Object(have), Value::Object(want)) => want.iter().all(|(name, wanted)| {
@@ -196,7 +199,10 @@ mod tests {
             assert!(passes(&document, json!({"pointer": pointer, "equals": value})), "{pointer}");
         }
         for pointer in ["/x", "/emails/2", "/emails/[type=fax]", "/emails/x", "/name/[*]", "/name/a~1b/c"] {
-            assert!(passes(&document, json!({"pointer": pointer, "absent": true, "exists": false})), "{pointer}");
+            assert!(
+                passes(&document, json!({"pointer": pointer, "absent": true, "exists": false})),
+                "{pointer}"
+            );
         }
     }
 

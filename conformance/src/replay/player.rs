@@ -70,8 +70,7 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'%');
 
 /// What may stand in a query parameter as it is.
-const QUERY: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 impl Player<'_> {
     async fn play(&mut self, scenario: &Scenario) -> Result<(), Failure> {
@@ -119,9 +118,10 @@ impl Player<'_> {
         if let Some(alias) = &step.save {
             let mut saved = answer.json.clone().unwrap_or_else(|| Object::new().into());
             if let Some(members) = saved.as_object_mut() {
-                let texts = answer.headers.iter().map(|(name, value)| {
-                    (name.as_str(), Value::from(value.to_str().unwrap_or_default()))
-                });
+                let texts = answer
+                    .headers
+                    .iter()
+                    .map(|(name, value)| (name.as_str(), Value::from(value.to_str().unwrap_or_default())));
                 members.insert("@headers", texts.collect::<Object>());
             }
             self.scope.set(alias, saved);

@@ -133,8 +133,7 @@ impl<'s> Filling<'s> {
     /// have dots of their own.
     fn lookup(&self, name: &str) -> Result<&Value, Failure> {
         let unknown = || Failure(format!("template {{{{{name}}}}}: no such value"));
-        let (mut current, mut rest) =
-            longest(name, |head| self.top(head)).ok_or_else(unknown)?;
+        let (mut current, mut rest) = longest(name, |head| self.top(head)).ok_or_else(unknown)?;
         while let Some(name) = rest {
             (current, rest) = match current {
                 Value::Object(members) => longest(name, |head| members.get(head)).ok_or_else(unknown)?,

@@ -1,25 +1,20 @@
 //! The filter cases of the specification suite, run under the strict dialect.
 
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use scim_filter::{Filter, MatchOptions, Matcher, Options};
-use scim_schema::{Object, RegistryBuilder, Resource, ResourceType, Value};
+use scim_schema::{Resource, ResourceType, Value};
 
-/// What became of the cases of a folder.
-#[derive(Debug, Default)]
-pub struct Outcome {
-    /// How many cases there are.
-    pub cases: usize,
-    /// The id of each case that failed, with what was wrong.
-    pub failures: Vec<(String, String)>,
-}
+use super::folder::{flag, list, members, read, resource_types, text};
+use crate::Outcome;
 
 /// Runs `filter-cases.json` over `filter-docs.json` of a folder.
 ///
 /// # Errors
 /// When a file can't be read or is not of the form that the cases have.
-pub fn run_filter_cases(dir: &Path) -> std::io::Result<Outcome> {
+pub fn run_filter_cases(dir: &Path) -> io::Result<Outcome> {
     let docs = read(&dir.join("filter-docs.json"))?;
     let types = resource_types(dir, &docs)?;
     let documents: Vec<(&str, Resource)> = members(&docs, "docs")?
@@ -29,10 +24,7 @@ pub fn run_filter_cases(dir: &Path) -> std::io::Result<Outcome> {
     let cases = read(&dir.join("filter-cases.json"))?;
     let mut outcome = Outcome::default();
     for case in list(&cases, "cases")? {
-        outcome.cases += 1;
-        if let Err(problem) = run_case(case, &types, &documents) {
-            outcome.failures.push((text(case, "id").to_owned(), problem));
-        }
+        outcome.record(text(case, "id"), run_case(case, &types, &documents));
     }
     Ok(outcome)
 }
@@ -70,65 +62,4 @@ fn run_case(case: &Value, types: &[Arc<ResourceType>], documents: &[(&str, Resou
         }
     }
     Ok(())
-}
-
-/// The resource types that the documents file describes.
-fn resource_types(dir: &Path, docs: &Value) -> std::io::Result<Vec<Arc<ResourceType>>> {
-    let mut builder = RegistryBuilder::standard();
-    for schema in list(docs, "extra_schemas")? {
-        builder = builder.schema_json(&to_json(schema)?).map_err(invalid)?;
-    }
-    for resource_type in list(docs, "resource_types")? {
-        let name = text(resource_type, "name");
-        for urn in list(resource_type, "schemaExtensions")?.iter().filter_map(Value::as_str) {
-            // The standard registry has the enterprise extension already.
-            if urn != scim_schema::ENTERPRISE_USER {
-                builder = builder.extend(name, urn, false).map_err(invalid)?;
-            }
-        }
-    }
-    let registry = builder.build().map_err(invalid)?;
-    list(docs, "resource_types")?
-        .iter()
-        .map(|resource_type| {
-            let name = text(resource_type, "name");
-            registry.resource_type(name).cloned().ok_or_else(|| malformed(dir.join(name)))
-        })
-        .collect()
-}
-
-fn read(path: &Path) -> std::io::Result<Value> {
-    serde_json::from_slice(&std::fs::read(path)?).map_err(invalid)
-}
-
-fn to_json(value: &Value) -> std::io::Result<String> {
-    serde_json::to_string(value).map_err(invalid)
-}
-
-fn list<'v>(value: &'v Value, name: &str) -> std::io::Result<&'v [Value]> {
-    value.get(name).and_then(Value::as_array).ok_or_else(|| malformed(name))
-}
-
-fn members<'v>(value: &'v Value, name: &str) -> std::io::Result<&'v Object> {
-    value.get(name).and_then(Value::as_object).ok_or_else(|| malformed(name))
-}
-
-fn text<'v>(value: &'v Value, name: &str) -> &'v str {
-    value.get(name).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn flag(value: &Value, name: &str) -> bool {
-    value.get(name).and_then(Value::as_bool).unwrap_or_default()
-}
-
-fn invalid(error: impl std::error::Error + Send + Sync + 'static) -> std::io::Error {
-    std::io::Error::new(std::io::ErrorKind::InvalidData, error)
-}
-
-fn malformed(what: impl Into<PathBuf>) -> std::io::Error {
-    let what = what.into();
-    std::io::Error::new(
-        std::io::ErrorKind::InvalidData,
-        format!("{} is missing or malformed", what.display()),
-    )
 }

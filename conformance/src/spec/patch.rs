@@ -5,8 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use scim_patch::{MembershipPlan, PATCH_OP, PatchOptions, Plan};
-use scim_schema::{Dialect, Object, RegistryBuilder, Report, Resource, ResourceType, Value};
+use scim_schema::{Dialect, Object, Report, Resource, ResourceType, Value};
 
+use super::folder::{list, read, resource_types, text};
 use crate::Outcome;
 
 /// Runs `patch-cases.json` of a folder, with the resource types of its `filter-docs.json`.
@@ -17,7 +18,7 @@ use crate::Outcome;
 /// # Errors
 /// When a file can't be read or is not of the form that the cases have.
 pub fn run_patch_cases(dir: &Path) -> io::Result<Outcome> {
-    let types = resource_types(&read(&dir.join("filter-docs.json"))?)?;
+    let types = resource_types(dir, &read(&dir.join("filter-docs.json"))?)?;
     let cases = read(&dir.join("patch-cases.json"))?;
     let mut outcome = Outcome::default();
     for case in list(&cases, "cases")? {
@@ -108,39 +109,4 @@ fn comparable(resource: Value) -> Value {
         }
     }
     Value::Object(object)
-}
-
-/// The resource types that the documents file describes.
-fn resource_types(docs: &Value) -> io::Result<Vec<Arc<ResourceType>>> {
-    let mut builder = RegistryBuilder::standard();
-    for schema in list(docs, "extra_schemas")? {
-        let document = serde_json::to_string(schema).map_err(invalid)?;
-        builder = builder.schema_json(&document).map_err(invalid)?;
-    }
-    for resource_type in list(docs, "resource_types")? {
-        for urn in list(resource_type, "schemaExtensions")?.iter().filter_map(Value::as_str) {
-            // The standard registry has the enterprise extension already.
-            if urn != scim_schema::ENTERPRISE_USER {
-                builder = builder.extend(text(resource_type, "name"), urn, false).map_err(invalid)?;
-            }
-        }
-    }
-    Ok(builder.build().map_err(invalid)?.resource_types().to_vec())
-}
-
-fn read(path: &Path) -> io::Result<Value> {
-    serde_json::from_slice(&std::fs::read(path)?).map_err(invalid)
-}
-
-fn list<'v>(value: &'v Value, name: &str) -> io::Result<&'v [Value]> {
-    let malformed = || invalid(format!("{name} is missing or malformed"));
-    value.get(name).and_then(Value::as_array).ok_or_else(malformed)
-}
-
-fn text<'v>(value: &'v Value, name: &str) -> &'v str {
-    value.get(name).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, error)
 }

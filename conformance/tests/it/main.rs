@@ -5,4 +5,5 @@
 mod corpus;
 mod http;
 mod servers;
+mod spec;
 mod support;
