@@ -305,13 +305,27 @@ fn what_is_not_offered_is_not_announced() {
     for path in ["/Roles", "/Entitlements"] {
         scim.get(path).fails(404, "");
     }
-    // An answer is given at once, whatever a client prefers.
-    let made = scim.send_with(
-        "POST",
-        "/Users",
-        &[("prefer", "respond-async")],
-        &json!({"schemas": [USER], "userName": "u"}),
-    );
-    let made = made.is(201);
-    assert_eq!((made.header("set-txn"), made.header("preference-applied")), (None, None));
+}
+
+// ledger: 9967-3-001
+#[test]
+fn an_answer_is_given_at_once_whatever_a_client_prefers() {
+    let scim = strict().build();
+    let body = json!({"schemas": [USER], "userName": "u"});
+    let prefer = [("prefer", "respond-async, wait=10")];
+    let made = scim.send_with("POST", "/Users", &prefer, &body);
+    let path = format!("/Users/{}", made.id());
+    let patch = json!({"schemas": [PATCH], "Operations": [{"op": "add", "path": "title", "value": "t"}]});
+    let bulk = json!({"schemas": [BULK], "Operations": [{"method": "DELETE", "path": path}]});
+    for (reply, status) in [
+        (made, 201),
+        (scim.send_with("PUT", &path, &prefer, &body), 200),
+        (scim.send_with("PATCH", &path, &prefer, &patch), 200),
+        (scim.get_with(&path, &prefer), 200),
+        (scim.send_with("POST", "/Bulk", &prefer, &bulk), 200),
+        (scim.raw("DELETE", &path, &prefer, b""), 404),
+    ] {
+        let reply = reply.is(status);
+        assert_eq!((reply.header("set-txn"), reply.header("preference-applied")), (None, None), "{status}");
+    }
 }
