@@ -134,20 +134,21 @@ fn replace_members() -> Scenario {
         ))
 }
 
-// ledger: 7643-2.3.7-004
+/// Whether members must exist is the service's to decide (RFC 7643 §2.3.7).
 fn unknown_member() -> Scenario {
-    let nobody = json!([{"value": "nobody-{{run}}"}]);
-    let group = json!({"schemas": [GROUP], "displayName": "Tour {{run}}", "members": nobody});
-    case(
-        "group-unknown-member",
-        "A member that does not exist is refused, and nothing of the request is done",
-    )
-    .then(post("/Groups", group).error(400, Some("invalidValue")))
-    .then(
-        get("/Groups")
-            .query(json!({"filter": "displayName eq \"Tour {{run}}\""}))
-            .is("/totalResults", json!(0)),
-    )
+    let members = json!([{"value": "nobody-{{run}}"}, {"value": "{{ada.id}}"}]);
+    let group = json!({"schemas": [GROUP], "displayName": "Tour {{run}}", "members": members});
+    case("group-unknown-member", "A member that does not exist does not keep another from being one")
+        .user("ada")
+        .then(post("/Groups", group).statuses(&[201, 400]).check(
+            "/members",
+            "contains",
+            json!({"value": "{{ada.id}}"}),
+        ))
+        .then(
+            post("/Groups", json!({"schemas": [GROUP], "displayName": "Tour {{run}}", "members": [[1]]}))
+                .statuses(&[400]),
+        )
 }
 
 fn deleted_member() -> Scenario {
