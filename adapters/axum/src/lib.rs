@@ -55,3 +55,8 @@ async fn read(mut body: Body, limit: usize) -> Result<Bytes, Unread> {
     }
     if seen > limit { Err(Unread::TooLarge) } else { Ok(read.freeze()) }
 }
+
+/// The example of the workspace's README runs too.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
