@@ -12,6 +12,7 @@ use crate::attribute::{Attribute, Mutability};
 use crate::dialect::{Dialect, Leniency, Report};
 use crate::resource::Resource;
 use crate::resource_type::{Extension, ResourceType};
+use crate::schema::Schema;
 use crate::value::{Object, Value};
 
 /// What a body is for.
@@ -187,34 +188,40 @@ pub fn read(
 /// [`Violation`] names the required attribute or extension that is missing.
 pub fn finish(resource: &mut Resource, resource_type: &ResourceType) -> Result<(), Violation> {
     resource.set_schemas(resource_type);
-    let missing = |path: String| Err(invalid_value(&path, "a value is required"));
-    for attribute in resource_type.schema().attributes() {
-        if is_missing(attribute, resource.get(attribute.name())) {
-            return missing(attribute.name().to_owned());
+    for attribute in required(resource_type.schema()) {
+        if is_missing(resource.get(attribute.name())) {
+            return Err(missing(attribute.name()));
         }
     }
     for extension in resource_type.extensions() {
         let urn = extension.schema().id();
-        let Some(container) = resource.get(urn) else {
-            if extension.required() {
-                return missing(urn.to_owned());
-            }
-            continue;
-        };
-        for attribute in extension.schema().attributes() {
-            if is_missing(attribute, container.get(attribute.name())) {
-                return missing(format!("{urn}:{}", attribute.name()));
+        match resource.get(urn) {
+            None if extension.required() => return Err(missing(urn)),
+            None => {}
+            Some(container) => {
+                for attribute in required(extension.schema()) {
+                    if is_missing(container.get(attribute.name())) {
+                        return Err(missing(&format!("{urn}:{}", attribute.name())));
+                    }
+                }
             }
         }
     }
     Ok(())
 }
 
-/// Required and without a value that counts: unassigned, or the empty string.
-fn is_missing(attribute: &Attribute, value: Option<&Value>) -> bool {
-    attribute.required()
-        && attribute.mutability() != Mutability::ReadOnly
-        && value.is_none_or(|v| v.is_unassigned() || v.as_str() == Some(""))
+/// The attributes that a client must give.
+fn required(schema: &Schema) -> impl Iterator<Item = &Attribute> {
+    schema.attributes().iter().filter(|a| a.required() && a.mutability() != Mutability::ReadOnly)
+}
+
+/// Without a value that counts: unassigned, or the empty string.
+fn is_missing(value: Option<&Value>) -> bool {
+    value.is_none_or(|v| v.is_unassigned() || v.as_str() == Some(""))
+}
+
+fn missing(path: &str) -> Violation {
+    invalid_value(path, "a value is required")
 }
 
 /// One attribute that the body gave: where it belongs, and its value (`None`: explicitly unassigned).
