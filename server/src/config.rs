@@ -308,7 +308,7 @@ mod tests {
     use super::*;
 
     const LEAST: &str =
-        "base_url = \"https://scim.example.com/\"\ndata = \"/tmp\"\n[[organization]]\nname = \"Acme\"\n";
+        "base_url = \"https://scim.example.com/\"\ndata = \"/srv\"\n[[organization]]\nname = \"Acme\"\n";
 
     fn wrong(text: &str) -> String {
         format!("{:#}", Config::parse(text).unwrap_err())
@@ -322,7 +322,7 @@ mod tests {
         assert_eq!(format!("{:?}", example.log), format!("{:?}", least.log));
         assert_eq!(example.listen, least.listen);
         assert_eq!(least.base_url, "https://scim.example.com");
-        assert_eq!(least.database().unwrap(), PathBuf::from("/tmp/scimd.db"));
+        assert_eq!(least.database().unwrap(), PathBuf::from("/srv/scimd.db"));
     }
 
     #[test]
@@ -331,7 +331,7 @@ mod tests {
             wrong(&format!("lisen = \"127.0.0.1:80\"\n{LEAST}")).split(", expected").next().unwrap(),
             "line 1, key lisen: unknown field `lisen`"
         );
-        assert!(wrong("data = \"/tmp\"").contains("missing field `base_url`"));
+        assert!(wrong("data = \"/srv\"").contains("missing field `base_url`"));
         assert!(wrong(&format!("listen = 5\n{LEAST}")).starts_with("line 1, key listen: "));
         assert!(wrong(&format!("listen = \"0.0.0.0:80\"\n{LEAST}")).contains("trusted_proxy = true"));
         assert!(Config::parse(&format!("trusted_proxy = true\nlisten = \"0.0.0.0:80\"\n{LEAST}")).is_ok());
