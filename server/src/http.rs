@@ -51,6 +51,10 @@ impl Default for HttpLimits {
 const PARSER_FIELDS: usize = 400;
 const PARSER_BUFFER: usize = 256 * 1024;
 
+/// How long a connection that has had no request yet is kept when the server closes: the request may be on
+/// its way.
+const FIRST_REQUEST: Duration = Duration::from_secs(1);
+
 /// The address of the peer, in a request's extensions.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer(pub(crate) IpAddr);
@@ -72,7 +76,15 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, limits: HttpLim
             drop(slot);
         });
     }
-    drop(listener);
+    // Who is connected already may have sent a request.
+    if let Ok(listener) = listener.into_std() {
+        while let Ok((stream, peer)) = listener.accept() {
+            let _ = stream.set_nonblocking(true);
+            if let Ok(stream) = TcpStream::from_std(stream) {
+                connections.spawn(connection(stream, peer, router.clone(), limits, phases.clone()));
+            }
+        }
+    }
     let drained = async { while connections.join_next().await.is_some() {} };
     if tokio::time::timeout(limits.drain_time, drained).await.is_err() {
         tracing::warn!(open = connections.len(), "connections were still open after the drain time");
@@ -102,7 +114,7 @@ async fn connection(stream: TcpStream, peer: SocketAddr, router: Router, limits:
     let reading = Reading::default();
     let io = TokioIo::new(HeadDeadline::new(stream, limits.head_time, reading.clone()));
     let peer = Peer(peer.ip().to_canonical());
-    let answering = phases.clone();
+    let (answering, begun) = (phases.clone(), reading.clone());
     let service = service_fn(move |request: Request<Incoming>| {
         reading.head_is_read();
         let (mut router, phases, reading) = (router.clone(), answering.clone(), reading.clone());
@@ -125,9 +137,15 @@ async fn connection(stream: TcpStream, peer: SocketAddr, router: Router, limits:
         .max_headers(PARSER_FIELDS)
         .max_buf_size(PARSER_BUFFER);
     let mut connection = std::pin::pin!(builder.serve_connection(io, service));
+    let last_call = async {
+        phases.closing().await;
+        if !begun.has_begun() {
+            tokio::time::sleep(FIRST_REQUEST).await;
+        }
+    };
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = phases.closing() => {
+        () = last_call => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

@@ -3,7 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -12,20 +12,25 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
 /// Whether what comes next is the head of a request; shared between the connection and its handler.
+///
+/// An even number: so many halves of requests are done, a head comes. An odd number: a body comes.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Reading {
-    past_head: Arc<AtomicBool>,
-}
+pub(super) struct Reading(Arc<AtomicUsize>);
 
 impl Reading {
     /// The head was read: what comes is its body.
     pub(super) fn head_is_read(&self) {
-        self.past_head.store(true, Ordering::Relaxed);
+        self.0.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The request is answered: what comes is the next head.
     pub(super) fn next_head(&self) {
-        self.past_head.store(false, Ordering::Relaxed);
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether the connection has had a request.
+    pub(super) fn has_begun(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > 0
     }
 }
 
@@ -35,8 +40,8 @@ pub(super) struct HeadDeadline {
     stream: TcpStream,
     time: Duration,
     reading: Reading,
-    /// Runs from the first byte of a head.
-    deadline: Option<Pin<Box<Sleep>>>,
+    /// Runs from the first byte of a head, the one that comes at this number.
+    deadline: Option<(usize, Pin<Box<Sleep>>)>,
 }
 
 impl HeadDeadline {
@@ -51,21 +56,19 @@ impl AsyncRead for HeadDeadline {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let in_head = !self.reading.past_head.load(Ordering::Relaxed);
-        if !in_head {
-            self.deadline = None;
-        }
         let before = buf.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if !in_head {
-            return read;
+        let number = self.reading.0.load(Ordering::Relaxed);
+        if self.deadline.as_ref().is_some_and(|(head, _)| *head != number) {
+            self.deadline = None;
         }
-        if buf.filled().len() > before && self.deadline.is_none() {
+        let in_head = number.is_multiple_of(2);
+        if in_head && buf.filled().len() > before && self.deadline.is_none() {
             let end = Instant::now() + self.time;
-            self.deadline = Some(Box::pin(tokio::time::sleep_until(end)));
+            self.deadline = Some((number, Box::pin(tokio::time::sleep_until(end))));
         }
         let late = match &mut self.deadline {
-            Some(deadline) => deadline.as_mut().poll(cx).is_ready(),
+            Some((_, deadline)) => deadline.as_mut().poll(cx).is_ready(),
             None => false,
         };
         if late {

@@ -1,0 +1,19 @@
+//! `scimd` as its users meet it: the real binary, over real sockets.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test ends where something is not as it must be"
+)]
+
+mod authentication;
+
+mod demo;
+mod files;
+mod limits;
+mod scimd;
+mod secrets;
+mod serve;
+mod stopping;

@@ -1,0 +1,115 @@
+//! `scimd serve --config FILE`.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::scimd::{answer, command, failure, http};
+
+/// A process that serves a configuration file, and what it printed.
+struct Served {
+    child: Child,
+    printed: Vec<String>,
+    address: String,
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn serve(folder: &Path, more: &str) -> Served {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap().to_string();
+    drop(free);
+    let config = folder.join("scimd.toml");
+    let text = format!(
+        "listen = \"{address}\"\nbase_url = \"https://scim.example.com/\"\ndata = \"{}\"\n{more}\
+         [[organization]]\nname = \"Acme\"\n[[organization.directory]]\nname = \"Acme Okta\"\nprovider = \"okta\"\n\
+         [[webhook]]\nurl = \"https://app.example.com/hook\"\n",
+        folder.join("data").display()
+    );
+    std::fs::write(&config, text).unwrap();
+    let mut command = command(&["serve", "--config", config.to_str().unwrap()]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let stdout = BufReader::new(child.stdout.take().unwrap());
+    let (send, lines) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for line in stdout.lines() {
+            let _ = send.send(line.unwrap());
+        }
+    });
+    let begun = Instant::now();
+    while std::net::TcpStream::connect(&address).is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "not listening");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    let printed = lines.try_iter().collect();
+    Served { child, printed, address }
+}
+
+fn after<'l>(lines: &'l [String], label: &str) -> Option<&'l str> {
+    let line = lines.iter().find(|line| line.trim_start().starts_with(label))?;
+    line.trim_start().strip_prefix(label)?.split_whitespace().next()
+}
+
+#[tokio::test]
+async fn tokens_are_printed_once_and_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = serve(folder.path(), "");
+    let base_url = after(&first.printed, "SCIM base URL").unwrap().to_owned();
+    let token = after(&first.printed, "bearer token").unwrap().to_owned();
+    assert!(after(&first.printed, "signing secret").unwrap().starts_with("whsec_"));
+    let path = base_url.strip_prefix("https://scim.example.com").expect("the configured URL").to_owned();
+    let url = |address: &str| format!("http://{address}{path}/Users?count=0");
+    let (status, body) = answer(http().get(url(&first.address)).bearer_auth(&token)).await;
+    assert_eq!(status, 200, "{body}");
+    drop(first);
+    let second = serve(folder.path(), "");
+    assert_eq!(after(&second.printed, "SCIM base URL"), Some(base_url.as_str()));
+    assert_eq!(after(&second.printed, "bearer token"), None, "only once");
+    assert_eq!(after(&second.printed, "signing secret"), None, "only once");
+    let (status, _) = answer(http().get(url(&second.address)).bearer_auth(&token)).await;
+    assert_eq!(status, 200);
+}
+
+#[tokio::test]
+async fn failed_authentications_are_slowed_down_but_good_tokens_are_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let served = serve(folder.path(), "[limits]\nfailed_authentications_per_minute = 3\n");
+    let token = after(&served.printed, "bearer token").unwrap();
+    let base_url = after(&served.printed, "SCIM base URL").unwrap();
+    let path = base_url.strip_prefix("https://scim.example.com").unwrap();
+    let url = format!("http://{}{path}/Users", served.address);
+    for _ in 0..3 {
+        assert_eq!(http().get(&url).bearer_auth("wrong").send().await.unwrap().status(), 401);
+    }
+    let refused = http().get(&url).bearer_auth("wrong").send().await.unwrap();
+    assert_eq!(refused.status(), 429);
+    let seconds: u64 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((1..=60).contains(&seconds));
+    assert_eq!(http().get(&url).bearer_auth(token).send().await.unwrap().status(), 200);
+}
+
+#[test]
+fn a_wrong_configuration_names_its_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("scimd.toml");
+    let sentence = |text: &str| {
+        std::fs::write(&config, text).unwrap();
+        failure(&["serve", "--config", config.to_str().unwrap()])
+    };
+    let rest = "base_url = \"https://x.example\"\ndata = \"data\"\n[[organization]]\nname = \"Acme\"\n";
+    assert!(sentence(&format!("lisen = \"x\"\n{rest}")).contains("line 1, key lisen"));
+    assert!(sentence("data = \"data\"\n").contains("base_url"));
+    assert!(sentence(&format!("listen = \"0.0.0.0:8080\"\n{rest}")).contains("trusted_proxy"));
+    assert!(sentence("base_url = \"https://x.example\"\ndata = \"d\"\n").contains("[[organization]]"));
+    let missing = folder.path().join("missing.toml");
+    assert!(
+        failure(&["serve", "--config", missing.to_str().unwrap()]).contains("missing.toml can't be read")
+    );
+}
