@@ -38,6 +38,8 @@ pub struct Dispatcher {
     taken: HashMap<i64, i64>,
     /// What is not recorded yet.
     finished: Vec<Finished>,
+    /// How many attempts have come to an end.
+    landed: usize,
 }
 
 /// How many attempts are made at once.
@@ -72,6 +74,7 @@ impl Dispatcher {
             flights: JoinSet::new(),
             taken: HashMap::new(),
             finished: Vec::new(),
+            landed: 0,
         }
     }
 
@@ -107,14 +110,13 @@ impl Dispatcher {
     /// # Errors
     /// When the database fails. Attempts that could not be recorded are recorded with the next call.
     pub async fn deliver_due(&mut self) -> Result<usize, DirectoryError> {
-        let mut attempts = 0;
+        let before = self.landed;
         loop {
             self.advance().await?;
             let Some(landed) = self.flights.join_next().await else {
-                return Ok(attempts);
+                return Ok(self.landed - before);
             };
             self.land(landed);
-            attempts += 1;
         }
     }
 
@@ -166,6 +168,7 @@ impl Dispatcher {
     }
 
     fn land(&mut self, landed: Result<(i64, Outcome, DateTime), JoinError>) {
+        self.landed += 1;
         match landed {
             Ok((position, outcome, time)) => self.finished.push(Finished { position, outcome, time }),
             // The delivery stays taken, so that it is not tried over and over, until the next start.

@@ -40,7 +40,7 @@ pub struct Subject<'a> {
 }
 
 /// A group that a user belongs to.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[expect(clippy::exhaustive_structs, reason = "made to be written by callers")]
 pub struct GroupRef {
     /// Its name.
@@ -52,7 +52,7 @@ pub struct GroupRef {
 }
 
 /// How many members a group has, itself, not through groups in it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[expect(clippy::exhaustive_structs, reason = "two counts")]
 pub struct MemberCounts {
     /// All of them, groups included.

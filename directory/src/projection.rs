@@ -62,11 +62,22 @@ pub(crate) struct SubjectRow {
     pub(crate) kind: Kind,
     pub(crate) version: u64,
     pub(crate) resource: Resource,
-    /// The groups that the user's last event named.
-    pub(crate) groups: Vec<GroupRef>,
     /// How many members the group has.
     pub(crate) counts: MemberCounts,
+    /// What the last event said.
+    pub(crate) told: Told,
     pub(crate) sequence: u64,
+}
+
+/// What an event says of its subject beside the document.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Told {
+    /// The groups of a user.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) groups: Vec<GroupRef>,
+    /// The members of a group.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) counts: MemberCounts,
 }
 
 impl SubjectRow {
@@ -82,7 +93,7 @@ impl SubjectRow {
 }
 
 pub(crate) fn read_subject(db: &Connection, place: &Place, id: &str) -> rusqlite::Result<Option<SubjectRow>> {
-    let select = "SELECT kind, version, document, groups, members, users, sequence FROM dir_subjects
+    let select = "SELECT kind, version, document, told, members, users, sequence FROM dir_subjects
         WHERE directory = ?1 AND id = ?2";
     db.prepare_cached(select)?
         .query_row(params![place.number, id], |row| {
@@ -90,7 +101,7 @@ pub(crate) fn read_subject(db: &Connection, place: &Place, id: &str) -> rusqlite
                 kind: if row.get::<_, i64>(0)? == Kind::User.code() { Kind::User } else { Kind::Group },
                 version: unsigned(row.get(1)?),
                 resource: Resource::from_canonical(parse_object(row.get_ref(2)?.as_str()?)),
-                groups: parse_groups(row.get_ref(3)?.as_str()?),
+                told: serde_json::from_str(row.get_ref(3)?.as_str()?).unwrap_or_default(),
                 counts: MemberCounts { members: unsigned(row.get(4)?), users: unsigned(row.get(5)?) },
                 sequence: unsigned(row.get(6)?),
             })
@@ -121,8 +132,8 @@ pub(crate) fn write_subject(
         return Ok(());
     }
     let insert = "INSERT INTO dir_subjects
-            (directory, id, kind, name, external_id, version, document, groups, members, users, sequence)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, '[]', 0, 0, 0)";
+            (directory, id, kind, name, external_id, version, document, told, members, users, sequence)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, '{}', 0, 0, 0)";
     db.prepare_cached(insert)?.execute(values)?;
     if kind == Kind::User {
         // A group may have named the id before there was a user.
@@ -136,11 +147,16 @@ pub(crate) fn write_told(
     db: &Connection,
     place: &Place,
     id: &str,
-    groups: &[GroupRef],
+    told: &Told,
     sequence: u64,
 ) -> rusqlite::Result<()> {
-    let update = "UPDATE dir_subjects SET groups = ?3, sequence = ?4 WHERE directory = ?1 AND id = ?2";
-    db.prepare_cached(update)?.execute(params![place.number, id, groups_text(groups), signed(sequence)])?;
+    let update = "UPDATE dir_subjects SET told = ?3, sequence = ?4 WHERE directory = ?1 AND id = ?2";
+    db.prepare_cached(update)?.execute(params![
+        place.number,
+        id,
+        serde_json::to_string(told).unwrap_or_default(),
+        signed(sequence)
+    ])?;
     Ok(())
 }
 
@@ -276,12 +292,6 @@ fn parse_object(text: &str) -> Object {
     }
 }
 
-fn groups_text(groups: &[GroupRef]) -> String {
-    let rows: Vec<_> = groups.iter().map(|g| (&g.id, &g.name, &g.external_id)).collect();
-    serde_json::to_string(&rows).unwrap_or_default()
-}
-
-fn parse_groups(text: &str) -> Vec<GroupRef> {
-    let rows: Vec<(String, Option<String>, Option<String>)> = serde_json::from_str(text).unwrap_or_default();
-    rows.into_iter().map(|(id, name, external_id)| GroupRef { name, id, external_id }).collect()
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }

@@ -8,8 +8,8 @@ pub(crate) const NAMESPACE: &str = "directory";
 /// Times are in microseconds since 1970-01-01T00:00:00Z.
 ///
 /// - `dir_subjects` and `dir_members` are users, groups and memberships as of the feed cursor: what has been
-///   told by events, no more and no less. `groups` is what the last event of a user said; `members` and `users`
-///   count the members of a group.
+///   told by events, no more and no less. `told` is what the last event said beside the document; `members`
+///   and `users` count the members of a group.
 /// - `dir_events.sequence` has no gap within a directory.
 /// - `dir_deliveries.state`: 0 pending, 1 delivered, 2 exhausted, 3 refused for good.
 /// - `dir_feed` has one row: the last entry whose work is done; with `fanned_out` the entry behind it is
@@ -73,7 +73,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[Migration {
             external_id TEXT,
             version INTEGER NOT NULL,
             document TEXT NOT NULL,
-            groups TEXT NOT NULL,
+            told TEXT NOT NULL,
             members INTEGER NOT NULL,
             users INTEGER NOT NULL,
             sequence INTEGER NOT NULL,

@@ -8,7 +8,7 @@ use crate::error::DirectoryError;
 use crate::event::{Event, EventType};
 use crate::id::{DirectoryId, EndpointId, EventId};
 use crate::model::{Backlog, DeliveryRecord, DeliveryState};
-use crate::projection::{Kind, Place, SubjectRow, groups_of, read_subject, signed, unsigned};
+use crate::projection::{Kind, Place, SubjectRow, read_subject, signed, unsigned};
 
 impl Directories {
     /// Normalised users of a directory in order of their ids, from behind `after`, at most `limit`.
@@ -156,7 +156,7 @@ impl Directories {
             let mut values = Vec::with_capacity(ids.len());
             for id in ids {
                 if let Some(row) = read_subject(db, &place, &id)? {
-                    values.push(this.normalized(db, &place, &id, &row)?);
+                    values.push(this.normalized(&place, &row));
                 }
             }
             Ok(values)
@@ -173,27 +173,18 @@ impl Directories {
         let (this, directory, id) = (self.clone(), directory.clone(), id.to_owned());
         let read = move |db: &Connection| {
             let place = Place::find(db, directory.as_str())?.ok_or(NO_DIRECTORY)?;
-            match read_subject(db, &place, &id)?.filter(|row| row.kind == kind) {
-                Some(row) => this.normalized(db, &place, &id, &row).map(Some),
-                None => Ok(None),
-            }
+            let row = read_subject(db, &place, &id)?.filter(|row| row.kind == kind);
+            Ok(row.map(|row| this.normalized(&place, &row)))
         };
         self.database().read(read).await
     }
 
-    fn normalized(
-        &self,
-        db: &Connection,
-        place: &Place,
-        id: &str,
-        row: &SubjectRow,
-    ) -> Result<Value, DirectoryError> {
+    fn normalized(&self, place: &Place, row: &SubjectRow) -> Value {
         let subject = row.subject(place, row.sequence);
-        let object = match row.kind {
-            Kind::User => self.normalizer().user(&subject, &groups_of(db, place, id)?),
-            Kind::Group => self.normalizer().group(&subject, row.counts),
-        };
-        Ok(Value::Object(object))
+        Value::Object(match row.kind {
+            Kind::User => self.normalizer().user(&subject, &row.told.groups),
+            Kind::Group => self.normalizer().group(&subject, row.told.counts),
+        })
     }
 }
 

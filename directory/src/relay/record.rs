@@ -15,8 +15,8 @@ use crate::id::EventId;
 use crate::json::python_json;
 use crate::normalize::{GroupRef, Subject, is_active, push_groups};
 use crate::projection::{
-    Kind, Place, SubjectRow, change_members, delete_subject, groups_of, members_below, read_subject, signed,
-    unsigned, write_subject, write_told,
+    Kind, Place, SubjectRow, Told, change_members, delete_subject, groups_of, members_below, read_subject,
+    signed, unsigned, write_subject, write_told,
 };
 
 /// Up to this many members that come or go are named in `changes`.
@@ -113,11 +113,11 @@ impl<'t> Recorder<'t> {
             return Ok(());
         };
         let groups = groups_of(self.tx, &place, id)?;
-        if groups == row.groups {
+        if groups == row.told.groups {
             return Ok(());
         }
         let (mut old, mut new) = (Object::new(), Object::new());
-        push_groups(&mut old, &row.groups);
+        push_groups(&mut old, &row.told.groups);
         push_groups(&mut new, &groups);
         let sequence = self.next_sequence(&place)?;
         let data = self.directories.normalizer().user(&row.subject(&place, sequence), &groups);
@@ -131,7 +131,7 @@ impl<'t> Recorder<'t> {
             changes: changes(&old, &new, &[], false),
             data,
         })?;
-        write_told(self.tx, &place, id, &groups, sequence)?;
+        write_told(self.tx, &place, id, &Told { groups, ..Told::default() }, sequence)?;
         Ok(())
     }
 
@@ -157,7 +157,7 @@ impl<'t> Recorder<'t> {
         };
         let changes = match old {
             Some(row) if entry.kind == ChangeKind::Updated => {
-                let before = normalizer.user(&row.subject(place, sequence), &row.groups);
+                let before = normalizer.user(&row.subject(place, sequence), &row.told.groups);
                 changes(&before, &data, &entry.changes, normalizer.raw_attributes)
             }
             _ => Vec::new(),
@@ -175,7 +175,7 @@ impl<'t> Recorder<'t> {
             changes,
             data,
         })?;
-        write_told(self.tx, place, &entry.id, &groups, sequence)?;
+        write_told(self.tx, place, &entry.id, &Told { groups, ..Told::default() }, sequence)?;
         Ok(())
     }
 
@@ -186,7 +186,7 @@ impl<'t> Recorder<'t> {
         old: Option<&SubjectRow>,
     ) -> Result<(), DirectoryError> {
         let sequence = self.next_sequence(place)?;
-        let groups: &[GroupRef] = old.map(|row| row.groups.as_slice()).unwrap_or_default();
+        let groups: &[GroupRef] = old.map(|row| row.told.groups.as_slice()).unwrap_or_default();
         let mut data = self.directories.normalizer().user(&subject(entry, place, sequence), groups);
         data.push("reason", "removed");
         delete_subject(self.tx, place, Kind::User, &entry.id)?;
@@ -223,7 +223,7 @@ impl<'t> Recorder<'t> {
         if entry.kind == ChangeKind::Updated {
             event_type = EventType::GroupUpdated;
             if let Some(row) = old {
-                let before = normalizer.group(&row.subject(place, sequence), row.counts);
+                let before = normalizer.group(&row.subject(place, sequence), row.told.counts);
                 changed = changes(&before, &data, &entry.changes, normalizer.raw_attributes);
             }
             if members_moved {
@@ -241,7 +241,7 @@ impl<'t> Recorder<'t> {
             changes: changed,
             data,
         })?;
-        write_told(self.tx, place, &entry.id, &[], sequence)?;
+        write_told(self.tx, place, &entry.id, &Told { counts, ..Told::default() }, sequence)?;
         Ok(())
     }
 
@@ -252,7 +252,7 @@ impl<'t> Recorder<'t> {
         old: Option<&SubjectRow>,
     ) -> Result<(), DirectoryError> {
         let sequence = self.next_sequence(place)?;
-        let counts = old.map(|row| row.counts).unwrap_or_default();
+        let counts = old.map(|row| row.told.counts).unwrap_or_default();
         let data = self.directories.normalizer().group(&subject(entry, place, sequence), counts);
         delete_subject(self.tx, place, Kind::Group, &entry.id)?;
         self.write(News {

@@ -1,0 +1,421 @@
+//! When attempts are made, in which order, and what becomes of them; under virtual time.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use scim_directory::{
+    Attempt, Clock, DeliveryState, Dispatcher, DispatcherConfig, EventType, NewDirectory, NewEndpoint,
+    NewOrganization, Transport,
+};
+use scim_webhook::{Failure, Outcome};
+use serde_json::json;
+use tokio::sync::{Notify, watch};
+
+use crate::support::{Site, VirtualClock, parse, short};
+
+/// A receiver that answers by a rule, and notes each attempt.
+#[derive(Debug)]
+struct Receiver {
+    clock: Arc<VirtualClock>,
+    /// The status for an attempt; `None` for no answer.
+    answer: fn(&Attempt) -> Option<u16>,
+    attempts: Mutex<Vec<Noted>>,
+    under_way: Mutex<(usize, usize)>,
+    /// Attempts wait for this, if there is one.
+    gate: Option<Arc<Notify>>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Noted {
+    second: i64,
+    url: String,
+    event_id: String,
+    number: u32,
+    what: String,
+    subject: String,
+}
+
+impl Receiver {
+    fn new(site: &Site, answer: fn(&Attempt) -> Option<u16>) -> Arc<Self> {
+        Arc::new(Self::plain(site, answer))
+    }
+
+    fn plain(site: &Site, answer: fn(&Attempt) -> Option<u16>) -> Self {
+        let clock = Arc::clone(&site.clock);
+        Self { clock, answer, attempts: Mutex::default(), under_way: Mutex::default(), gate: None }
+    }
+
+    fn attempts(&self) -> Vec<Noted> {
+        self.attempts.lock().unwrap().clone()
+    }
+
+    fn whats(&self) -> Vec<String> {
+        self.attempts().into_iter().map(|a| a.what).collect()
+    }
+}
+
+#[async_trait]
+impl Transport for Receiver {
+    async fn attempt(&self, attempt: &Attempt) -> Outcome {
+        let body = parse(std::str::from_utf8(&attempt.body).unwrap());
+        self.attempts.lock().unwrap().push(Noted {
+            second: self.clock.seconds(),
+            url: attempt.url.clone(),
+            event_id: attempt.event_id.clone(),
+            number: attempt.number,
+            what: short(EventType::parse(body["type"].as_str().unwrap()).unwrap()),
+            subject: body["subject"].as_str().unwrap().to_owned(),
+        });
+        {
+            let mut under_way = self.under_way.lock().unwrap();
+            under_way.0 += 1;
+            under_way.1 = under_way.1.max(under_way.0);
+        }
+        if let Some(gate) = &self.gate {
+            gate.notified().await;
+        }
+        tokio::task::yield_now().await;
+        self.under_way.lock().unwrap().0 -= 1;
+        match (self.answer)(attempt) {
+            Some(status @ 200..=299) => Outcome::Delivered { status },
+            Some(410) => Outcome::Failed { status: Some(410), reason: Failure::Gone, retry_after: None },
+            Some(status) => {
+                Outcome::Failed { status: Some(status), reason: Failure::Status, retry_after: None }
+            }
+            None => Outcome::unanswered(Failure::Timeout),
+        }
+    }
+}
+
+fn dispatcher(site: &Site, receiver: &Arc<Receiver>) -> Dispatcher {
+    let config = DispatcherConfig::default();
+    let clock: Arc<dyn Clock> = Arc::clone(&site.clock) as _;
+    Dispatcher::new(&site.directories, Arc::clone(receiver) as _, clock, config)
+}
+
+const URL: &str = "https://app.example.com/hooks";
+
+// mission: M-24, M-69, M-70
+#[tokio::test]
+async fn attempts_are_made_exactly_at_the_times_of_the_table() {
+    let site = Site::new().await;
+    site.endpoint(URL, &[]).await;
+    site.user("ann").await;
+    site.catch_up().await;
+    // A bad signature in the receiver's eyes.
+    let receiver = Receiver::new(&site, |_| Some(400));
+    let start = site.clock.seconds();
+    let mut dispatcher = dispatcher(&site, &receiver);
+    // Second by second around each due time, minute by minute between.
+    for seconds in [0, 5, 305, 2105, 9305, 27305, 63305, 99305, 200_000] {
+        let mut now = site.clock.seconds() - start;
+        while now < seconds {
+            let step = if seconds - now > 120 { 60 } else { 1 };
+            site.clock.advance(Duration::from_secs(step));
+            now = site.clock.seconds() - start;
+            if now < seconds {
+                dispatcher.deliver_due().await.unwrap();
+            }
+        }
+        dispatcher.deliver_due().await.unwrap();
+    }
+    let attempts = receiver.attempts();
+    let times: Vec<i64> = attempts.iter().map(|a| a.second - start).collect();
+    assert_eq!(times, [0, 5, 305, 2105, 9305, 27305, 63305, 99305]);
+    assert_eq!(attempts.iter().map(|a| a.number).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6, 7, 8]);
+    assert!(attempts.iter().all(|a| a.event_id == attempts[0].event_id));
+    let event = site.events().await.remove(0);
+    let record = site.directories.deliveries(&event.id).await.unwrap().remove(0);
+    assert_eq!(record.state, DeliveryState::Exhausted);
+    assert_eq!((record.attempts, record.status, record.next_attempt), (8, Some(400), None));
+    assert_eq!(record.reason.as_deref(), Some("status"));
+    assert_eq!(site.directories.backlog().await.unwrap().failed, 1);
+}
+
+// mission: M-23
+#[tokio::test]
+async fn an_acknowledged_event_is_not_sent_again() {
+    let site = Site::new().await;
+    site.endpoint(URL, &[]).await;
+    site.user("ann").await;
+    site.catch_up().await;
+    let receiver = Receiver::new(&site, |a| Some(if a.number == 1 { 500 } else { 201 }));
+    let mut dispatcher = dispatcher(&site, &receiver);
+    assert_eq!(dispatcher.deliver_due().await.unwrap(), 1);
+    let event = site.events().await.remove(0);
+    let record = site.directories.deliveries(&event.id).await.unwrap().remove(0);
+    assert_eq!(record.next_attempt, Some(site.clock.now().plus_micros(5_000_000)));
+    site.clock.advance(Duration::from_secs(5));
+    assert_eq!(dispatcher.deliver_due().await.unwrap(), 1);
+    let record = site.directories.deliveries(&event.id).await.unwrap().remove(0);
+    assert_eq!(record.state, DeliveryState::Delivered);
+    assert_eq!((record.attempts, record.status, record.reason), (2, Some(201), None));
+    site.clock.advance(Duration::from_secs(1_000_000));
+    assert_eq!(dispatcher.deliver_due().await.unwrap(), 0);
+    let backlog = site.directories.backlog().await.unwrap();
+    assert_eq!((backlog.pending, backlog.delivered, backlog.failed), (0, 1, 0));
+}
+
+#[tokio::test]
+async fn first_attempts_for_a_subject_are_in_the_order_of_its_events() {
+    let site = Site::new().await;
+    site.endpoint(URL, &[]).await;
+    let mut expected: HashMap<String, Vec<String>> = HashMap::new();
+    for name in ["ann", "bob", "eve"] {
+        let id = site.user(name).await;
+        for title in ["a", "b", "c", "d"] {
+            site.set(&format!("/Users/{id}"), "title", json!(title)).await;
+        }
+        expected.insert(id, Vec::new());
+    }
+    site.catch_up().await;
+    for event in site.events().await {
+        expected.get_mut(&event.subject).unwrap().push(event.id.to_string());
+    }
+    // Some fail, which must not let a later one be tried before an earlier one was.
+    let receiver =
+        Receiver::new(&site, |a| (a.event_id.len() + a.number as usize).is_multiple_of(2).then_some(200));
+    let mut dispatcher = dispatcher(&site, &receiver);
+    for _ in 0..4 {
+        dispatcher.deliver_due().await.unwrap();
+        site.clock.advance(Duration::from_secs(400));
+    }
+    let mut first: HashMap<String, Vec<String>> = HashMap::new();
+    for attempt in receiver.attempts().into_iter().filter(|a| a.number == 1) {
+        first.entry(attempt.subject).or_default().push(attempt.event_id);
+    }
+    assert_eq!(first, expected);
+    assert!(receiver.under_way.lock().unwrap().1 > 1, "subjects are served side by side");
+}
+
+// mission: M-11, M-61
+#[tokio::test]
+async fn a_deletion_goes_before_what_waits() {
+    let site = Site::new().await;
+    site.endpoint(URL, &[]).await;
+    for n in 0..40 {
+        site.user(&format!("user{n}")).await;
+    }
+    let leaver = site.user("leaver").await;
+    site.set(&format!("/Users/{leaver}"), "title", json!("x")).await;
+    site.set(&format!("/Users/{leaver}"), "active", json!(false)).await;
+    site.catch_up().await;
+    let receiver = Receiver::new(&site, |_| Some(200));
+    dispatcher(&site, &receiver).deliver_due().await.unwrap();
+    let attempts = receiver.attempts();
+    assert_eq!(attempts.len(), 43);
+    let of_leaver: Vec<(usize, &str)> = attempts
+        .iter()
+        .enumerate()
+        .filter(|(_, a)| a.subject == leaver)
+        .map(|(at, a)| (at, a.what.as_str()))
+        .collect();
+    let whats: Vec<&str> = of_leaver.iter().map(|(_, what)| *what).collect();
+    assert_eq!(whats, ["user_created", "user_updated", "user_deleted"]);
+    assert!(of_leaver[2].0 < 16, "{of_leaver:?}");
+}
+
+#[tokio::test]
+async fn one_endpoint_gets_four_attempts_at_once_and_does_not_delay_another() {
+    let site = Site::new().await;
+    site.endpoint("https://slow.example.com/", &[]).await;
+    site.endpoint("https://fast.example.com/", &[]).await;
+    for n in 0..20 {
+        site.user(&format!("user{n}")).await;
+    }
+    site.catch_up().await;
+    let gate = Arc::new(Notify::new());
+    let slow = Receiver { gate: Some(Arc::clone(&gate)), ..Receiver::plain(&site, |_| Some(200)) };
+    let fast = Receiver::plain(&site, |_| Some(200));
+    #[derive(Debug)]
+    struct Both {
+        slow: Receiver,
+        fast: Receiver,
+    }
+    #[async_trait]
+    impl Transport for Both {
+        async fn attempt(&self, attempt: &Attempt) -> Outcome {
+            let to = if attempt.url.contains("slow") { &self.slow } else { &self.fast };
+            to.attempt(attempt).await
+        }
+    }
+    let both = Arc::new(Both { slow, fast });
+    let clock: Arc<dyn Clock> = Arc::new(RealTime);
+    let dispatcher =
+        Dispatcher::new(&site.directories, Arc::clone(&both) as _, clock, DispatcherConfig::default());
+    let (stop, shutdown) = watch::channel(false);
+    let running = tokio::spawn(dispatcher.run(shutdown));
+    until(|| both.fast.attempts().len() == 20).await;
+    assert_eq!(both.slow.attempts().len(), 4);
+    // When it is told to stop, it waits for what is under way and records it.
+    stop.send(true).unwrap();
+    tokio::task::yield_now().await;
+    for _ in 0..4 {
+        gate.notify_one();
+    }
+    running.await.unwrap();
+    assert_eq!(both.slow.under_way.lock().unwrap().1, 4);
+    let backlog = site.directories.backlog().await.unwrap();
+    assert_eq!((backlog.delivered, backlog.pending), (24, 16));
+}
+
+/// The machine's clock.
+#[derive(Debug)]
+pub(crate) struct RealTime;
+
+#[async_trait]
+impl Clock for RealTime {
+    fn now(&self) -> scim_schema::DateTime {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        scim_schema::DateTime::from_unix_micros(since.as_micros().try_into().unwrap())
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+}
+
+pub(crate) async fn until(condition: impl Fn() -> bool) {
+    for _ in 0..2000 {
+        if condition() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("it did not come about within 10 s");
+}
+
+#[tokio::test]
+async fn a_gone_endpoint_is_disabled() {
+    let site = Site::new().await;
+    site.endpoint("https://gone.example.com/", &[]).await;
+    site.endpoint("https://there.example.com/", &[]).await;
+    for n in 0..10 {
+        site.user(&format!("user{n}")).await;
+    }
+    site.catch_up().await;
+    let receiver = Receiver::new(&site, |a| Some(if a.url.contains("gone") { 410 } else { 200 }));
+    let mut dispatcher = dispatcher(&site, &receiver);
+    dispatcher.deliver_due().await.unwrap();
+    let to = |host: &str| receiver.attempts().iter().filter(|a| a.url.contains(host)).count();
+    assert_eq!(to("there"), 10);
+    assert!(to("gone") <= 4, "only what was under way");
+    let endpoints = site.directories.endpoints().await.unwrap();
+    assert!(!endpoints[0].enabled && endpoints[1].enabled);
+    assert_eq!(endpoints[0].disabled_reason.as_deref(), Some("gone"));
+    // What comes now is for the other one alone; what waits does so until the endpoint is enabled again.
+    site.user("late").await;
+    site.catch_up().await;
+    let (before, gone) = (receiver.attempts().len(), to("gone"));
+    dispatcher.deliver_due().await.unwrap();
+    assert_eq!(receiver.attempts().len(), before + 1);
+    assert_eq!(site.directories.backlog().await.unwrap().pending, 0);
+    site.directories.set_endpoint_enabled(&endpoints[0].id, true).await.unwrap();
+    assert_eq!(site.directories.backlog().await.unwrap().pending, 10 - gone as u64);
+}
+
+#[tokio::test]
+async fn an_endpoint_gets_what_it_asked_for() {
+    let site = Site::new().await;
+    let now = site.clock.now();
+    let other = NewOrganization { display_name: "Other".into(), external_id: None };
+    let other = site.directories.create_organization(other, now).await.unwrap();
+    site.directories
+        .create_directory(&other.id, NewDirectory { name: "x".into(), ..<_>::default() }, now)
+        .await
+        .unwrap();
+    let organization = Some(site.directory.organization_id.clone());
+    for (url, event_types, organization_id) in [
+        ("https://all.example.com/", vec![], None),
+        ("https://groups.example.com/", vec![EventType::GroupCreated, EventType::GroupDeleted], None),
+        ("https://ours.example.com/", vec![], organization),
+        ("https://theirs.example.com/", vec![], Some(other.id)),
+    ] {
+        let new = NewEndpoint { url: url.into(), event_types, organization_id, secret: None };
+        site.directories.create_endpoint(new, now).await.unwrap();
+    }
+    let ann = site.user("ann").await;
+    let group = site.group("Staff", &[&ann]).await;
+    site.delete(&format!("/Groups/{group}")).await;
+    site.catch_up().await;
+    let receiver = Receiver::new(&site, |_| Some(200));
+    dispatcher(&site, &receiver).deliver_due().await.unwrap();
+    let to = |host: &str| {
+        let mut whats: Vec<String> =
+            receiver.attempts().into_iter().filter(|a| a.url.contains(host)).map(|a| a.what).collect();
+        whats.sort_unstable();
+        whats
+    };
+    let all = ["group_created", "group_deleted", "user_created", "user_updated", "user_updated"];
+    assert_eq!(to("all"), all);
+    assert_eq!(to("ours"), all);
+    assert_eq!(to("groups"), ["group_created", "group_deleted"]);
+    assert!(to("theirs").is_empty());
+    // An endpoint that comes later hears of what happens from then on.
+    site.endpoint("https://late.example.com/", &[]).await;
+    site.user("bob").await;
+    site.catch_up().await;
+    dispatcher(&site, &receiver).deliver_due().await.unwrap();
+    assert_eq!(to("late"), ["user_created"]);
+}
+
+// mission: M-68
+#[tokio::test]
+async fn an_attempt_under_way_at_a_crash_is_made_again_with_the_same_id() {
+    let mut site = Site::new().await;
+    site.endpoint(URL, &[]).await;
+    site.user("ann").await;
+    site.user("bob").await;
+    site.catch_up().await;
+    let gate = Arc::new(Notify::new());
+    let hanging =
+        Arc::new(Receiver { gate: Some(Arc::clone(&gate)), ..Receiver::plain(&site, |_| Some(200)) });
+    {
+        let mut dispatcher = dispatcher(&site, &hanging);
+        let delivery = dispatcher.deliver_due();
+        let dies = async {
+            until(|| hanging.attempts().len() == 2).await;
+        };
+        tokio::select! { _ = delivery => panic!("the receiver hangs"), () = dies => {} }
+    }
+    site = site.restarted().await;
+    let receiver = Receiver::new(&site, |_| Some(200));
+    assert_eq!(dispatcher(&site, &receiver).deliver_due().await.unwrap(), 2);
+    let ids = |receiver: &Receiver| {
+        let mut ids: Vec<String> = receiver.attempts().into_iter().map(|a| a.event_id).collect();
+        ids.sort_unstable();
+        ids
+    };
+    assert_eq!(ids(&receiver), ids(&hanging));
+    assert_eq!(receiver.whats(), ["user_created", "user_created"]);
+    // The schedule outlives the process as well.
+    site.user("eve").await;
+    site.catch_up().await;
+    let failing = Receiver::new(&site, |_| None);
+    dispatcher(&site, &failing).deliver_due().await.unwrap();
+    site = site.restarted().await;
+    let receiver = Receiver::new(&site, |_| Some(200));
+    site.clock.advance(Duration::from_millis(4999));
+    assert_eq!(dispatcher(&site, &receiver).deliver_due().await.unwrap(), 0);
+    site.clock.advance(Duration::from_millis(1));
+    assert_eq!(dispatcher(&site, &receiver).deliver_due().await.unwrap(), 1);
+    assert_eq!(receiver.attempts()[0].number, 2);
+}
+
+#[tokio::test]
+async fn a_key_file_that_is_not_the_right_one_stops_delivery_and_loses_nothing() {
+    let site = Site::new().await;
+    site.endpoint(URL, &[]).await;
+    site.user("ann").await;
+    site.catch_up().await;
+    let receiver = Receiver::new(&site, |_| Some(200));
+    let keys = scim_directory::Keys::load_or_create(&site.folder.path().join("other-keys")).unwrap();
+    let wrong = scim_directory::Directories::open(site.store.database().clone(), keys).await.unwrap();
+    let clock: Arc<dyn Clock> = Arc::clone(&site.clock) as _;
+    let mut locked_out =
+        Dispatcher::new(&wrong, Arc::clone(&receiver) as _, clock, DispatcherConfig::default());
+    assert_eq!(locked_out.deliver_due().await.unwrap(), 0);
+    assert_eq!(dispatcher(&site, &receiver).deliver_due().await.unwrap(), 1);
+}

@@ -1,0 +1,18 @@
+//! Tests of the public face, against a store in a real SQLite file.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+mod administration;
+mod delivery;
+mod events;
+mod fan_out;
+mod laws;
+mod normalized;
+mod receiver;
+mod support;
+mod text;

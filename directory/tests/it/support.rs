@@ -1,0 +1,229 @@
+//! A directory that is provisioned over SCIM.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{Method, Request, StatusCode};
+use scim_core::{Caller, Environment, Service, StaticTokens};
+use scim_directory::{
+    Clock, Directories, Directory, Event, EventType, Keys, NewDirectory, NewEndpoint, NewOrganization, Relay,
+    new_id,
+};
+use scim_schema::{DateTime, Registry};
+use scim_sql::{Database, SqlStore};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// 2026-01-01T00:00:00Z.
+pub(crate) const START: i64 = 1_767_225_600_000_000;
+
+/// Time that passes when a test says so.
+#[derive(Debug)]
+pub(crate) struct VirtualClock(AtomicI64);
+
+impl VirtualClock {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self(AtomicI64::new(START)))
+    }
+
+    pub(crate) fn advance(&self, duration: Duration) {
+        self.0.fetch_add(i64::try_from(duration.as_micros()).unwrap(), Ordering::SeqCst);
+    }
+
+    pub(crate) fn seconds(&self) -> i64 {
+        (self.0.load(Ordering::SeqCst) - START) / 1_000_000
+    }
+}
+
+#[async_trait]
+impl Clock for VirtualClock {
+    fn now(&self) -> DateTime {
+        DateTime::from_unix_micros(self.0.load(Ordering::SeqCst))
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        self.advance(duration);
+    }
+}
+
+#[derive(Debug)]
+struct TestEnvironment(Arc<VirtualClock>);
+
+impl Environment for TestEnvironment {
+    fn now(&self) -> DateTime {
+        self.0.now()
+    }
+
+    fn new_id(&self, resource_type: &str) -> String {
+        new_id(resource_type)
+    }
+}
+
+/// An organization with one directory, the SCIM service in front of it, and the event log behind it.
+pub(crate) struct Site {
+    pub(crate) folder: TempDir,
+    pub(crate) clock: Arc<VirtualClock>,
+    pub(crate) store: SqlStore,
+    pub(crate) directories: Directories,
+    pub(crate) directory: Directory,
+    service: Service,
+}
+
+impl Site {
+    pub(crate) async fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        let clock = VirtualClock::new();
+        let (store, directories) = open(&folder).await;
+        let organization = NewOrganization { display_name: "Acme".into(), external_id: None };
+        let organization = directories.create_organization(organization, clock.now()).await.unwrap();
+        let new = NewDirectory { name: "Staff".into(), ..NewDirectory::default() };
+        let directory = directories.create_directory(&organization.id, new, clock.now()).await.unwrap();
+        let service = service_of(&store, &clock, &directory);
+        Self { folder, clock, store, directories, directory, service }
+    }
+
+    /// As after the death of the process: everything anew from the file.
+    pub(crate) async fn restarted(self) -> Self {
+        let Self { folder, clock, store, directories, directory, service } = self;
+        drop((store, directories, service));
+        let (store, directories) = open(&folder).await;
+        let service = service_of(&store, &clock, &directory);
+        Self { folder, clock, store, directories, directory, service }
+    }
+
+    pub(crate) fn relay(&self) -> Relay {
+        Relay::new(&self.directories, Arc::new(self.store.clone()))
+    }
+
+    pub(crate) async fn catch_up(&self) -> usize {
+        self.relay().catch_up().await.unwrap()
+    }
+
+    /// A request as an identity provider makes it; the answer must have this status.
+    pub(crate) async fn scim(&self, method: Method, path: &str, body: Value, status: u16) -> Value {
+        self.clock.advance(Duration::from_millis(1));
+        let request = Request::builder()
+            .method(method.clone())
+            .uri(path)
+            .header("authorization", "Bearer token")
+            .header("content-type", "application/scim+json")
+            .body(if body.is_null() { Bytes::new() } else { body.to_string().into() })
+            .unwrap();
+        let response = self.service.handle(request).await;
+        let text = String::from_utf8_lossy(response.body()).into_owned();
+        assert_eq!(
+            response.status(),
+            StatusCode::from_u16(status).unwrap(),
+            "{method} {path} {body}: {text}"
+        );
+        serde_json::from_str(&text).unwrap_or_default()
+    }
+
+    pub(crate) async fn create(&self, endpoint: &str, body: Value) -> String {
+        let answer = self.scim(Method::POST, endpoint, body, 201).await;
+        answer["id"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) async fn user(&self, name: &str) -> String {
+        self.create("/Users", user_body(name)).await
+    }
+
+    pub(crate) async fn group(&self, name: &str, members: &[&str]) -> String {
+        self.create("/Groups", group_body(name, members)).await
+    }
+
+    /// A PATCH with one operation.
+    pub(crate) async fn patch(&self, path: &str, operation: Value) {
+        let body = json!({
+            "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+            "Operations": [operation],
+        });
+        self.scim(Method::PATCH, path, body, 200).await;
+    }
+
+    pub(crate) async fn set(&self, path: &str, attribute: &str, value: Value) {
+        self.patch(path, json!({"op": "replace", "path": attribute, "value": value})).await;
+    }
+
+    pub(crate) async fn add_members(&self, group: &str, members: &[&str]) {
+        let value: Vec<Value> = members.iter().map(|m| json!({"value": m})).collect();
+        let operation = json!({"op": "add", "path": "members", "value": value});
+        self.patch(&format!("/Groups/{group}"), operation).await;
+    }
+
+    pub(crate) async fn remove_member(&self, group: &str, member: &str) {
+        let operation = json!({"op": "remove", "path": format!("members[value eq \"{member}\"]")});
+        self.patch(&format!("/Groups/{group}"), operation).await;
+    }
+
+    pub(crate) async fn delete(&self, path: &str) {
+        self.scim(Method::DELETE, path, Value::Null, 204).await;
+    }
+
+    pub(crate) async fn endpoint(&self, url: &str, event_types: &[EventType]) -> scim_webhook::Secret {
+        let new =
+            NewEndpoint { url: url.into(), event_types: event_types.to_vec(), ..NewEndpoint::default() };
+        self.directories.create_endpoint(new, self.clock.now()).await.unwrap().secret
+    }
+
+    /// The event log.
+    pub(crate) async fn events(&self) -> Vec<Event> {
+        self.directories.events(&self.directory.id, 0, usize::MAX).await.unwrap()
+    }
+
+    /// The events that an action brings: short type and parsed body.
+    pub(crate) async fn news(&self) -> Vec<(String, Value)> {
+        let before = self.events().await.len();
+        self.catch_up().await;
+        let events = self.events().await;
+        events[before..].iter().map(|e| (short(e.event_type), parse(&e.body))).collect()
+    }
+}
+
+async fn open(folder: &TempDir) -> (SqlStore, Directories) {
+    let database = Database::open(folder.path().join("scim.db")).await.unwrap();
+    let store = SqlStore::new(database.clone(), Registry::standard()).await.unwrap();
+    let keys = Keys::load_or_create(&folder.path().join("keys")).unwrap();
+    let directories = Directories::open(database, keys).await.unwrap().with_loopback_http(true);
+    (store, directories)
+}
+
+fn service_of(store: &SqlStore, clock: &Arc<VirtualClock>, directory: &Directory) -> Service {
+    let caller = Caller::new(directory.tenant());
+    let authenticator = StaticTokens::new([("token".to_owned(), caller)]);
+    let environment = TestEnvironment(Arc::clone(clock));
+    Service::builder("https://scim.example.com/v2", store.clone(), authenticator, environment)
+        .build()
+        .unwrap()
+}
+
+pub(crate) fn user_body(name: &str) -> Value {
+    json!({
+        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
+        "userName": format!("{name}@example.com"),
+        "externalId": format!("ext-{name}"),
+        "displayName": name,
+        "active": true,
+    })
+}
+
+pub(crate) fn group_body(name: &str, members: &[&str]) -> Value {
+    let members: Vec<Value> = members.iter().map(|m| json!({"value": m})).collect();
+    json!({
+        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"],
+        "displayName": name,
+        "members": members,
+    })
+}
+
+pub(crate) fn parse(body: &str) -> Value {
+    serde_json::from_str(body).unwrap()
+}
+
+/// `user_created` for `organization.directory.user_created`.
+pub(crate) fn short(event_type: EventType) -> String {
+    event_type.as_str().strip_prefix("organization.directory.").unwrap().to_owned()
+}
