@@ -1,4 +1,4 @@
-//! scim-core's Store and ChangeFeed on SQLite.
+#![doc = include_str!("../README.md")]
 
 mod commit;
 mod edges;

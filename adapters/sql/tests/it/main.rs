@@ -1,12 +1,6 @@
 //! The tests of scim-sql.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::string_slice,
-    reason = "tests"
-)]
+#![expect(clippy::unwrap_used, clippy::needless_pass_by_value, reason = "tests")]
 
 mod contract;
 mod database;

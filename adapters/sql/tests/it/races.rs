@@ -31,10 +31,11 @@ async fn of_64_clients_that_want_one_user_name_one_gets_it() {
             })
             .collect();
         let mut won = 0;
-        for thread in
-            tokio::task::spawn_blocking(|| threads.into_iter().map(|t| t.join()).collect::<Vec<_>>())
-                .await
-                .unwrap()
+        for thread in tokio::task::spawn_blocking(|| {
+            threads.into_iter().map(std::thread::JoinHandle::join).collect::<Vec<_>>()
+        })
+        .await
+        .unwrap()
         {
             match thread.unwrap() {
                 Ok(_) => won += 1,
