@@ -1,5 +1,7 @@
 //! Bulk jobs (RFC 7644 §3.7).
 
+#![expect(clippy::needless_pass_by_value, reason = "JSON is written where it is handed over")]
+
 use serde_json::{Value as Json, json};
 
 use super::case::{BULK_REQUEST, BULK_RESPONSE, ENTERPRISE, GROUP, PATCH_OP, USER, case, delete, get, post};

@@ -1,5 +1,7 @@
 //! Scenarios written in Rust.
 
+#![expect(clippy::needless_pass_by_value, reason = "JSON is written where it is handed over")]
+
 use scim_schema::Value;
 use serde_json::{Value as Json, json};
 

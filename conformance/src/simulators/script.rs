@@ -118,6 +118,7 @@ impl Script {
     }
 
     /// A PATCH with these operations; 200 and 204 are both fine.
+    #[expect(clippy::needless_pass_by_value, reason = "JSON is written where it is handed over")]
     pub(super) fn patch(&mut self, title: impl Into<String>, endpoint: &str, name: &str, operations: Value) {
         let path = format!("{endpoint}/{{{{{name}}}}}");
         let body = json!({

@@ -1,9 +1,10 @@
 //! The test-sets of this crate, played on the services of this workspace.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 mod corpus;
 mod http;
+mod replay;
 mod servers;
 mod spec;
 mod support;

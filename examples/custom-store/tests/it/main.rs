@@ -1,6 +1,6 @@
 //! The store of this example under the HTTP test-set, and after a restart.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::path::Path;
 
