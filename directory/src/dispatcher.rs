@@ -91,6 +91,7 @@ impl Dispatcher {
             };
             let directories = self.directories.clone();
             tokio::select! {
+                biased;
                 _ = shutdown.wait_for(|stop| *stop) => break,
                 Some(landed) = self.flights.join_next() => self.land(landed),
                 () = directories.new_deliveries().notified() => {}

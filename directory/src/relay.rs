@@ -88,6 +88,7 @@ impl Relay {
                 }
             };
             tokio::select! {
+                biased;
                 // A transaction that was begun is finished, even if nobody waits for it.
                 _ = shutdown.wait_for(|stop| *stop) => return,
                 () = work => {}
@@ -118,7 +119,7 @@ impl Relay {
     async fn transaction(&mut self) -> Result<Option<usize>, DirectoryError> {
         let mut known = match self.known.take() {
             Some(known) => known,
-            None => self.directories.database().read(|db| read_place(db)).await?.into(),
+            None => self.directories.database().read(read_place).await?.into(),
         };
         if known.entries.is_empty() {
             known.entries = self.feed.after(known.place.cursor, ENTRIES).await?.into();

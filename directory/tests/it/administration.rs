@@ -101,8 +101,15 @@ async fn a_token_opens_its_directory_until_it_ends() {
         let other = String::from_utf8(other).unwrap();
         assert_eq!(directories.authenticate_token(&other, now).await.unwrap(), None, "{at}");
     }
-    for text in ["", "dst_", "dst__", "Bearer", &plain[..plain.len() - 1], &format!("{plain}x"), "dst_é_é"]
-    {
+    for text in [
+        "",
+        "dst_",
+        "dst__",
+        "Bearer",
+        plain.strip_suffix(|_| true).unwrap(),
+        &format!("{plain}x"),
+        "dst_é_é",
+    ] {
         assert_eq!(directories.authenticate_token(text, now).await.unwrap(), None);
     }
 
@@ -122,7 +129,7 @@ async fn the_use_of_a_token_is_recorded_to_the_minute() {
     let lifetime = Some(Duration::from_secs(3600));
     let issued = directories.issue_token(&site.directory.id, lifetime, now).await.unwrap();
     let tokens = || async { directories.tokens(&site.directory.id).await.unwrap() };
-    assert_eq!(tokens().await, [issued.token.clone()]);
+    assert_eq!(tokens().await, std::slice::from_ref(&issued.token));
     for (seconds, recorded) in [(0, 0), (59, 0), (60, 60), (90, 60)] {
         let time = now.plus_micros(seconds * 1_000_000);
         assert!(directories.authenticate_token(issued.plain.expose(), time).await.unwrap().is_some());
@@ -184,7 +191,7 @@ async fn endpoints_are_checked_and_kept() {
         .unwrap();
     assert_eq!(created.secret.as_bytes().len(), 32);
     assert_eq!(created.endpoint.event_types, [EventType::UserCreated, EventType::UserDeleted]);
-    assert_eq!(directories.endpoints().await.unwrap(), [created.endpoint.clone()]);
+    assert_eq!(directories.endpoints().await.unwrap(), std::slice::from_ref(&created.endpoint));
     let nothing = EndpointId::parse("we_0000000000000000000000").unwrap();
     let refused = directories.set_endpoint_enabled(&nothing, true).await;
     assert!(matches!(refused, Err(DirectoryError::NotFound { what: "endpoint" })));
