@@ -55,6 +55,9 @@ const PARSER_BUFFER: usize = 256 * 1024;
 /// its way.
 const FIRST_REQUEST: Duration = Duration::from_secs(1);
 
+/// How many connections the system may hold that were not accepted yet.
+const BACKLOG: usize = 1024;
+
 /// The address of the peer, in a request's extensions.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer(pub(crate) IpAddr);
@@ -78,7 +81,8 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, limits: HttpLim
     }
     // Who is connected already may have sent a request.
     if let Ok(listener) = listener.into_std() {
-        while let Ok((stream, peer)) = listener.accept() {
+        for _ in 0..BACKLOG {
+            let Ok((stream, peer)) = listener.accept() else { break };
             let _ = stream.set_nonblocking(true);
             if let Ok(stream) = TcpStream::from_std(stream) {
                 connections.spawn(connection(stream, peer, router.clone(), limits, phases.clone()));

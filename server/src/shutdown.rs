@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 /// How long the server goes on after the signal while it says that it is not ready, so that whoever
 /// balances load sends the next requests elsewhere.
-const NOTICE: Duration = Duration::from_millis(500);
+const NOTICE: Duration = Duration::from_secs(1);
 /// After this the process ends whatever still runs.
 const DEADLINE: Duration = Duration::from_secs(25);
 

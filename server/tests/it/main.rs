@@ -9,6 +9,7 @@
 )]
 
 mod authentication;
+mod crash;
 
 mod demo;
 mod files;
