@@ -117,11 +117,15 @@ impl<'p> Work<'p, '_> {
         if !self.touched.iter().any(|t| std::ptr::eq(t.attribute, located.attribute)) {
             self.touched.push(*located);
         }
-        if located.attribute.is_hidden() {
+        // What is unassigned does not change by being taken away (ledger choice `remove-no-match`).
+        let present = self.resource.value_at(located).is_some();
+        if located.attribute.is_hidden() && (present || !matches!(edit, AttributeEdit::Set(None))) {
             self.hide(located.path());
         }
         for part in edit.parts().iter().filter(|p| p.sub.is_hidden()) {
-            self.hide(format!("{}.{}", located.path(), part.sub.name()));
+            if present || !matches!(part.edit, PartEdit::Set(None)) {
+                self.hide(format!("{}.{}", located.path(), part.sub.name()));
+            }
         }
     }
 
@@ -341,17 +345,24 @@ impl<'p> Work<'p, '_> {
         self.meta_last();
         let mut changes = Vec::new();
         let mut members_changed = false;
-        for located in &self.touched {
+        let touched = std::mem::take(&mut self.touched);
+        for located in &touched {
             let (before, after) = (self.original.value_at(located), self.resource.value_at(located));
             let members = located.extension.is_none()
                 && self.resource_type.membership().is_some_and(|m| m.attribute() == located.attribute.name());
             if members {
                 members_changed = before != after;
             } else {
+                let known = changes.len();
                 diff_attribute(located, before, after, &mut changes);
+                if changes.len() == known && before != after {
+                    // Another way to write the same value.
+                    let before = before.cloned();
+                    self.set(located, before);
+                }
             }
         }
-        for path in self.hidden {
+        for path in std::mem::take(&mut self.hidden) {
             if !changes.iter().any(|c| c.path == path) {
                 changes.push(AttributeChange { path, from: None, to: None });
             }

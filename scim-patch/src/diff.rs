@@ -1,6 +1,6 @@
 //! What differs between two states of a resource.
 
-use scim_schema::{Attribute, Located, Resource, ResourceType, Value};
+use scim_schema::{Attribute, Located, Object, Resource, ResourceType, Value};
 
 /// One attribute that changed.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,7 +18,7 @@ pub struct AttributeChange {
 ///
 /// Sub-attributes of singular complex attributes are told apart, lists are compared as a whole and in order.
 /// `id`, `meta`, members and attributes computed from memberships (`groups`) are left out. `schemas`
-/// only counts for URNs of extensions without values. Of attributes that nobody may read it is told that
+/// only counts for URNs of extensions without values, and a missing `primary` is the same as a false one. Of attributes that nobody may read it is told that
 /// they changed, never from what to what.
 ///
 /// ```
@@ -63,10 +63,10 @@ pub(crate) fn diff_attribute(
     after: Option<&Value>,
     changes: &mut Vec<AttributeChange>,
 ) {
-    if before == after {
+    let attribute = located.attribute;
+    if before == after || same_but_for_false_primaries(attribute, before, after) {
         return;
     }
-    let attribute = located.attribute;
     if attribute.is_hidden() {
         changes.push(AttributeChange { path: located.path(), from: None, to: None });
         return;
@@ -85,6 +85,29 @@ pub(crate) fn diff_attribute(
             changes.push(AttributeChange { path, from: hide(from), to: hide(to) });
         }
     }
+}
+
+/// A missing `primary` is false (RFC 7643 §2.4), so that writing it down changes nothing.
+fn same_but_for_false_primaries(
+    attribute: &Attribute,
+    before: Option<&Value>,
+    after: Option<&Value>,
+) -> bool {
+    let (Some(Value::Array(before)), Some(Value::Array(after))) = (before, after) else { return false };
+    attribute.sub_attribute("primary").is_some()
+        && before.len() == after.len()
+        && before.iter().zip(after).all(|(before, after)| match (before, after) {
+            (Value::Object(before), Value::Object(after)) => has_all(before, after) && has_all(after, before),
+            _ => before == after,
+        })
+}
+
+/// Whether one value has all that another has, but for a false `primary`.
+fn has_all(value: &Object, other: &Object) -> bool {
+    other.iter().all(|(name, part)| match value.get(name) {
+        Some(own) => own == part,
+        None => name == "primary" && part.as_bool() == Some(false),
+    })
 }
 
 /// URNs of extensions that come to or go from `schemas` while the resource has no values of them.

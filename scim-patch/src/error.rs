@@ -9,7 +9,7 @@ use scim_schema::{Violation, ViolationKind};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PatchErrorKind {
-    /// The body is not a PatchOp message, or a value does not conform to the schema: 400 `invalidSyntax`.
+    /// The body is not a PatchOp message: 400 `invalidSyntax`.
     InvalidSyntax,
     /// A path is malformed or names nothing: 400 `invalidPath`.
     InvalidPath,
@@ -17,7 +17,7 @@ pub enum PatchErrorKind {
     InvalidFilter,
     /// A path is missing, or selects no value where there must be one: 400 `noTarget`.
     NoTarget,
-    /// A value is missing, of the wrong type or not allowed: 400 `invalidValue`.
+    /// A value is missing, does not conform to the schema or is not allowed: 400 `invalidValue`.
     InvalidValue,
     /// A change of what can't be changed or taken away: 400 `mutability`.
     Mutability,
@@ -100,9 +100,10 @@ impl fmt::Display for PatchError {
 impl From<Violation> for PatchError {
     fn from(violation: Violation) -> Self {
         let kind = match violation.kind() {
-            ViolationKind::InvalidSyntax => PatchErrorKind::InvalidSyntax,
             ViolationKind::Mutability => PatchErrorKind::Mutability,
             ViolationKind::TooLarge => PatchErrorKind::TooLarge,
+            // Table 9 has `invalidSyntax` for the bodies of POST and PUT; a value of a PATCH that does not
+            // fit the schema is "not compatible with the resource schema".
             _ => PatchErrorKind::InvalidValue,
         };
         Self::new(kind, violation.path(), violation.reason())

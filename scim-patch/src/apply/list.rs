@@ -203,6 +203,10 @@ impl<'p> List<'p> {
     /// All selected values become this one. It is there once afterwards (RFC 7643 §2.4).
     fn replace(&mut self, selected: &[usize], value: &Value, budget: &mut Budget) -> Result<(), PatchError> {
         let Some((first, rest)) = selected.split_first() else { return Ok(()) };
+        if is_primary(value) && !rest.is_empty() {
+            // Ledger choice `two-primaries`.
+            return Err(self.error(PatchErrorKind::InvalidValue, "at most one value can be primary"));
+        }
         for place in rest {
             self.remove(*place);
         }

@@ -66,8 +66,12 @@ impl<'t> Builder<'t, '_, '_> {
             self.push(Edit::AddSchemas(extensions));
             return Ok(());
         }
-        if !has_base {
+        if !has_base && value.elements().is_empty() {
             return Err(kept());
+        }
+        if !has_base {
+            let reason = "lacks the URN of the base schema";
+            return Err(PatchError::new(PatchErrorKind::InvalidValue, "schemas", reason));
         }
         if let Some(missing) = self
             .resource_type

@@ -15,6 +15,10 @@ impl<'t> Builder<'t, '_, '_> {
         value: Value,
         located: &Located<'t>,
     ) -> Result<Option<Value>, PatchError> {
+        // `[]` means unassigned like null (ledger choice `null-required`).
+        if value.as_array().is_some_and(<[_]>::is_empty) && !located.leaf().multi_valued() {
+            return Ok(None);
+        }
         let members = located.sub.is_none() && self.is_membership(located);
         Ok(coerce(value, located.leaf(), &located.path(), members, &self.options.read, self.report)?)
     }
@@ -68,12 +72,12 @@ impl<'t> Builder<'t, '_, '_> {
                     continue;
                 }
                 let reason = "has a sub-attribute that the schema does not define";
-                return Err(PatchError::new(PatchErrorKind::InvalidSyntax, located.path(), reason));
+                return Err(PatchError::new(PatchErrorKind::InvalidValue, located.path(), reason));
             };
             let located = Located { sub: Some(sub), ..*located };
             if parts.iter().any(|p| std::ptr::eq(p.sub, sub)) {
                 let reason = "is given twice, in spellings that differ by letter case only";
-                return Err(PatchError::new(PatchErrorKind::InvalidSyntax, located.path(), reason));
+                return Err(PatchError::new(PatchErrorKind::InvalidValue, located.path(), reason));
             }
             // Ledger choice `read-only-sub-attribute`.
             if sub.mutability() == Mutability::ReadOnly {

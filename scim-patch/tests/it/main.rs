@@ -11,6 +11,7 @@
 mod body;
 mod hostile;
 mod members;
+mod more_cases;
 mod operations;
 mod properties;
 mod providers;

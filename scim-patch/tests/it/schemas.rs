@@ -47,7 +47,7 @@ fn only_extensions_of_the_type_come_and_go() {
     assert_eq!(strict.refused(&with_department(), &schemas_path("remove", "null")), Mutability);
     assert_eq!(strict.refused(&with_department(), &schemas_path("replace", "[]")), Mutability);
     let without_base = schemas_path("replace", &format!(r#"["{ENTERPRISE}"]"#));
-    assert_eq!(strict.refused(&with_department(), &without_base), Mutability);
+    assert_eq!(strict.refused(&with_department(), &without_base), InvalidValue);
     let base_away = format!(r#"[{{"op": "remove", "path": "schemas[value eq \"{base}\"]"}}]"#);
     assert_eq!(strict.refused(&with_department(), &base_away), Mutability);
     let one = format!(r#"[{{"op": "replace", "path": "schemas[value eq \"{base}\"]", "value": "{LAB}"}}]"#);
