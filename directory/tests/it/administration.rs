@@ -73,6 +73,7 @@ fn ids_say_what_they_are() {
     }
 }
 
+// ledger: 7644-2.1-002, 7644-7.3-001, 7644-7.4-003, 6750-5.2-001
 #[tokio::test]
 async fn a_token_opens_its_directory_until_it_ends() {
     let site = Site::new().await;
@@ -82,6 +83,9 @@ async fn a_token_opens_its_directory_until_it_ends() {
     // RFC 6750 §2.1, b64token.
     assert!(plain.starts_with("dst_") && plain.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'));
     assert!(plain.ends_with(&issued.token.suffix));
+    // ledger: 7644-7.4-001
+    // 43 characters of 62 are 256 bits.
+    assert!(plain.rsplit('_').next().unwrap().len() >= 43);
     assert_eq!(issued.token.expires, now.plus_micros(365 * 24 * 3600 * 1_000_000));
 
     let access = directories.authenticate_token(&plain, now).await.unwrap().unwrap();
@@ -138,6 +142,7 @@ async fn the_use_of_a_token_is_recorded_to_the_minute() {
     assert_eq!(Token::LAST_USED_PRECISION.as_secs(), 60);
 }
 
+// ledger: 7643-9.2-002
 #[tokio::test]
 async fn the_database_file_does_not_hold_tokens_or_secrets() {
     let site = Site::new().await;
@@ -157,6 +162,7 @@ async fn the_database_file_does_not_hold_tokens_or_secrets() {
     assert!(!holds(secret.as_bytes()) && !holds(&secret.expose().as_bytes()[6..]));
 }
 
+// ledger: 7643-4.1.1-015
 #[tokio::test]
 async fn endpoints_are_checked_and_kept() {
     let site = Site::new().await;
@@ -218,4 +224,31 @@ fn keys_are_made_once_and_for_their_owner_only() {
     assert!(matches!(Keys::load_or_create(&path), Err(KeysError::Format { .. })));
     let missing = folder.path().join("no/such/folder/keys");
     assert!(matches!(Keys::load_or_create(&missing), Err(KeysError::Io { .. })));
+}
+
+#[tokio::test]
+async fn a_database_that_takes_no_writes_keeps_nobody_out() {
+    let site = Site::new().await;
+    let now = site.clock.now();
+    let issued = site.directories.issue_token(&site.directory.id, None, now).await.unwrap();
+    // A write that takes longer than any request would wait.
+    let (begun, waiting) = tokio::sync::oneshot::channel();
+    let (end, ended) = std::sync::mpsc::channel::<()>();
+    let database = site.store.database().clone();
+    let writing = tokio::spawn(async move {
+        let work = move |_: &scim_sql::rusqlite::Transaction<'_>| {
+            begun.send(()).unwrap();
+            ended.recv().unwrap();
+            Ok::<_, scim_sql::DatabaseError>(())
+        };
+        database.write(work).await
+    });
+    waiting.await.unwrap();
+    let started = std::time::Instant::now();
+    for _ in 0..20 {
+        assert!(site.directories.authenticate_token(issued.plain.expose(), now).await.unwrap().is_some());
+    }
+    assert!(started.elapsed() < Duration::from_secs(4), "only the first one waits");
+    end.send(()).unwrap();
+    writing.await.unwrap().unwrap();
 }

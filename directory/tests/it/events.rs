@@ -169,6 +169,7 @@ async fn a_password_makes_no_event_and_is_in_none() {
     assert!(site.events().await.iter().all(|e| !e.body.contains("hunter2")));
 }
 
+// ledger: 7643-4.1.1-011
 // mission: M-11, M-17, M-19
 #[tokio::test]
 async fn deactivation_and_removal_delete_the_user_and_reactivation_creates_it() {

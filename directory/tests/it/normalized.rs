@@ -137,6 +137,7 @@ fn the_same_person_is_the_same_user_from_every_provider() {
     }
 }
 
+// ledger: 7643-4.1.1-006
 // mission: M-38
 #[test]
 fn each_attribute_has_its_field() {
@@ -166,6 +167,7 @@ fn each_attribute_has_its_field() {
     });
     let user = user(&body);
     assert_eq!(user["nickname"], "Zo");
+    assert_eq!(self::user(&json!({"schemas": [USER], "userName": "zoe"}))["nickname"], json!(null));
     assert_eq!(user["profile"], "https://example.com/zoe");
     assert_eq!(user["user_type"], "Employee");
     assert_eq!(user["language"], "fr-CH");
@@ -207,6 +209,7 @@ fn the_best_address_is_chosen() {
     assert_eq!(email(json!([]), "@x.org"), json!(null));
 }
 
+// ledger: 7643-4.1.1-005
 // mission: M-38
 #[test]
 fn the_best_name_is_chosen() {

@@ -106,7 +106,7 @@ fn the_version_segment() {
 }
 
 // ledger: 7644-2-004, 7644-2.2-001, 6750-2.1-001, 6750-2-001, 6750-2.3-001, 6750-3-001, 6750-3-002, 6750-3-003
-// ledger: 6750-3.1-001, 9110-15.5.2-001, 7644-2.1-001
+// ledger: 6750-3.1-001, 9110-15.5.2-001, 7644-2.1-001, 7644-2-003
 #[test]
 fn credentials() {
     let scim = strict().build();
@@ -126,7 +126,10 @@ fn credentials() {
     for scheme in ["Bearer", "bearer", "BEARER"] {
         ask(&format!("{scheme} a-token"), "/Users").is(200);
     }
+    // Basic is neither taken nor announced.
     ask("Basic YTpi", "/Users").fails(401, "");
+    let schemes = anonymous.get("/ServiceProviderConfig").body["authenticationSchemes"].clone();
+    assert!(schemes.as_array().unwrap().iter().all(|s| s["type"] == "oauthbearertoken"));
     ask("non-token", "/Users").fails(401, "");
     let both = ask("Bearer a-token", "/Users?access_token=a-token").fails(400, "");
     assert!(both.header("www-authenticate").unwrap().contains("error=\"invalid_request\""));

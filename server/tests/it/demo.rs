@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::scimd::{Scimd, command, user};
 
+// ledger: 7642-3-001
 #[test]
 fn once_plays_every_provider_and_loses_nothing() {
     let output = command(&["demo", "--once", "--listen", "127.0.0.1:0"]).output().unwrap();

@@ -27,6 +27,7 @@ fn contains(bytes: &[u8], text: &str) -> bool {
     bytes.windows(text.len()).any(|window| window == text.as_bytes())
 }
 
+// ledger: 7643-4.1.1-016, 7643-9.2-001, 7643-9.3-001, 7644-7.5.2-002
 #[tokio::test]
 async fn no_file_but_the_demo_s_own_holds_a_token_and_no_log_a_person() {
     let folder = tempfile::tempdir().unwrap();

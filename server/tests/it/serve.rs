@@ -77,6 +77,7 @@ async fn tokens_are_printed_once_and_work() {
     assert_eq!(status, 200);
 }
 
+// ledger: 7644-7.6-001, 7644-7.7-001
 #[tokio::test]
 async fn failed_authentications_are_slowed_down_but_good_tokens_are_not() {
     let folder = tempfile::tempdir().unwrap();
@@ -95,6 +96,7 @@ async fn failed_authentications_are_slowed_down_but_good_tokens_are_not() {
     assert_eq!(http().get(&url).bearer_auth(token).send().await.unwrap().status(), 200);
 }
 
+// ledger: 7644-7.2-001
 #[test]
 fn a_wrong_configuration_names_its_key() {
     let folder = tempfile::tempdir().unwrap();

@@ -3,4 +3,5 @@
 
 mod schedule;
 mod sender;
+mod tls;
 mod vectors;
