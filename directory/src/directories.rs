@@ -7,6 +7,7 @@ mod tokens;
 pub(crate) use endpoints::read_event_types;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 
 use scim_schema::DateTime;
 use scim_sql::Database;
@@ -40,6 +41,9 @@ struct Inner {
     environment_id: EnvironmentId,
     /// Told when there may be new deliveries.
     new_deliveries: Notify,
+    /// Until when no use of a token is recorded, because the database could not do it: microseconds since
+    /// 1970-01-01T00:00:00Z.
+    no_records_until: AtomicI64,
 }
 
 impl Directories {
@@ -50,8 +54,8 @@ impl Directories {
     pub async fn open(database: Database, keys: Keys) -> Result<Self, DirectoryError> {
         database.migrate(NAMESPACE, MIGRATIONS).await?;
         let environment_id = database.write(environment_id).await?;
-        let new_deliveries = Notify::new();
-        let inner = Inner { database, keys, environment_id, new_deliveries };
+        let (new_deliveries, no_records_until) = (Notify::new(), AtomicI64::new(i64::MIN));
+        let inner = Inner { database, keys, environment_id, new_deliveries, no_records_until };
         Ok(Self { inner: Arc::new(inner), normalizer: Normalizer::default(), allow_loopback_http: false })
     }
 

@@ -1,5 +1,6 @@
 //! Tokens of directories.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use scim_schema::DateTime;
@@ -16,6 +17,8 @@ const PREFIX: &str = "dst_";
 const KEY_ID: usize = 16;
 /// The secret part: 43 characters of base 62 are 256 bits.
 const SECRET: usize = 43;
+/// How long a request waits at most for the use of its token to be recorded.
+const RECORD_TIME: Duration = Duration::from_millis(250);
 
 impl Directories {
     /// Issues a token of a directory: `dst_<key id>_<secret>`. The text can't be had again.
@@ -127,10 +130,14 @@ impl Directories {
         Ok(Some(row.access))
     }
 
-    /// Notes that a token was used. That it can't be noted, on a full disk, keeps nobody out.
+    /// Notes that a token was used. That it can't be noted, on a full disk or behind a lock, keeps nobody out
+    /// and waiting; then it is not tried again for a while.
     async fn record_use(&self, key_id: &str, last_used: Option<DateTime>, now: DateTime) {
         let precision = i64::try_from(Token::LAST_USED_PRECISION.as_micros()).unwrap_or(i64::MAX);
-        if last_used.is_some_and(|t| now.unix_micros().abs_diff(t.unix_micros()) < precision.unsigned_abs()) {
+        let is_recorded =
+            last_used.is_some_and(|t| now.unix_micros().abs_diff(t.unix_micros()) < precision.unsigned_abs());
+        let no_records_until = &self.inner.no_records_until;
+        if is_recorded || now.unix_micros() < no_records_until.load(Ordering::Relaxed) {
             return;
         }
         let key_id = key_id.to_owned();
@@ -139,8 +146,10 @@ impl Directories {
             tx.prepare_cached(update)?.execute(params![key_id, now.unix_micros()])?;
             Ok::<_, DirectoryError>(())
         };
-        if let Err(error) = self.database().write(write).await {
-            tracing::warn!(%error, "the use of a token was not recorded");
+        let written = tokio::time::timeout(RECORD_TIME, self.database().write(write)).await;
+        if !matches!(written, Ok(Ok(()))) {
+            tracing::warn!("the use of a token was not recorded");
+            no_records_until.store(now.unix_micros().saturating_add(precision), Ordering::Relaxed);
         }
     }
 }

@@ -86,7 +86,7 @@ fn candidates(
     let mut found = Vec::new();
     // An event waits for the first attempts of all events of its subject before it.
     let select = "SELECT d.position FROM (
-            SELECT position, subject FROM dir_deliveries
+            SELECT position, subject, due FROM dir_deliveries
             WHERE endpoint = ?1 AND urgent = ?2 AND due <= ?3 AND state = 0
             ORDER BY due, position LIMIT ?4
         ) d
@@ -94,7 +94,8 @@ fn candidates(
             SELECT 1 FROM dir_deliveries e
             WHERE e.endpoint = ?1 AND e.subject = d.subject AND e.position < d.position
                 AND e.state = 0 AND e.attempts = 0
-        )";
+        )
+        ORDER BY d.due, d.position";
     let mut select = db.prepare_cached(select)?;
     let window = i64::try_from(WINDOW).unwrap_or(i64::MAX);
     for urgent in [true, false] {
