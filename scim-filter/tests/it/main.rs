@@ -11,6 +11,7 @@
 mod battery;
 mod errors;
 mod hostile;
+mod more_cases;
 mod oracle;
 mod paths;
 mod printing;

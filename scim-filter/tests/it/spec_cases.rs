@@ -20,12 +20,7 @@ pub(crate) struct Outcome {
 /// # Errors
 /// When a file can't be read or is not of the form that the cases have.
 pub(crate) fn run_filter_cases(dir: &Path) -> std::io::Result<Outcome> {
-    let docs = read(&dir.join("filter-docs.json"))?;
-    let types = resource_types(dir, &docs)?;
-    let documents: Vec<(&str, Resource)> = members(&docs, "docs")?
-        .iter()
-        .map(|(name, doc)| (name, Resource::from_canonical(doc.as_object().cloned().unwrap_or_default())))
-        .collect();
+    let (types, documents) = types_and_documents(dir)?;
     let cases = read(&dir.join("filter-cases.json"))?;
     let mut outcome = Outcome::default();
     for case in list(&cases, "cases")? {
@@ -37,7 +32,26 @@ pub(crate) fn run_filter_cases(dir: &Path) -> std::io::Result<Outcome> {
     Ok(outcome)
 }
 
-fn run_case(case: &Value, types: &[Arc<ResourceType>], documents: &[(&str, Resource)]) -> Result<(), String> {
+/// The resource types and the named documents of `filter-docs.json`.
+///
+/// # Errors
+/// When the file can't be read or is not of its form.
+pub(crate) fn types_and_documents(dir: &Path) -> std::io::Result<World> {
+    let docs = read(&dir.join("filter-docs.json"))?;
+    let types = resource_types(dir, &docs)?;
+    let document = |doc: &Value| Resource::from_canonical(doc.as_object().cloned().unwrap_or_default());
+    let documents = members(&docs, "docs")?.iter().map(|(name, doc)| (name.to_owned(), document(doc)));
+    Ok((types, documents.collect()))
+}
+
+/// Resource types, and resources by name.
+pub(crate) type World = (Vec<Arc<ResourceType>>, Vec<(String, Resource)>);
+
+fn run_case(
+    case: &Value,
+    types: &[Arc<ResourceType>],
+    documents: &[(String, Resource)],
+) -> Result<(), String> {
     let valid = flag(case, "valid");
     let parsed = Filter::parse_with(text(case, "filter"), &Options::strict());
     // A case refused for a limit conforms to the grammar all the same.
