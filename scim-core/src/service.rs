@@ -1,21 +1,22 @@
 //! The service: an HTTP request in, an HTTP response out.
 
 mod bulk;
+mod http_answer;
 mod query;
 mod references;
+mod secrets;
 mod write;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, ALLOW, CONTENT_TYPE, ETAG, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
-use scim_schema::{
-    DateTime, Projection, ReadOptions, Registry, Report, ResourceType, Selection, Value, etag,
-};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use scim_schema::{DateTime, Projection, ReadOptions, Registry, Report, ResourceType, Selection, Value};
 use sha2::{Digest, Sha256};
 
+use self::http_answer::{negotiate, prefers_minimal, respond};
 use crate::auth::{Authenticator, BaseUrl, Caller};
 use crate::config::ServiceConfig;
 use crate::cursor::CursorSealer;
@@ -556,56 +557,4 @@ fn is_public(routed: &Result<Operation, Error>, parts: &Parts, registry: &Regist
 /// The URL of a resource.
 fn location(resource_type: &ResourceType, id: &str, base: &str) -> String {
     format!("{base}{}/{id}", resource_type.endpoint())
-}
-
-/// `application/json` for a client that asks for it and not for SCIM's own type (RFC 7644 §3.8).
-fn negotiate(headers: &HeaderMap) -> &'static str {
-    let accepts =
-        |media_type: &str| {
-            headers.get_all(ACCEPT).iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(',')).any(
-                |range| range.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(media_type),
-            )
-        };
-    if accepts("application/json") && !accepts(MEDIA_TYPE) { "application/json" } else { MEDIA_TYPE }
-}
-
-/// `Prefer: return=minimal` (RFC 7240 §4.2).
-fn prefers_minimal(headers: &HeaderMap) -> bool {
-    headers.get_all("prefer").iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split([',', ';'])).any(
-        |p| {
-            let mut parts = p.splitn(2, '=').map(|s| s.trim().trim_matches('"'));
-            parts.next().is_some_and(|n| n.eq_ignore_ascii_case("return"))
-                && parts.next().is_some_and(|v| v.eq_ignore_ascii_case("minimal"))
-        },
-    )
-}
-
-fn respond(answer: Answer, media_type: &'static str) -> Response<Bytes> {
-    let body = match &answer.body {
-        Some(value) => serde_json::to_vec(value).map(Bytes::from).unwrap_or_default(),
-        None => Bytes::new(),
-    };
-    let mut response = Response::new(body);
-    *response.status_mut() = answer.status;
-    let headers = response.headers_mut();
-    if answer.body.is_some() {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
-    }
-    if let Some(version) = answer.version
-        && let Ok(tag) = HeaderValue::try_from(etag(version))
-    {
-        headers.insert(ETAG, tag);
-    }
-    if let Some(location) = answer.location
-        && let Ok(location) = HeaderValue::try_from(location)
-    {
-        headers.insert(LOCATION, location);
-    }
-    if answer.preference_applied {
-        headers.insert(
-            HeaderName::from_static("preference-applied"),
-            HeaderValue::from_static("return=minimal"),
-        );
-    }
-    response
 }

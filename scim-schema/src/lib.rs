@@ -3,6 +3,7 @@
 mod attribute;
 mod datetime;
 mod dialect;
+mod json;
 mod path;
 mod project;
 mod read;
@@ -16,6 +17,7 @@ mod value;
 pub use attribute::{Attribute, Mutability, Returned, Type, Uniqueness};
 pub use datetime::DateTime;
 pub use dialect::{Dialect, Leniency, Note, Report};
+pub use json::{JsonError, JsonLimits, parse_json};
 pub use path::{AttributePath, is_name, is_urn};
 pub use project::{Projection, Selection};
 pub use read::{Intent, ReadOptions, Violation, ViolationKind, coerce, finish, is_uri, read};
@@ -27,4 +29,4 @@ pub use schema::{
     SchemaProblem, USER,
 };
 pub use text::{fold, normalize, uniqueness_key};
-pub use value::{JsonError, JsonLimits, Number, Object, Value, parse_json};
+pub use value::{Number, Object, Value};

@@ -5,10 +5,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use scim_patch::{AttributeChange, Member, MembershipPlan, PatchOptions, Plan, diff};
-use scim_schema::{
-    Attribute, Intent, Object, Projection, Resource, ResourceType, Selection, UniqueKey, Value, normalize,
-    read,
-};
+use scim_schema::{Intent, Projection, Resource, ResourceType, Selection, UniqueKey, Value, normalize, read};
 
 use super::references::Pending;
 use super::{Answer, Exchange, Inner, location};
@@ -17,7 +14,6 @@ use crate::edges;
 use crate::error::{Error, ErrorKind};
 use crate::etag::Preconditions;
 use crate::feed::{ChangeEntry, ChangeKind, FeedCursor};
-use crate::secret::Secret;
 use crate::store::{
     Batch, Change, Committed, Document, Include, MembersChange, Precondition, StoreError, Stored, Write,
 };
@@ -420,53 +416,6 @@ impl Inner {
         Ok(members)
     }
 
-    /// Takes out what is never returned and hands it to the sink. The answer says what changed, without
-    /// the values.
-    async fn take_secrets(
-        &self,
-        resource: &mut Resource,
-        resource_type: &ResourceType,
-        id: &str,
-        exchange: &Exchange,
-    ) -> Result<Vec<AttributeChange>, Error> {
-        let mut taken = Vec::new();
-        for attribute in resource_type.attributes() {
-            take_hidden(None, attribute, resource.attributes_mut(), &mut taken);
-        }
-        for extension in resource_type.extensions() {
-            let urn = extension.schema().id();
-            let Some(container) = resource.attributes_mut().get_mut(urn).and_then(Value::as_object_mut)
-            else {
-                continue;
-            };
-            for attribute in extension.schema().attributes() {
-                take_hidden(Some(urn), attribute, container, &mut taken);
-            }
-            if container.is_empty() {
-                resource.attributes_mut().remove(urn);
-            }
-        }
-        if let Some(sink) = &self.secrets {
-            for (path, value) in &taken {
-                let text = match value {
-                    Value::String(s) => normalize(s),
-                    other => serde_json::to_string(other).unwrap_or_default().into(),
-                };
-                let secret = Secret {
-                    tenant: &exchange.caller.tenant,
-                    resource_type: resource_type.name(),
-                    id,
-                    path,
-                    value: &text,
-                };
-                let refused =
-                    |reason: String| Error::new(ErrorKind::InvalidValue, format!("{path}: {reason}"));
-                sink.accept(secret).await.map_err(refused)?;
-            }
-        }
-        Ok(taken.into_iter().map(|(path, _)| AttributeChange { path, from: None, to: None }).collect())
-    }
-
     fn tells_sink(&self) -> bool {
         self.sink.is_some() && !self.store.capabilities().change_feed
     }
@@ -532,36 +481,6 @@ struct Shown<'s> {
     selection: &'s Selection,
     set: &'s [String],
     no_content: bool,
-}
-
-fn take_hidden(
-    urn: Option<&str>,
-    attribute: &Attribute,
-    holder: &mut Object,
-    taken: &mut Vec<(String, Value)>,
-) {
-    let path = match urn {
-        Some(urn) => format!("{urn}:{}", attribute.name()),
-        None => attribute.name().to_owned(),
-    };
-    if attribute.is_hidden() {
-        if let Some(value) = holder.remove(attribute.name()) {
-            taken.push((path, value));
-        }
-        return;
-    }
-    for sub in attribute.sub_attributes().iter().filter(|s| s.is_hidden()) {
-        let Some(value) = holder.get_mut(attribute.name()) else { continue };
-        let elements = match value {
-            Value::Array(items) => items.as_mut_slice(),
-            other => std::slice::from_mut(other),
-        };
-        for element in elements {
-            if let Some(hidden) = element.as_object_mut().and_then(|o| o.remove(sub.name())) {
-                taken.push((format!("{path}.{}", sub.name()), hidden));
-            }
-        }
-    }
 }
 
 /// The canonical paths that a body gave values for.

@@ -6,6 +6,7 @@ use super::{ReadOptions, Violation, ViolationKind, canonical, invalid_value, kno
 use crate::attribute::{Attribute, Mutability, Type, Uniqueness};
 use crate::datetime::DateTime;
 use crate::dialect::{Leniency, Report};
+use crate::json::{JsonLimits, parse_json};
 use crate::text::fold;
 use crate::value::{Number, Object, Value};
 
@@ -327,9 +328,7 @@ impl Context<'_, '_> {
         else {
             return object;
         };
-        let Ok(Value::Object(inner)) =
-            crate::value::parse_json(text.as_bytes(), crate::value::JsonLimits::default())
-        else {
+        let Ok(Value::Object(inner)) = parse_json(text.as_bytes(), JsonLimits::default()) else {
             return object;
         };
         let Some(value) = inner.get_ignore_case("value").filter(|v| v.as_str().is_some()) else {

@@ -1,0 +1,87 @@
+//! Values that are never returned: out of the resource, to the sink.
+
+use scim_patch::AttributeChange;
+use scim_schema::{Attribute, Object, Resource, ResourceType, Value, normalize};
+
+use super::{Exchange, Inner};
+use crate::error::{Error, ErrorKind};
+use crate::secret::Secret;
+
+impl Inner {
+    /// Takes out what is never returned and hands it to the sink. The answer says what changed, without
+    /// the values.
+    pub(super) async fn take_secrets(
+        &self,
+        resource: &mut Resource,
+        resource_type: &ResourceType,
+        id: &str,
+        exchange: &Exchange,
+    ) -> Result<Vec<AttributeChange>, Error> {
+        let mut taken = Vec::new();
+        for attribute in resource_type.attributes() {
+            take_hidden(None, attribute, resource.attributes_mut(), &mut taken);
+        }
+        for extension in resource_type.extensions() {
+            let urn = extension.schema().id();
+            let Some(container) = resource.attributes_mut().get_mut(urn).and_then(Value::as_object_mut)
+            else {
+                continue;
+            };
+            for attribute in extension.schema().attributes() {
+                take_hidden(Some(urn), attribute, container, &mut taken);
+            }
+            if container.is_empty() {
+                resource.attributes_mut().remove(urn);
+            }
+        }
+        if let Some(sink) = &self.secrets {
+            for (path, value) in &taken {
+                let text = match value {
+                    Value::String(s) => normalize(s),
+                    other => serde_json::to_string(other).unwrap_or_default().into(),
+                };
+                let secret = Secret {
+                    tenant: &exchange.caller.tenant,
+                    resource_type: resource_type.name(),
+                    id,
+                    path,
+                    value: &text,
+                };
+                let refused =
+                    |reason: String| Error::new(ErrorKind::InvalidValue, format!("{path}: {reason}"));
+                sink.accept(secret).await.map_err(refused)?;
+            }
+        }
+        Ok(taken.into_iter().map(|(path, _)| AttributeChange { path, from: None, to: None }).collect())
+    }
+}
+
+fn take_hidden(
+    urn: Option<&str>,
+    attribute: &Attribute,
+    holder: &mut Object,
+    taken: &mut Vec<(String, Value)>,
+) {
+    let path = match urn {
+        Some(urn) => format!("{urn}:{}", attribute.name()),
+        None => attribute.name().to_owned(),
+    };
+    if attribute.is_hidden() {
+        if let Some(value) = holder.remove(attribute.name()) {
+            taken.push((path, value));
+        }
+        return;
+    }
+    for sub in attribute.sub_attributes().iter().filter(|s| s.is_hidden()) {
+        let Some(value) = holder.get_mut(attribute.name()) else { continue };
+        let elements = match value {
+            Value::Array(items) => items.as_mut_slice(),
+            other => std::slice::from_mut(other),
+        };
+        for element in elements {
+            if let Some(hidden) = element.as_object_mut().and_then(|o| o.remove(sub.name())) {
+                taken.push((format!("{path}.{}", sub.name()), hidden));
+            }
+        }
+    }
+}
