@@ -189,5 +189,5 @@ pub(crate) fn user(user_name: &str) -> Value {
 
 pub(crate) fn is_scim_error(body: &Value, status: u16) -> bool {
     body["schemas"][0] == "urn:ietf:params:scim:api:messages:2.0:Error"
-        && body["status"] == status.to_string()
+        && body["status"].as_str() == Some(status.to_string().as_str())
 }
