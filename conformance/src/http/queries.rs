@@ -55,7 +55,6 @@ fn find(filter: &str) -> Step {
 
 const IDS: &str = "/Resources/[*]/id";
 
-// ledger: 7644-3.4.2.2-024
 fn filter() -> Scenario {
     let mut scenario = three("filter", "A filter selects what matches it");
     for (filter, ids) in [
@@ -91,6 +90,7 @@ fn filter() -> Scenario {
     scenario
 }
 
+// ledger: 7644-3.4.2.2-024
 fn filter_invalid() -> Scenario {
     let mut scenario = case("filter-invalid", "A filter that can't be understood is refused");
     for filter in [
