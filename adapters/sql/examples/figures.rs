@@ -91,14 +91,17 @@ impl Bench {
 
     /// Durable inserts with the change log, one resource a batch.
     async fn inserts(&self, clients: usize, each: usize) {
-        let started = Instant::now();
+        let commits = || *self.store.database().commits().borrow();
+        let (started, before) = (Instant::now(), commits());
         let client = |c: usize| async move {
             for i in 0..each {
                 self.commit(vec![self.insert(format!("c{clients}-{c}-{i:06}-9a8f-8f4b0b0a9c11"))], i).await;
             }
         };
         futures_util::future::join_all((0..clients).map(client)).await;
-        rate(&format!("durable inserts, {clients} clients"), clients * each, started.elapsed());
+        let took = started.elapsed();
+        let group = (clients * each) as f64 / (commits() - before) as f64;
+        rate(&format!("durable inserts, {clients} clients ({group:.1} a commit)"), clients * each, took);
     }
 
     async fn load(&self, users: usize) {

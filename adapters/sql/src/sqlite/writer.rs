@@ -16,6 +16,8 @@ const QUEUE: usize = 1024;
 const GROUP: usize = 256;
 /// …or is so old, so that the first one does not wait for long.
 const GROUP_TIME: Duration = Duration::from_millis(20);
+/// How long a transaction waits at most for those whose writes were in the one before.
+const PATIENCE: Duration = Duration::from_millis(2);
 
 /// A piece of work: it runs in a savepoint and says whether that stays, and how to answer. Where there is
 /// no transaction for it, it answers with the reason at once.
@@ -94,10 +96,22 @@ impl Drop for Writer {
     }
 }
 
+/// Whom the next transaction waits for.
+///
+/// Clients that write one thing after the other come back a moment after they were answered. Without
+/// a little patience the first of them would have a commit to itself while the others wait for the next,
+/// and every commit would serve half of them. A lone client is never waited for.
+#[derive(Default)]
+struct Expected {
+    writes: usize,
+    patience: Duration,
+}
+
 fn run(mut connection: Connection, mut waiting: mpsc::Receiver<Work>, announce: &watch::Sender<u64>) {
+    let mut expected = Expected::default();
     while let Some(first) = waiting.blocking_recv() {
         let mut answers = Vec::new();
-        let committed = group(&mut connection, first, &mut waiting, &mut answers);
+        let committed = group(&mut connection, first, &mut waiting, &mut answers, &mut expected);
         if let Err(error) = &committed {
             tracing::error!(error = %error, cause = ?std::error::Error::source(error), "writes failed");
         } else {
@@ -121,6 +135,7 @@ fn group(
     first: Work,
     waiting: &mut mpsc::Receiver<Work>,
     answers: &mut Vec<Answer>,
+    expected: &mut Expected,
 ) -> Result<(), DatabaseError> {
     let started = Instant::now();
     let tx = match connection.transaction_with_behavior(TransactionBehavior::Immediate) {
@@ -135,9 +150,31 @@ fn group(
     while let Some(work) = next {
         in_savepoint(&tx, work, answers)?;
         let more = answers.len() < GROUP && started.elapsed() < GROUP_TIME;
-        next = if more { waiting.try_recv().ok() } else { None };
+        next = if more { receive(waiting, started, answers.len(), expected) } else { None };
     }
-    tx.commit().map_err(DatabaseError::from)
+    let writes_done = Instant::now();
+    let committed = tx.commit().map_err(DatabaseError::from);
+    // Waiting pays only where a commit costs much more.
+    *expected = Expected { writes: answers.len(), patience: PATIENCE.min(writes_done.elapsed() / 4) };
+    committed
+}
+
+/// What waits, or comes in while there is patience for it.
+fn receive(
+    waiting: &mut mpsc::Receiver<Work>,
+    started: Instant,
+    received: usize,
+    expected: &Expected,
+) -> Option<Work> {
+    loop {
+        if let Ok(work) = waiting.try_recv() {
+            return Some(work);
+        }
+        if received >= expected.writes || started.elapsed() >= expected.patience {
+            return None;
+        }
+        thread::sleep(Duration::from_micros(50));
+    }
 }
 
 /// Runs one piece of work so that only what it wrote is undone if it fails.
