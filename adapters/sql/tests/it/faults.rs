@@ -19,14 +19,16 @@ fn big(id: &str) -> scim_core::Write {
 
 /// Writes until there is no more space. Says how many writes were acknowledged.
 async fn fill(store: &SqlStore) -> usize {
-    for i in 0..10_000 {
-        match commit(store, big(&format!("big{i}")), 0).await {
-            Ok(_) => {}
-            Err(StoreError::Full { .. }) => return i,
-            Err(error) => panic!("{error:?}"),
+    let mut written = 0;
+    let error = loop {
+        match commit(store, big(&format!("big{written}")), 0).await {
+            Ok(_) => written += 1,
+            Err(error) => break error,
         }
-    }
-    panic!("there was space for all")
+        assert!(written < 10_000, "there was space for all");
+    };
+    assert!(matches!(error, StoreError::Full { .. }), "{error:?}");
+    written
 }
 
 async fn total(store: &SqlStore) -> usize {
