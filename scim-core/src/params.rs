@@ -1,5 +1,7 @@
 //! Query parameters, from a URL or from a SearchRequest (RFC 7644 §3.4.2, §3.4.3, §3.9).
 
+use std::collections::HashSet;
+
 use percent_encoding::percent_decode;
 use scim_schema::{Dialect, Selection, Value};
 
@@ -65,13 +67,12 @@ impl Params {
     pub(crate) fn from_search(body: &Value, dialect: &Dialect) -> Result<Self, Error> {
         let object = message::expect(body, SEARCH_REQUEST, dialect)?;
         let mut raw = Raw::default();
-        let mut seen: Vec<String> = Vec::new();
+        let mut seen = HashSet::with_capacity(object.len());
         for (name, value) in object.iter() {
             let lower = name.to_ascii_lowercase();
-            if seen.contains(&lower) {
+            if !seen.insert(lower.clone()) {
                 return Err(Error::new(ErrorKind::InvalidSyntax, "the body has a parameter twice"));
             }
-            seen.push(lower.clone());
             if value.is_null() {
                 continue;
             }

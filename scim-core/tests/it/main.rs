@@ -15,6 +15,7 @@ mod common_attributes;
 mod custom_types;
 mod discovery;
 mod groups_and_managers;
+mod hostile;
 mod multi_valued;
 mod p_bulk;
 mod p_conditions;
