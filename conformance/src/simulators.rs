@@ -203,3 +203,80 @@ impl std::error::Error for SimulationError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http::Request;
+    use scim_core::{BearerToken, MemoryStore, Service};
+    use scim_system::SystemEnvironment;
+
+    use super::*;
+    use crate::client::InProcess;
+
+    fn service() -> Service {
+        let tokens = BearerToken::new("secret");
+        let base_url = "https://app.example.com/scim/v2";
+        Service::builder(base_url, MemoryStore::standard(), tokens, SystemEnvironment).build().unwrap()
+    }
+
+    fn client() -> InProcess {
+        InProcess::new(service(), Some("secret"))
+    }
+
+    #[tokio::test]
+    async fn every_provider_leaves_what_it_says() {
+        for provider in Provider::ALL {
+            let client = client();
+            let simulator = Simulator::new(provider);
+            let mut steps = Vec::new();
+            let mut progress = |step: Progress<'_>| steps.push((step.done, step.total));
+            simulator.run(&client, &mut progress).await.unwrap_or_else(|error| panic!("{provider}: {error}"));
+            let total = simulator.total();
+            assert_eq!(steps, (1..=total).map(|done| (done, total)).collect::<Vec<_>>());
+            let differences = simulator.expected().differences(&client).await.unwrap();
+            assert_eq!(differences, Vec::<String>::new(), "{provider}");
+            assert!(simulator.expected().users.iter().any(|user| !user.active), "{provider} deactivates");
+            assert_eq!(simulator.expected().groups.len(), 2);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_missing_or_different_is_said() {
+        let client = client();
+        let simulator = Simulator::new(Provider::Okta);
+        let nothing = simulator.expected().differences(&client).await.unwrap();
+        assert!(nothing.contains(&"8 users were expected, 0 exist.".to_owned()), "{nothing:?}");
+        simulator.run(&client, &mut |_| {}).await.unwrap();
+        let list = client.send(request("GET", "/Users?filter=userName%20sw%20%22ada%22", "")).await.unwrap();
+        let list: serde_json::Value = serde_json::from_slice(list.body()).unwrap();
+        let ada = list["Resources"][0]["id"].as_str().unwrap();
+        let patch = r#"{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+            "Operations":[{"op":"replace","path":"active","value":false}]}"#;
+        client.send(request("PATCH", &format!("/Users/{ada}"), patch)).await.unwrap();
+        let differences = simulator.expected().differences(&client).await.unwrap();
+        assert_eq!(differences.len(), 1, "{differences:?}");
+        assert!(differences[0].starts_with("The user ada@okta.example is "), "{differences:?}");
+        client.send(request("DELETE", &format!("/Users/{ada}"), "")).await.unwrap();
+        let differences = simulator.expected().differences(&client).await.unwrap();
+        assert!(differences.contains(&"The user ada@okta.example is missing.".to_owned()));
+        assert!(differences.iter().any(|sentence| sentence.starts_with("The group Engineering is ")));
+    }
+
+    #[tokio::test]
+    async fn a_refusal_ends_the_play() {
+        let refused = InProcess::new(service(), Some("wrong"));
+        let error = Simulator::new(Provider::Ping).run(&refused, &mut |_| {}).await.unwrap_err();
+        assert!(matches!(error, SimulationError::Status { status, .. } if status == 401), "{error}");
+    }
+
+    fn request(method: &str, uri: &str, body: &'static str) -> Request<Bytes> {
+        Request::builder()
+            .method(method)
+            .uri(uri)
+            .header("authorization", "Bearer secret")
+            .header("content-type", "application/scim+json")
+            .body(Bytes::from(body))
+            .unwrap()
+    }
+}

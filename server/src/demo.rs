@@ -25,7 +25,7 @@ use crate::instance::{Files, Opened, Server, Settings, listen, make_folder, now}
 use crate::logging::{self, Format};
 use crate::receiver::Receiver;
 use crate::routes::{RequestLimits, Routes};
-use crate::shutdown::{self, Shutdown};
+use crate::shutdown::{Shutdown, Stop};
 
 /// Test suites that make nothing but mistakes must not be stopped.
 const FAILURES_PER_MINUTE: u32 = 1_000_000;
@@ -118,8 +118,9 @@ impl Demo {
 
     async fn for_programs(self, options: &DemoOptions) -> Result<ExitCode> {
         play::play(&self, &options.providers(), false).await?;
+        let stop = Stop::listen()?;
         println!("{}", self.ready_line());
-        shutdown::signal().await.context("signals can't be waited for")?;
+        stop.asked().await;
         self.server.drain().await;
         Ok(ExitCode::SUCCESS)
     }
@@ -135,7 +136,7 @@ impl Demo {
             return Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         report::invite(&self);
-        shutdown::signal().await.context("signals can't be waited for")?;
+        Stop::listen()?.asked().await;
         self.server.drain().await;
         Ok(ExitCode::SUCCESS)
     }

@@ -115,7 +115,7 @@ async fn readyz(State(routes): State<Arc<Routes>>) -> Response {
     if routes.phases.is_draining() {
         return json(StatusCode::SERVICE_UNAVAILABLE, "{\"status\":\"stopping\"}".to_owned());
     }
-    match routes.directories.backlog().await {
+    match routes.directories.endpoints().await {
         Ok(_) => json(StatusCode::OK, "{\"status\":\"ready\"}".to_owned()),
         Err(_) => json(StatusCode::SERVICE_UNAVAILABLE, "{\"status\":\"no database\"}".to_owned()),
     }
@@ -138,7 +138,7 @@ async fn answer(State(routes): State<Arc<Routes>>, request: Request) -> Response
     let handling = AssertUnwindSafe(handle(&routes, request, named.clone())).catch_unwind();
     let handled = with_request_id(id.clone(), handling).await;
     let mut response = handled.unwrap_or_else(|_| {
-        refuse(&routes, Error::new(ErrorKind::Internal, format!("an internal error; its id is {id}")))
+        refuse(&routes, &Error::new(ErrorKind::Internal, format!("an internal error; its id is {id}")))
     });
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, value);
@@ -152,7 +152,7 @@ async fn answer(State(routes): State<Arc<Routes>>, request: Request) -> Response
 
 async fn handle(routes: &Routes, mut request: Request, directory: Option<DirectoryId>) -> Response {
     if let Some(error) = over_limits(request.headers(), &routes.limits) {
-        return refuse(routes, error);
+        return refuse(routes, &error);
     }
     if routes.trusted_proxy
         && let Some(peer) = forwarded_peer(request.headers())
@@ -160,16 +160,16 @@ async fn handle(routes: &Routes, mut request: Request, directory: Option<Directo
         request.extensions_mut().insert(peer);
     }
     let Some(directory) = directory else {
-        return refuse(routes, Error::new(ErrorKind::NotFound, "there is no such endpoint"));
+        return refuse(routes, &Error::new(ErrorKind::NotFound, "there is no such endpoint"));
     };
     let rest = split(request.uri().path()).map_or("", |(_, rest)| rest);
     if is_discovery(rest) {
         match routes.exists(&directory).await {
             Ok(true) => {}
             Ok(false) => {
-                return refuse(routes, Error::new(ErrorKind::NotFound, "there is no such directory"));
+                return refuse(routes, &Error::new(ErrorKind::NotFound, "there is no such directory"));
             }
-            Err(error) => return refuse(routes, error),
+            Err(error) => return refuse(routes, &error),
         }
     }
     let extensions = request.extensions_mut();
@@ -181,12 +181,12 @@ async fn handle(routes: &Routes, mut request: Request, directory: Option<Directo
     match received(answer, body_done, routes.limits.body_time, routes.limits.handler_time).await {
         Ok(Ok(response)) => response.map(Body::new),
         Ok(Err(never)) => match never {},
-        Err(error) => refuse(routes, error),
+        Err(error) => refuse(routes, &error),
     }
 }
 
-fn refuse(routes: &Routes, error: Error) -> Response {
-    routes.service.error(&error).map(Body::from)
+fn refuse(routes: &Routes, error: &Error) -> Response {
+    routes.service.error(error).map(Body::from)
 }
 
 /// 503 with a `Retry-After`.

@@ -3,13 +3,14 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use scim_directory::{Directories, NewDirectory, NewEndpoint, NewOrganization};
 
 use crate::config::{self, Config};
 use crate::instance::{Files, Opened, Settings, listen, make_folder, now};
+use crate::logging;
 use crate::routes::Routes;
-use crate::{logging, shutdown};
+use crate::shutdown::Stop;
 
 /// Runs until SIGTERM or Ctrl-C.
 pub(crate) async fn run(file: &Path) -> Result<ExitCode> {
@@ -28,9 +29,10 @@ pub(crate) async fn run(file: &Path) -> Result<ExitCode> {
         requests: config.request_limits(),
         failures_per_minute: config.failures_per_minute(),
     };
+    let stop = Stop::listen()?;
     let server = opened.start(listener, settings)?;
     tracing::info!(listen = %config.listen, base_url = config.base_url, "serving");
-    shutdown::signal().await.context("signals can't be waited for")?;
+    stop.asked().await;
     server.drain().await;
     Ok(ExitCode::SUCCESS)
 }

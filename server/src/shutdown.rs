@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anyhow::Context as _;
 use tokio::sync::watch;
 
 /// How long the server goes on after the signal while it says that it is not ready, so that whoever
@@ -63,22 +64,32 @@ impl Shutdown {
     }
 }
 
-/// Waits for SIGTERM or Ctrl-C. From then on the process ends after the deadline at the latest, and at
-/// once on a second signal.
-pub(crate) async fn signal() -> std::io::Result<()> {
-    let mut signals = Signals::new()?;
-    signals.next().await;
-    tokio::spawn(async move {
-        tokio::select! {
-            () = signals.next() => tracing::warn!("a second signal: ending at once"),
-            () = tokio::time::sleep(DEADLINE) => tracing::error!("not done at the deadline: ending"),
-        }
-        std::process::exit(1);
-    });
-    Ok(())
+/// Hears SIGTERM and Ctrl-C from the moment it is made.
+#[derive(Debug)]
+pub(crate) struct Stop(Signals);
+
+impl Stop {
+    pub(crate) fn listen() -> anyhow::Result<Self> {
+        Ok(Self(Signals::new().context("signals can't be waited for")?))
+    }
+
+    /// Waits for a signal. From then on the process ends after the deadline at the latest, and at once
+    /// on a second signal.
+    pub(crate) async fn asked(self) {
+        let mut signals = self.0;
+        signals.next().await;
+        tokio::spawn(async move {
+            tokio::select! {
+                () = signals.next() => tracing::warn!("a second signal: ending at once"),
+                () = tokio::time::sleep(DEADLINE) => tracing::error!("not done at the deadline: ending"),
+            }
+            std::process::exit(1);
+        });
+    }
 }
 
 #[cfg(unix)]
+#[derive(Debug)]
 struct Signals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
@@ -100,6 +111,7 @@ impl Signals {
 }
 
 #[cfg(not(unix))]
+#[derive(Debug)]
 struct Signals;
 
 #[cfg(not(unix))]

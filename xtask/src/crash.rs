@@ -4,10 +4,12 @@
 //! shows its figures.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
+
+use crate::workspace::command;
 
 const TEST: &str = "crash::kills_under_load_lose_nothing";
 
@@ -29,8 +31,7 @@ pub(crate) struct Options {
 
 /// `Ok(false)`: something was lost, or came from nowhere.
 pub(crate) fn run(root: &Path, options: &Options) -> Result<bool> {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(root).args(["test", "--quiet", "--package", "scimd", "--test", "it"]);
+    let mut command = command(root, "cargo", &["test", "--quiet", "--package", "scimd", "--test", "it"]);
     if options.release {
         command.arg("--release");
     }

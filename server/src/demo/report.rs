@@ -52,11 +52,12 @@ pub(super) async fn show(demo: &Demo) -> Result<()> {
     let mut types: BTreeMap<&str, usize> = BTreeMap::new();
     for directory in &demo.directories {
         let (name, id) = (directory.directory.name.as_str(), &directory.directory.id);
-        let people = all(|after| {
+        let mut people = all(|after| {
             let after = after.map(str::to_owned);
             async move { demo.server.directories.users(id, after.as_deref(), PAGE).await }
         })
         .await?;
+        people.sort_by(|a, b| text(a, "email").cmp(text(b, "email")));
         for user in &people {
             let active =
                 if user.get("active").and_then(Value::as_bool) == Some(false) { "no" } else { "yes" };
@@ -67,11 +68,12 @@ pub(super) async fn show(demo: &Demo) -> Result<()> {
             row.push(printable(&names.join(", ")));
             users.add_row(row);
         }
-        let teams = all(|after| {
+        let mut teams = all(|after| {
             let after = after.map(str::to_owned);
             async move { demo.server.directories.groups(id, after.as_deref(), PAGE).await }
         })
         .await?;
+        teams.sort_by(|a, b| text(a, "name").cmp(text(b, "name")));
         for group in &teams {
             let count = group.get("member_count").and_then(Value::as_number);
             let count = count.map(ToString::to_string).unwrap_or_default();

@@ -98,6 +98,27 @@ async fn failed_authentications_are_slowed_down_but_good_tokens_are_not() {
 
 // ledger: 7644-7.2-001
 #[test]
+fn a_body_that_does_not_come_is_408() {
+    use std::io::{Read as _, Write as _};
+    let folder = tempfile::tempdir().unwrap();
+    let served = serve(folder.path(), "[limits]\nbody_seconds = 1\n");
+    let token = after(&served.printed, "bearer token").unwrap();
+    let base_url = after(&served.printed, "SCIM base URL").unwrap();
+    let path = base_url.strip_prefix("https://scim.example.com").unwrap();
+    let mut stream = std::net::TcpStream::connect(&served.address).unwrap();
+    let head = format!(
+        "POST {path}/Users HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\
+         Content-Type: application/scim+json\r\nContent-Length: 100\r\n\r\n{{"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer);
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert!(answer.contains("urn:ietf:params:scim:api:messages:2.0:Error"), "{answer}");
+}
+
+#[test]
 fn a_wrong_configuration_names_its_key() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("scimd.toml");
