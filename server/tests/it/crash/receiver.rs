@@ -27,7 +27,6 @@ pub(crate) struct Delivered {
 
 impl Receiver {
     pub(crate) async fn start() -> Self {
-        // A port that systems do not hand out by themselves, as it stays over all restarts.
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let receiver = Self { url, deliveries: Arc::default() };
