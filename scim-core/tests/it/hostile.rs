@@ -8,7 +8,7 @@ use crate::support::*;
 
 /// An object with very many members costs time in proportion, wherever it stands.
 #[test]
-#[expect(clippy::disallowed_methods, reason = "the test measures time")]
+#[expect(clippy::disallowed_methods, reason = "the test tells an answer from a hang")]
 fn objects_with_many_members_are_read_in_linear_time() {
     let many: Map<String, Value> = (0..40_000).map(|n| (format!("k{n}"), json!(1))).collect();
     let with = |mut body: Value| {
@@ -32,8 +32,8 @@ fn objects_with_many_members_are_read_in_linear_time() {
             let start = Instant::now();
             let reply = scim.send(method, path, &body);
             assert!(!reply.status.is_server_error(), "{}", reply.body);
-            // Something quadratic takes a minute or more.
-            assert!(start.elapsed() < Duration::from_secs(15), "{method} {path}: {:?}", start.elapsed());
+            // Not a measurement: something quadratic hangs for minutes.
+            assert!(start.elapsed() < Duration::from_secs(60), "{method} {path}: {:?}", start.elapsed());
         }
     }
 }
