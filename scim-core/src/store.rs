@@ -189,11 +189,12 @@ pub enum Change {
         /// Its members.
         members: Vec<Member>,
     },
-    /// Changes it. Without a document and with members as they are nothing changes.
+    /// Changes it. Nothing changes where the members stay as they are and there is no document, or the
+    /// present one again without `changes`.
     Update {
         /// The new attributes; `None` leaves them.
         document: Option<Document>,
-        /// What changed, for the feed.
+        /// What changed, for the feed. Names also what no document has, such as a password.
         changes: Vec<AttributeChange>,
         /// What happens to the members.
         members: MembersChange,

@@ -69,8 +69,11 @@ impl<'c, T: Tx> Commit<'c, T> {
             (Change::Insert { .. }, Some(_)) => Err(id_taken()),
             (_, None) => Err(StoreError::NotFound),
             (Change::Update { document, changes, members }, Some(current)) => {
+                // What is never returned is in `changes` only: the document is the same.
                 let changed = match document {
-                    Some(document) => self.replace_document(write, &current, document)?,
+                    Some(document) => {
+                        self.replace_document(write, &current, document)? || !changes.is_empty()
+                    }
                     None => false,
                 };
                 let (added, removed) = self.change_members(&write.id, members)?;

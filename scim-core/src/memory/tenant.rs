@@ -279,7 +279,11 @@ impl Tenant {
         removed: Vec<Member>,
         commit: &mut Commit<'_>,
     ) -> Result<Committed, StoreError> {
-        let changed = document.is_some() || !added.is_empty() || !removed.is_empty();
+        // What is never returned is in `changes` only: the document is the same.
+        let replaced =
+            document.as_ref().is_some_and(|d| !changes.is_empty() || self.differs(id, &d.resource));
+        let document = document.filter(|_| replaced);
+        let changed = replaced || !added.is_empty() || !removed.is_empty();
         if changed {
             if let Some(Document { resource, unique }) = document {
                 self.set_document(id, resource, unique)?;
@@ -328,6 +332,15 @@ impl Tenant {
             changed: true,
             members_added: Vec::new(),
             members_removed: removed,
+        })
+    }
+
+    /// Whether a document is another than the present one.
+    fn differs(&self, id: &str, resource: &Resource) -> bool {
+        self.rows.get(id).is_none_or(|row| {
+            let present = row.resource.attributes();
+            present.iter().filter(|(name, _)| *name != "meta").count() != resource.attributes().len()
+                || resource.attributes().iter().any(|(name, value)| present.get(name) != Some(value))
         })
     }
 

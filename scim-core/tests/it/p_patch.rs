@@ -179,3 +179,17 @@ fn limits_of_a_patch() {
     scim.patch(&path, operations(3)).is(200);
     scim.patch(&path, operations(4)).fails(413, "");
 }
+
+/// A password is stored nowhere, yet a new one is a change (RFC 7644 §3.5.2).
+#[test]
+fn a_new_password_is_a_new_version() {
+    let scim = strict().build();
+    let user = scim.user("u", json!({}));
+    let path = format!("/Users/{}", user.id());
+    let set = scim.patch(&path, json!([{"op": "replace", "path": "password", "value": "s3cret"}])).is(200);
+    assert_ne!(set.header("etag"), user.header("etag"));
+    let put = scim.put(&path, json!({"schemas": [USER], "userName": "u", "password": "other"})).is(200);
+    assert_ne!(put.header("etag"), set.header("etag"));
+    let same = scim.put(&path, json!({"schemas": [USER], "userName": "u"})).is(200);
+    assert_eq!(same.header("etag"), put.header("etag"));
+}
