@@ -43,11 +43,16 @@ pub(crate) fn changes(old: &Object, new: &Object, attributes: &[AttributeChange]
         out.push(change("group_refs", old.get("group_refs").cloned(), new.get("group_refs").cloned()));
     }
     let all = out.is_empty();
-    for attribute in attributes.iter().filter(|a| all || !is_normalized(&a.path)) {
+    for attribute in attributes.iter().filter(|a| is_shown(a) && (all || !is_normalized(&a.path))) {
         let (from, to) = if raw { (attribute.from.clone(), attribute.to.clone()) } else { (None, None) };
         out.push(change(&format!("raw_attributes.{}", attribute.path), from, to));
     }
     out
+}
+
+/// Whether a change is of something that clients can see. A new password has neither value.
+pub(crate) fn is_shown(change: &AttributeChange) -> bool {
+    change.from.is_some() || change.to.is_some()
 }
 
 /// One entry of `changes`.

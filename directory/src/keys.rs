@@ -58,6 +58,11 @@ impl Keys {
         Some(Self { inner: Arc::new(inner) })
     }
 
+    /// A key for one purpose, made from these: the same for all processes that share the file.
+    pub fn derive(&self, purpose: &str) -> [u8; 32] {
+        self.hash(&format!("derive {purpose}"))
+    }
+
     /// The keyed hash of a token's secret.
     pub(crate) fn hash(&self, secret: &str) -> [u8; 32] {
         let mut block = [0; 64];

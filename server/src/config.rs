@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use crate::database::database_path;
 use crate::http::HttpLimits;
+use crate::instance::Receivers;
 use crate::logging::Format;
 use crate::routes::RequestLimits;
 
@@ -32,6 +33,9 @@ pub(crate) struct Config {
     /// Whether a proxy that ends TLS stands before this server.
     #[serde(default)]
     pub(crate) trusted_proxy: bool,
+    /// Whether webhooks may go to plain HTTP on this machine.
+    #[serde(default)]
+    allow_loopback_http: bool,
     #[serde(default)]
     pub(crate) log: Log,
     #[serde(default)]
@@ -173,6 +177,11 @@ fn default_provider() -> String {
 }
 
 impl Config {
+    /// Where webhooks may go.
+    pub(crate) fn receivers(&self) -> Receivers {
+        if self.allow_loopback_http { Receivers::HttpsAndLoopback } else { Receivers::Https }
+    }
+
     /// Reads and checks a file.
     ///
     /// # Errors
@@ -321,6 +330,9 @@ mod tests {
         assert_eq!(format!("{:?}", example.limits), format!("{:?}", least.limits));
         assert_eq!(format!("{:?}", example.log), format!("{:?}", least.log));
         assert_eq!(example.listen, least.listen);
+        assert_eq!(least.receivers(), Receivers::Https);
+        let developing = Config::parse(&format!("allow_loopback_http = true\n{LEAST}")).unwrap();
+        assert_eq!(developing.receivers(), Receivers::HttpsAndLoopback);
         assert_eq!(least.base_url, "https://scim.example.com");
         assert_eq!(least.database().unwrap(), PathBuf::from("/srv/scimd.db"));
     }

@@ -21,7 +21,7 @@ use self::state::State;
 use crate::cli::DemoOptions;
 use crate::database::database_path;
 use crate::http::{HttpLimits, serve};
-use crate::instance::{Files, Opened, Server, Settings, listen, make_folder, now};
+use crate::instance::{Files, Opened, Receivers, Server, Settings, listen, make_folder, now};
 use crate::logging::{self, Format};
 use crate::receiver::Receiver;
 use crate::routes::{RequestLimits, Routes};
@@ -85,7 +85,7 @@ impl Demo {
             None => folder.join("scimd.db"),
         };
         let files = Files { database, keys: folder.join("keys") };
-        let opened = Opened::open(&files).await?;
+        let opened = Opened::open(&files, Receivers::HttpsAndLoopback).await?;
         let listener = demo_listener(options.listen).await?;
         let address = listener.local_addr()?;
         let mut state = State::open(&folder.join("demo.json"))?;

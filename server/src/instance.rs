@@ -41,11 +41,22 @@ pub(crate) struct Settings {
     pub(crate) failures_per_minute: u32,
 }
 
+/// Where webhooks may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Receivers {
+    /// To HTTPS URLs.
+    Https,
+    /// Also to plain HTTP on this machine: for development, and for the demo's own receiver.
+    HttpsAndLoopback,
+}
+
 /// The data of a server, opened.
 #[derive(Clone, Debug)]
 pub(crate) struct Opened {
     pub(crate) directories: Directories,
     store: SqlStore,
+    keys: Keys,
+    receivers: Receivers,
 }
 
 impl Opened {
@@ -53,7 +64,7 @@ impl Opened {
     ///
     /// # Errors
     /// One sentence: what is missing, locked, full or damaged.
-    pub(crate) async fn open(files: &Files) -> Result<Self> {
+    pub(crate) async fn open(files: &Files, receivers: Receivers) -> Result<Self> {
         // Without its keys nobody could tell why no token fits a database.
         let lost = files.database.exists() && !files.keys.exists();
         ensure!(
@@ -65,8 +76,9 @@ impl Opened {
         let database = Database::open(files.database.clone()).await?;
         let keys = Keys::load_or_create(&files.keys)?;
         let store = SqlStore::new(database.clone(), Registry::standard()).await?;
-        let directories = Directories::open(database, keys).await?.with_loopback_http(true);
-        Ok(Self { directories, store })
+        let loopback = receivers == Receivers::HttpsAndLoopback;
+        let directories = Directories::open(database, keys.clone()).await?.with_loopback_http(loopback);
+        Ok(Self { directories, store, keys, receivers })
     }
 
     /// Serves SCIM on a listener and delivers events, until it is told to stop.
@@ -77,12 +89,14 @@ impl Opened {
         let shutdown = Shutdown::new();
         let feed: Arc<dyn ChangeFeed> = Arc::new(self.store.clone());
         let (stop, stopped) = watch::channel(false);
-        let jobs = start_jobs(&self.directories, Arc::clone(&feed), &stopped)?;
+        let jobs = start_jobs(&self.directories, Arc::clone(&feed), self.receivers, &stopped)?;
         let authenticator =
             DirectoryAuthenticator::new(self.directories.clone(), settings.failures_per_minute);
+        // Cursors hold ids of resources: only this server, and those that share its keys, can make them.
+        let config = ServiceConfig { cursor_key: Some(self.keys.derive("cursors")), ..settings.service };
         let service =
             Service::builder(format!("{}/scim/v2", settings.base_url), self.store, authenticator, Machine)
-                .config(settings.service)
+                .config(config)
                 .build()
                 .context("base_url can't be used")?;
         let routes = Routes {
@@ -160,10 +174,12 @@ impl Server {
 fn start_jobs(
     directories: &Directories,
     feed: Arc<dyn ChangeFeed>,
+    receivers: Receivers,
     stopped: &watch::Receiver<bool>,
 ) -> Result<Vec<JoinHandle<()>>> {
     let relay = Relay::new(directories, feed);
-    let sender = Sender::new(SenderConfig { allow_loopback_http: true, ..SenderConfig::default() })
+    let allow_loopback_http = receivers == Receivers::HttpsAndLoopback;
+    let sender = Sender::new(SenderConfig { allow_loopback_http, ..SenderConfig::default() })
         .context("webhooks can't be sent from this machine")?;
     let dispatcher =
         Dispatcher::new(directories, Arc::new(sender), Arc::new(Machine), DispatcherConfig::default());

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use scim_directory::{Directories, NewDirectory, NewEndpoint, NewOrganization};
 
 use crate::config::{self, Config};
@@ -18,7 +18,7 @@ pub(crate) async fn run(file: &Path) -> Result<ExitCode> {
     logging::start(config.log.format, &config.log.level)?;
     make_folder(&config.data)?;
     let files = Files { database: config.database()?, keys: config.data.join("keys") };
-    let opened = Opened::open(&files).await?;
+    let opened = Opened::open(&files, config.receivers()).await?;
     let listener = listen(config.listen).await?;
     provision(&config, &opened.directories).await?;
     let settings = Settings {
@@ -70,7 +70,10 @@ async fn provision(config: &Config, directories: &Directories) -> Result<()> {
         let secret = webhook.secret()?;
         let generated = secret.is_none();
         let new = NewEndpoint { url: webhook.url.clone(), secret, ..NewEndpoint::default() };
-        let created = directories.create_endpoint(new, now()).await?;
+        let created = directories
+            .create_endpoint(new, now())
+            .await
+            .with_context(|| format!("webhook {} can't be delivered to", webhook.url))?;
         println!("webhook  {}", webhook.url);
         if generated {
             println!("  signing secret  {}  (shown this once)", created.secret.expose());

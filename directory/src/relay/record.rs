@@ -7,7 +7,7 @@ use scim_core::{ChangeEntry, ChangeKind, Member};
 use scim_schema::{Object, Resource, Value};
 use scim_sql::rusqlite::{Transaction, params};
 
-use crate::changes::{change, changes};
+use crate::changes::{change, changes, is_shown};
 use crate::directories::{Directories, read_event_types};
 use crate::error::DirectoryError;
 use crate::event::{Envelope, EventType};
@@ -142,7 +142,7 @@ impl<'t> Recorder<'t> {
         old: Option<&SubjectRow>,
     ) -> Result<(), DirectoryError> {
         write_subject(self.tx, place, Kind::User, entry)?;
-        if entry.kind == ChangeKind::Updated && entry.changes.is_empty() {
+        if entry.kind == ChangeKind::Updated && !entry.changes.iter().any(is_shown) {
             return Ok(());
         }
         let groups = groups_of(self.tx, place, &entry.id)?;
@@ -211,7 +211,7 @@ impl<'t> Recorder<'t> {
         write_subject(self.tx, place, Kind::Group, entry)?;
         change_members(self.tx, place, &entry.id, &entry.members_added, &entry.members_removed)?;
         let members_moved = !entry.members_added.is_empty() || !entry.members_removed.is_empty();
-        if entry.kind == ChangeKind::Updated && entry.changes.is_empty() && !members_moved {
+        if entry.kind == ChangeKind::Updated && !entry.changes.iter().any(is_shown) && !members_moved {
             return Ok(());
         }
         let sequence = self.next_sequence(place)?;

@@ -131,6 +131,12 @@ fn a_wrong_configuration_names_its_key() {
     assert!(sentence("data = \"data\"\n").contains("base_url"));
     assert!(sentence(&format!("listen = \"0.0.0.0:8080\"\n{rest}")).contains("trusted_proxy"));
     assert!(sentence("base_url = \"https://x.example\"\ndata = \"d\"\n").contains("[[organization]]"));
+    let data = folder.path().join("data");
+    let webhook = format!(
+        "listen = \"127.0.0.1:0\"\nbase_url = \"https://x.example\"\ndata = {data:?}\n\
+         [[organization]]\nname = \"Acme\"\n[[webhook]]\nurl = \"http://127.0.0.1:1/\"\n"
+    );
+    assert!(sentence(&webhook).contains("https://"));
     let missing = folder.path().join("missing.toml");
     assert!(
         failure(&["serve", "--config", missing.to_str().unwrap()]).contains("missing.toml can't be read")
