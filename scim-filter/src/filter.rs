@@ -78,7 +78,7 @@ impl<'a> Filter<'a> {
     ///             let word = if matches!(visit.expr, Expr::And(..)) { "AND" } else { "OR" };
     ///             stack.push(format!("({left} {word} {right})"));
     ///         }
-    ///         _ => unimplemented!(),
+    ///         _ => panic!("this filter has neither `not` nor a value path"),
     ///     }
     /// }
     /// assert_eq!(stack, ["(has(title) OR (has(emails) AND active eq true))"]);

@@ -304,7 +304,7 @@ impl<'t> Reader<'t, '_, '_> {
             .resource_type
             .membership()
             .is_some_and(|m| extension.is_none() && m.attribute() == attribute.name());
-        let value = coerce::value_of(value, attribute, &path, members, self.options, self.report)?;
+        let value = coerce(value, attribute, &path, members, self.options, self.report)?;
         self.slots.push(Slot { extension, attribute, value });
         Ok(())
     }

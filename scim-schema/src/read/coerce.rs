@@ -26,17 +26,6 @@ pub fn coerce(
     options: &ReadOptions<'_>,
     report: &mut Report,
 ) -> Result<Option<Value>, Violation> {
-    value_of(value, attribute, path, members, options, report)
-}
-
-pub(super) fn value_of(
-    value: Value,
-    attribute: &Attribute,
-    path: &str,
-    members: bool,
-    options: &ReadOptions<'_>,
-    report: &mut Report,
-) -> Result<Option<Value>, Violation> {
     let mut cx = Context { options, report };
     if attribute.multi_valued() {
         cx.list(value, attribute, path, members)
