@@ -90,10 +90,14 @@ impl<'p> Work<'p, '_> {
     fn step(&mut self, step: &'p Step<'_>) -> Result<(), PatchError> {
         match &step.edit {
             Edit::AddSchemas(extensions) => {
+                self.settle_extensions();
                 self.add_schemas(extensions);
                 Ok(())
             }
-            Edit::SetSchemas(extensions) => self.set_schemas(extensions),
+            Edit::SetSchemas(extensions) => {
+                self.settle_extensions();
+                self.set_schemas(extensions)
+            }
             Edit::RemoveExtension(extension) => self.remove_extension(extension),
             Edit::Attribute(located, AttributeEdit::Same(given)) => {
                 if same_as_stored(self.original.value_at(located), given) {
@@ -279,6 +283,19 @@ impl<'p> Work<'p, '_> {
             (Some(container), None) => drop(container.remove(name)),
             (None, _) => {}
         }
+    }
+
+    /// Extensions that operations before have emptied are gone, so that listing their URN again counts.
+    fn settle_extensions(&mut self) {
+        for list in std::mem::take(&mut self.lists) {
+            let located = list.located();
+            if located.extension.is_some() {
+                self.set(&located, list.into_value());
+            } else {
+                self.lists.push(list);
+            }
+        }
+        self.drop_empty_extensions();
     }
 
     fn add_schemas(&mut self, extensions: &[&Extension]) {

@@ -146,6 +146,17 @@ fn to_patch(changes: &[AttributeChange]) -> Vec<serde_json::Value> {
     changes.iter().map(operation).collect()
 }
 
+/// A resource without marks that mean what their absence means: a missing `primary` is false (RFC 7643 §2.4).
+fn state(resource: &Resource) -> Resource {
+    let mut state = resource.clone();
+    if let Some(emails) = state.attributes_mut().get_mut("emails").and_then(Value::as_array_mut) {
+        for email in emails.iter_mut().filter_map(Value::as_object_mut) {
+            email.retain(|name, value| name != "primary" || value.as_bool() != Some(false));
+        }
+    }
+    state
+}
+
 fn primaries(resource: &Resource) -> usize {
     let emails = resource.get("emails").map(Value::elements).unwrap_or_default();
     emails.iter().filter(|e| e.get("primary") == Some(&Value::from(true))).count()
@@ -188,7 +199,7 @@ proptest! {
             for operation in &operations {
                 resource = run(&patch, &resource, std::slice::from_ref(operation)).unwrap().resource;
             }
-            prop_assert_eq!(&at_once.resource, &resource);
+            prop_assert_eq!(state(&at_once.resource), state(&resource));
         }
     }
 
@@ -212,13 +223,13 @@ proptest! {
     #[test]
     fn a_difference_is_a_patch(before in stored(), after in stored()) {
         let changes = diff(&before, &after, user());
-        prop_assert_eq!(changes.is_empty(), before == after);
+        prop_assert_eq!(changes.is_empty(), state(&before) == state(&after));
         if changes.is_empty() {
             return Ok(());
         }
         for patch in dialects() {
             let outcome = run(&patch, &before, &to_patch(&changes)).unwrap();
-            prop_assert_eq!(outcome.resource.attributes(), after.attributes());
+            prop_assert_eq!(state(&outcome.resource), state(&after));
             prop_assert_eq!(diff(&outcome.resource, &after, user()), []);
             prop_assert!(!run(&patch, &outcome.resource, &to_patch(&changes)).unwrap().changed);
         }
