@@ -21,7 +21,7 @@ const REQUIRED: &[&str] = &[
 const UNFINISHED: &[&str] = &["todo!(", "#[ignore", "// TODO", "// FIXME"];
 
 /// Beginnings of paths that exist on one machine only.
-const MACHINE_PATHS: &[&str] = &["/home/", "/root/", "/tmp/", "/work/"];
+const MACHINE_PATHS: &[&str] = &["/home/", "/root/", "/tmp/"];
 
 /// From this length on, look for the seam.
 const LONG: usize = 600;
