@@ -46,6 +46,8 @@ impl Scimd {
         let log = folder.path().join("log");
         let mut command = command(&all);
         command.stdout(Stdio::piped()).stderr(std::fs::File::create(&log).unwrap());
+        // A process that is killed leaves its temporary folder behind; this one goes with the test.
+        command.env("TMPDIR", folder.path());
         let mut child = command.spawn().unwrap();
         let stdout = child.stdout.take().unwrap();
         let (send, line) = std::sync::mpsc::channel();
