@@ -238,15 +238,9 @@ impl Service {
     /// How many bytes of body an adapter may read for a request. For a larger body it answers
     /// [`Service::payload_too_large`].
     pub fn body_limit(&self, request: &Parts) -> usize {
-        let config = &self.inner.config;
         match route(&request.method, request.uri.path(), &self.inner.registry) {
-            Ok(Operation::Bulk) => config.max_bulk_body,
-            Ok(Operation::Create(t) | Operation::Replace(t, _) | Operation::Patch(t, _))
-                if t.membership().is_some() =>
-            {
-                config.max_members_body.max(config.max_body)
-            }
-            _ => config.max_body,
+            Ok(Operation::Me(_)) | Err(_) => self.inner.config.max_body,
+            Ok(operation) => self.inner.body_limit_of(&operation),
         }
     }
 
