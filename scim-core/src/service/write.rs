@@ -112,10 +112,11 @@ impl Inner {
         preconditions: &Preconditions,
         exchange: &mut Exchange,
     ) -> Result<Answer, Error> {
+        let earlier = exchange.report.clone();
         for _ in 0..self.config.write_attempts {
             let existing = self.existing(resource_type, id, Include::NONE, exchange).await?;
             preconditions.check_write(existing.version)?;
-            let mut report = Default::default();
+            let mut report = earlier.clone();
             let resource = {
                 let options = self.read_options(resource_type, exchange);
                 read(body.clone(), resource_type, Intent::Replace(&existing.resource), &options, &mut report)

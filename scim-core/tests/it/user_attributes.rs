@@ -310,3 +310,19 @@ fn one_value_is_one_certificate() {
     let body = json!({"schemas": [USER], "userName": "v", "x509Certificates": [{"value": "***"}]});
     open.post("/Users", body).fails(400, "invalidValue");
 }
+
+#[test]
+fn a_put_in_a_bulk_job_keeps_the_notes_of_the_operations_before_it() {
+    let scim = strict().build();
+    let id = scim.user("second", json!({})).is(201).id();
+    let first = json!({"schemas": [USER], "userName": "first", "photos": [{"value": "https://h/p.txt"}]});
+    let second = json!({"schemas": [USER], "userName": "second"});
+    let job = json!({"schemas": [BULK], "Operations": [
+        {"method": "POST", "path": "/Users", "bulkId": "a", "data": first},
+        {"method": "PUT", "path": format!("/Users/{id}"), "data": second},
+    ]});
+    let done = scim.post("/Bulk", job).is(200);
+    assert_eq!(done.body["Operations"][0]["status"], "201");
+    assert_eq!(done.body["Operations"][1]["status"], "200");
+    assert!(done.report.notes().iter().any(|n| n.kind.as_str() == "not_an_image"));
+}
