@@ -3,7 +3,7 @@
 mod element;
 mod list;
 
-use scim_schema::{Extension, Leniency, Located, Mutability, Object, Report, Resource, ResourceType, Value};
+use scim_schema::{Array, Extension, Leniency, Located, Mutability, Object, Report, Resource, ResourceType, Value};
 
 use crate::compare::{same_as_stored, same_value};
 use crate::diff::{AttributeChange, bare_schemas, diff_attribute};
@@ -301,7 +301,7 @@ impl<'p> Work<'p, '_> {
     fn add_schemas(&mut self, extensions: &[&Extension]) {
         self.schemas_differ = true;
         let schemas =
-            self.resource.attributes_mut().get_or_insert_with("schemas", || Value::Array(Vec::new()));
+            self.resource.attributes_mut().get_or_insert_with("schemas", || Value::Array(Array::new()));
         let Some(list) = schemas.as_array_mut() else { return };
         for extension in extensions {
             let urn = extension.schema().id();

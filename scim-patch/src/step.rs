@@ -1,7 +1,7 @@
 //! What a plan is made of: edits of single attributes, in order.
 
 use scim_filter::ElementMatcher;
-use scim_schema::{Attribute, Extension, Located, Value};
+use scim_schema::{Array, Attribute, Extension, Located, Value};
 
 use crate::error::PatchError;
 
@@ -34,7 +34,7 @@ pub(crate) enum AttributeEdit<'t> {
     /// Parts of a singular complex value change.
     Merge(Vec<Part<'t>>),
     /// Values join a list, as far as it does not have them.
-    Append(Vec<Value>),
+    Append(Array),
     /// The listed values leave a list.
     RemoveListed(Vec<Listed>),
     /// Some values of a list change, or the one value of a singular complex attribute.
@@ -52,7 +52,7 @@ pub(crate) struct Part<'t> {
 pub(crate) enum PartEdit {
     Set(Option<Value>),
     /// Values join a multi-valued sub-attribute.
-    Append(Vec<Value>),
+    Append(Array),
 }
 
 /// A value named by a `remove` with a value list.

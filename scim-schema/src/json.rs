@@ -160,7 +160,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
             items.push(item);
         }
         self.0.depth -= 1;
-        Ok(Value::Array(items))
+        Ok(Value::Array(items.into()))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {

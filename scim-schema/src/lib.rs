@@ -29,4 +29,4 @@ pub use schema::{
     SchemaProblem, USER,
 };
 pub use text::{fold, normalize, uniqueness_key};
-pub use value::{Number, Object, Value};
+pub use value::{Array, Number, Object, Value};

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use compact_str::CompactString;
+use ecow::EcoVec;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 pub use serde_json::Number;
@@ -11,6 +12,9 @@ pub use serde_json::Number;
 ///
 /// Objects keep the order in which members were inserted, so that what a client
 /// reads is in the order of the schema and of its own input.
+///
+/// A clone shares arrays and objects with the original until one of the two changes them, so that a
+/// copy of a resource costs what is changed in it and not what it holds.
 ///
 /// ```
 /// use scim_schema::Value;
@@ -31,7 +35,7 @@ pub enum Value {
     /// A string of Unicode scalar values.
     String(CompactString),
     /// An array.
-    Array(Vec<Value>),
+    Array(Array),
     /// An object.
     Object(Object),
 }
@@ -75,7 +79,7 @@ impl Value {
     }
 
     /// The elements, if this is an array, to change them.
-    pub fn as_array_mut(&mut self) -> Option<&mut Vec<Value>> {
+    pub fn as_array_mut(&mut self) -> Option<&mut Array> {
         match self {
             Self::Array(a) => Some(a),
             _ => None,
@@ -141,12 +145,119 @@ impl Value {
     }
 }
 
+/// A JSON array. Reads like a slice of [`Value`]; a clone shares the elements until one of the two changes.
+///
+/// ```
+/// use scim_schema::{Array, Value};
+///
+/// let one: Array = [Value::from("a")].into_iter().collect();
+/// let mut two = one.clone();
+/// two.push("b");
+/// assert_eq!((one.len(), two.len()), (1, 2));
+/// ```
+#[derive(Clone, Default, PartialEq)]
+pub struct Array {
+    elements: EcoVec<Value>,
+}
+
+impl Array {
+    /// An empty array.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// An empty array with room for `n` elements.
+    pub fn with_capacity(n: usize) -> Self {
+        Self { elements: EcoVec::with_capacity(n) }
+    }
+
+    /// Appends an element.
+    pub fn push(&mut self, value: impl Into<Value>) {
+        self.elements.push(value.into());
+    }
+
+    /// The elements, to change them one by one.
+    pub fn as_mut_slice(&mut self) -> &mut [Value] {
+        self.elements.make_mut()
+    }
+
+    /// The elements in order, to change them.
+    pub fn iter_mut(&mut self) -> std::slice::IterMut<'_, Value> {
+        self.as_mut_slice().iter_mut()
+    }
+
+    /// Keeps the elements for which `keep` says so.
+    pub fn retain(&mut self, mut keep: impl FnMut(&Value) -> bool) {
+        self.elements.retain(|value| keep(value));
+    }
+}
+
+impl std::ops::Deref for Array {
+    type Target = [Value];
+
+    fn deref(&self) -> &[Value] {
+        &self.elements
+    }
+}
+
+impl IntoIterator for Array {
+    type Item = Value;
+    type IntoIter = ecow::vec::IntoIter<Value>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.elements.into_iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a Array {
+    type Item = &'a Value;
+    type IntoIter = std::slice::Iter<'a, Value>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a mut Array {
+    type Item = &'a mut Value;
+    type IntoIter = std::slice::IterMut<'a, Value>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter_mut()
+    }
+}
+
+impl<V: Into<Value>> FromIterator<V> for Array {
+    fn from_iter<I: IntoIterator<Item = V>>(iter: I) -> Self {
+        Self { elements: iter.into_iter().map(Into::into).collect() }
+    }
+}
+
+impl<V: Into<Value>> Extend<V> for Array {
+    fn extend<I: IntoIterator<Item = V>>(&mut self, iter: I) {
+        self.elements.extend(iter.into_iter().map(Into::into));
+    }
+}
+
+impl From<Vec<Value>> for Array {
+    fn from(elements: Vec<Value>) -> Self {
+        Self { elements: elements.into() }
+    }
+}
+
+impl fmt::Debug for Array {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self).finish()
+    }
+}
+
 /// A JSON object that keeps the order of its members.
 ///
-/// Look-ups are linear: SCIM objects have tens of members, not thousands.
+/// Look-ups are linear: SCIM objects have tens of members, not thousands. A clone shares the members until
+/// one of the two changes.
 #[derive(Clone, Default)]
 pub struct Object {
-    pub(crate) entries: Vec<(CompactString, Value)>,
+    pub(crate) entries: EcoVec<(CompactString, Value)>,
 }
 
 impl Object {
@@ -157,7 +268,7 @@ impl Object {
 
     /// An empty object with room for `n` members.
     pub fn with_capacity(n: usize) -> Self {
-        Self { entries: Vec::with_capacity(n) }
+        Self { entries: EcoVec::with_capacity(n) }
     }
 
     /// How many members there are.
@@ -182,7 +293,8 @@ impl Object {
 
     /// The value of the member with exactly this name, to change it.
     pub fn get_mut(&mut self, name: &str) -> Option<&mut Value> {
-        self.entries.iter_mut().find(|(k, _)| k == name).map(|(_, v)| v)
+        let at = self.entries.iter().position(|(k, _)| k == name)?;
+        self.entries.make_mut().get_mut(at).map(|(_, v)| v)
     }
 
     /// The value of the member with exactly this name; `default` is appended first if there is none.
@@ -195,7 +307,7 @@ impl Object {
             }
         };
         #[expect(clippy::indexing_slicing, reason = "`at` was found or pushed just above")]
-        &mut self.entries[at].1
+        &mut self.entries.make_mut()[at].1
     }
 
     /// Whether there is a member with exactly this name.
@@ -234,7 +346,7 @@ impl Object {
 
     /// Keeps the members for which `keep` says so.
     pub fn retain(&mut self, mut keep: impl FnMut(&str, &mut Value) -> bool) {
-        self.entries.retain_mut(|(k, v)| keep(k, v));
+        self.entries.retain(|(k, v)| keep(k, v));
     }
 
     /// The members in order.
@@ -244,7 +356,7 @@ impl Object {
 
     /// The members in order, values to change.
     pub fn iter_mut(&mut self) -> impl ExactSizeIterator<Item = (&str, &mut Value)> {
-        self.entries.iter_mut().map(|(k, v)| (k.as_str(), v))
+        self.entries.make_mut().iter_mut().map(|(k, v)| (k.as_str(), v))
     }
 
     /// The names in order.
@@ -260,14 +372,14 @@ impl PartialEq for Object {
             && self
                 .entries
                 .iter()
-                .zip(&other.entries)
+                .zip(other.entries.iter())
                 .all(|((k, v), (ok, ov))| if k == ok { v == ov } else { other.get(k) == Some(v) })
     }
 }
 
 impl IntoIterator for Object {
     type Item = (CompactString, Value);
-    type IntoIter = std::vec::IntoIter<(CompactString, Value)>;
+    type IntoIter = ecow::vec::IntoIter<(CompactString, Value)>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.entries.into_iter()
@@ -322,6 +434,12 @@ impl From<u64> for Value {
 
 impl From<Vec<Value>> for Value {
     fn from(a: Vec<Value>) -> Self {
+        Self::Array(a.into())
+    }
+}
+
+impl From<Array> for Value {
+    fn from(a: Array) -> Self {
         Self::Array(a)
     }
 }
@@ -369,7 +487,7 @@ impl fmt::Debug for Value {
             Self::Bool(b) => write!(f, "{b}"),
             Self::Number(n) => write!(f, "{n}"),
             Self::String(s) => write!(f, "{:?}", s.as_str()),
-            Self::Array(a) => f.debug_list().entries(a).finish(),
+            Self::Array(a) => a.fmt(f),
             Self::Object(o) => o.fmt(f),
         }
     }

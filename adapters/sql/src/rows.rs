@@ -66,7 +66,7 @@ pub(crate) fn document_to_text(resource: &Resource) -> Result<String, StoreError
 pub(crate) fn unique_to_text(keys: &[UniqueKey]) -> String {
     let pairs: Vec<Value> = keys
         .iter()
-        .map(|k| Value::Array(vec![k.attribute.as_str().into(), k.value.as_str().into()]))
+        .map(|k| Value::from(vec![k.attribute.as_str().into(), k.value.as_str().into()]))
         .collect();
     serde_json::to_string(&pairs).unwrap_or_default()
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
-use scim_schema::{Object, Value};
+use scim_schema::{Array, Object, Value};
 
 use super::Failure;
 
@@ -21,7 +21,7 @@ impl Scope {
 
     /// Adds to the array of that name.
     pub(super) fn push(&mut self, name: &str, value: Value) {
-        let values = self.values.entry(name.to_owned()).or_insert_with(|| Value::Array(Vec::new()));
+        let values = self.values.entry(name.to_owned()).or_insert_with(|| Value::Array(Array::new()));
         if let Some(values) = values.as_array_mut() {
             values.push(value);
         }
@@ -56,7 +56,7 @@ impl<'s> Filling<'s> {
     fn fill(&self, value: &Value) -> Result<Value, Failure> {
         match value {
             Value::String(text) => self.string(text),
-            Value::Array(items) => self.array(items).map(Value::Array),
+            Value::Array(items) => self.array(items).map(Value::from),
             Value::Object(members) => {
                 let mut filled = Object::with_capacity(members.len());
                 for (name, member) in members.iter() {

@@ -105,7 +105,7 @@ fn comparable(resource: Value) -> Value {
             }
         }
         if let ("schemas", Some(urns)) = (name, value.as_array_mut()) {
-            urns.sort_by(|a, b| a.as_str().cmp(&b.as_str()));
+            urns.as_mut_slice().sort_by(|a, b| a.as_str().cmp(&b.as_str()));
         }
     }
     Value::Object(object)

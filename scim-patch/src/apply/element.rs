@@ -1,6 +1,6 @@
 //! Parts of one complex value.
 
-use scim_schema::{Mutability, Object, Value};
+use scim_schema::{Array, Mutability, Object, Value};
 
 use crate::compare::same_value;
 use crate::error::{PatchError, PatchErrorKind};
@@ -24,7 +24,7 @@ pub(super) fn edit_part(object: &mut Object, part: &Part<'_>, path: &str) -> Res
         PartEdit::Set(Some(Value::Bool(false))) if sub.name() == "primary" && present.is_none() => {}
         PartEdit::Set(Some(value)) => drop(object.insert(sub.name(), value.clone())),
         PartEdit::Append(values) => {
-            let list = object.get_or_insert_with(sub.name(), || Value::Array(Vec::new()));
+            let list = object.get_or_insert_with(sub.name(), || Value::Array(Array::new()));
             for value in values {
                 if !has(part, list, value)
                     && let Some(list) = list.as_array_mut()

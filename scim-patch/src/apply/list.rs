@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use scim_schema::{Attribute, Located, Object, Value};
+use scim_schema::{Array, Attribute, Located, Object, Value};
 
 use super::Budget;
 use super::element::{edit_part, sets_primary};
@@ -37,8 +37,8 @@ impl<'p> List<'p> {
     pub(super) fn new(located: Located<'p>, value: Option<Value>, members: bool, limit: usize) -> Self {
         let values = match value {
             Some(Value::Array(values)) => values,
-            Some(Value::Null) | None => Vec::new(),
-            Some(single) => vec![single],
+            Some(Value::Null) | None => Array::new(),
+            Some(single) => Array::from_iter([single]),
         };
         Self {
             located,

@@ -1,7 +1,7 @@
 //! Values of operations, brought to the type of their target.
 
 use scim_filter::ElementMatcher;
-use scim_schema::{Attribute, Leniency, Located, Mutability, Object, Report, Value, coerce};
+use scim_schema::{Array, Attribute, Leniency, Located, Mutability, Object, Report, Value, coerce};
 
 use super::build::Builder;
 use crate::body::Op;
@@ -28,11 +28,11 @@ impl<'t> Builder<'t, '_, '_> {
         &mut self,
         value: Value,
         located: &Located<'t>,
-    ) -> Result<Vec<Value>, PatchError> {
+    ) -> Result<Array, PatchError> {
         let list = match self.coerced(value, located)? {
             Some(Value::Array(list)) => list,
-            Some(single) => vec![single],
-            None => Vec::new(),
+            Some(single) => Array::from_iter([single]),
+            None => Array::new(),
         };
         if self.is_membership(located) && list.iter().any(|m| super::members::member_of(m).is_none()) {
             let reason = "each member needs a `value`";
@@ -121,7 +121,7 @@ impl<'t> Builder<'t, '_, '_> {
         let attribute = located.attribute;
         let items = match value {
             Value::Array(items) => items,
-            single => vec![single],
+            single => Array::from_iter([single]),
         };
         let mut listed = Vec::with_capacity(items.len());
         for item in items {
@@ -183,7 +183,7 @@ impl<'t> Builder<'t, '_, '_> {
     /// A value that is created if the filter selects nothing; it is held to the same rules as others.
     pub(super) fn created(&self, value: Value, located: &Located<'t>) -> Otherwise {
         let whole = Located { sub: None, ..*located };
-        let value = if whole.attribute.multi_valued() { Value::Array(vec![value]) } else { value };
+        let value = if whole.attribute.multi_valued() { Array::from_iter([value]).into() } else { value };
         let mut unused = Report::default();
         let read = &self.options.read;
         let members = self.is_membership(&whole);

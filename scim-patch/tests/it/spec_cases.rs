@@ -94,7 +94,7 @@ fn comparable(resource: &mut Value) {
     for (name, value) in object.iter_mut() {
         if name == "schemas" {
             let urns = value.as_array_mut().unwrap();
-            urns.sort_by(|a, b| a.as_str().cmp(&b.as_str()));
+            urns.as_mut_slice().sort_by(|a, b| a.as_str().cmp(&b.as_str()));
         }
         for element in value.as_array_mut().into_iter().flatten() {
             if let Some(element) = element.as_object_mut() {

@@ -8,7 +8,7 @@ use crate::datetime::DateTime;
 use crate::dialect::{Leniency, Report};
 use crate::json::{JsonLimits, parse_json};
 use crate::text::fold;
-use crate::value::{Number, Object, Value};
+use crate::value::{Array, Number, Object, Value};
 
 /// Reads the value that a client gave for an attribute: coerced to its type, canonical names in complex
 /// values, lists without doubled values and with at most one `primary`. `None` means unassigned.
@@ -51,20 +51,20 @@ impl Context<'_, '_> {
             Value::Null => return Ok(None),
             Value::Array(items) => items,
             // A single value for a list is a list of one (ledger choice `single-object-for-list`).
-            other => vec![other],
+            other => Array::from_iter([other]),
         };
         let limit = if members { self.options.max_members } else { self.options.max_values };
         if items.len() > limit {
             let reason = format!("has more than {limit} values");
             return Err(Violation::new(ViolationKind::TooLarge, path, reason));
         }
-        let mut list = Vec::with_capacity(items.len());
+        let mut list = Array::with_capacity(items.len());
         for item in items {
             if let Some(item) = self.element(item, attribute, path)? {
                 list.push(item);
             }
         }
-        self.one_primary(attribute, path, &mut list)?;
+        self.one_primary(attribute, path, list.as_mut_slice())?;
         self.drop_duplicates(attribute, path, members, &mut list);
         Ok((!list.is_empty()).then_some(Value::Array(list)))
     }
@@ -362,7 +362,7 @@ impl Context<'_, '_> {
     }
 
     /// Equal values, equal (type, value) pairs and equal members are kept once (RFC 7643 §2.4), in linear time.
-    fn drop_duplicates(&mut self, attribute: &Attribute, path: &str, members: bool, list: &mut Vec<Value>) {
+    fn drop_duplicates(&mut self, attribute: &Attribute, path: &str, members: bool, list: &mut Array) {
         if list.len() < 2 {
             return;
         }
