@@ -16,25 +16,30 @@ use std::ops::Range;
 /// assert_eq!(error.with_caret(text), "userName regex \"^b\"\n         ^^^^^");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{kind}, at byte {}", .span.start)]
-pub struct ParseError {
+#[error("{}, at byte {}", .0.kind, .0.span.start)]
+pub struct ParseError(Box<Fault>);
+
+/// Apart and in a box, so that the results of a parser that finds no fault stay small.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Fault {
     kind: ParseErrorKind,
     span: Range<usize>,
 }
 
 impl ParseError {
+    #[cold]
     pub(crate) fn new(kind: ParseErrorKind, span: Range<usize>) -> Self {
-        Self { kind, span }
+        Self(Box::new(Fault { kind, span }))
     }
 
     /// What is wrong.
     pub fn kind(&self) -> &ParseErrorKind {
-        &self.kind
+        &self.0.kind
     }
 
     /// The bytes of the text at fault; empty at its end.
     pub fn span(&self) -> Range<usize> {
-        self.span.clone()
+        self.0.span.clone()
     }
 
     /// The place in the text, marked with carets in a second line: for a developer's terminal. `text` is
@@ -42,10 +47,11 @@ impl ParseError {
     pub fn with_caret(&self, text: &str) -> String {
         /// So much is shown before and after the place.
         const AROUND: usize = 60;
-        let before = text.get(..self.span.start).unwrap_or(text);
+        let span = self.span();
+        let before = text.get(..span.start).unwrap_or(text);
         let skipped = before.chars().count().saturating_sub(AROUND);
         let indent = before.chars().count() - skipped;
-        let marked = text.get(self.span.clone()).unwrap_or_default().chars().count().clamp(1, AROUND);
+        let marked = text.get(span).unwrap_or_default().chars().count().clamp(1, AROUND);
         let mut out = String::new();
         for c in text.chars().skip(skipped).take(indent + AROUND) {
             out.push(if c.is_control() { '\u{fffd}' } else { c });

@@ -3,6 +3,7 @@
 mod print;
 
 use std::borrow::Cow;
+use std::fmt;
 
 use scim_schema::AttributePath;
 
@@ -25,10 +26,13 @@ use crate::parse::{self, Options};
 /// assert_eq!((path.attribute, operator, value), ("userType", Operator::Eq, Literal::String("Intern")));
 /// # Ok::<(), scim_filter::ParseError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone)]
 pub struct Filter<'a> {
-    /// In post-order; the last node is the root, and there is always one.
-    nodes: Nodes<'a>,
+    /// The text that the nodes point into.
+    text: Cow<'a, str>,
+    /// Strings that are written with escapes, without them, one behind the other.
+    unescaped: String,
+    nodes: Nodes,
 }
 
 impl<'a> Filter<'a> {
@@ -45,17 +49,17 @@ impl<'a> Filter<'a> {
     /// # Errors
     /// [`ParseError`] where the text does not follow the grammar or breaks a limit: 400 `invalidFilter`.
     pub fn parse_with(text: &'a str, options: &Options) -> Result<Self, ParseError> {
-        parse::filter(text, options).map(|nodes| Self { nodes })
+        parse::filter(text, options)
     }
 
     /// The same filter with strings of its own.
     pub fn into_owned(self) -> Filter<'static> {
-        Filter { nodes: self.nodes.into_owned() }
+        Filter { text: Cow::Owned(self.text.into_owned()), ..self }
     }
 
     /// The outermost expression.
     pub fn root(&self) -> ExprRef<'_> {
-        ExprRef { nodes: self.nodes.as_slice(), at: self.nodes.len().saturating_sub(1) }
+        ExprRef { filter: self, at: self.nodes().len().saturating_sub(1) }
     }
 
     /// All expressions, children before parents and left before right: what a store that translates a
@@ -85,20 +89,16 @@ impl<'a> Filter<'a> {
     /// # Ok::<(), scim_filter::ParseError>(())
     /// ```
     pub fn post_order(&self) -> impl ExactSizeIterator<Item = Visit<'_>> {
-        let mut within: Vec<Option<usize>> = vec![None; self.nodes.len()];
-        let nodes = self.nodes.as_slice();
-        for (at, node) in nodes.iter().enumerate() {
-            if let Node::ValuePath { start, .. } = node {
-                within.iter_mut().take(at).skip(*start).for_each(|w| *w = Some(at));
+        let mut within: Vec<Option<AttributePath<'_>>> = vec![None; self.nodes().len()];
+        for (at, node) in self.nodes().iter().enumerate() {
+            if let Node::ValuePath { path, start } = node {
+                within.iter_mut().take(at).skip(start.get()).for_each(|w| *w = Some(self.path(*path)));
             }
         }
-        within.into_iter().enumerate().map(move |(at, owner)| Visit {
-            expr: ExprRef { nodes, at }.expr(),
-            within: owner.and_then(|owner| match nodes.get(owner) {
-                Some(Node::ValuePath { path, .. }) => Some(path.view()),
-                _ => None,
-            }),
-        })
+        within
+            .into_iter()
+            .enumerate()
+            .map(move |(at, within)| Visit { expr: ExprRef { filter: self, at }.expr(), within })
     }
 
     /// The tree as an s-expression: `(and (pr title) (match emails (eq type "work")))`.
@@ -109,12 +109,58 @@ impl<'a> Filter<'a> {
         print::s_expression(self.root())
     }
 
-    pub(crate) fn nodes(&self) -> &[Node<'a>] {
+    pub(crate) fn new(text: &'a str, nodes: Nodes, unescaped: String) -> Self {
+        Self { text: Cow::Borrowed(text), unescaped, nodes }
+    }
+
+    pub(crate) fn nodes(&self) -> &[Node] {
         self.nodes.as_slice()
     }
 
-    pub(crate) fn from_nodes(nodes: Nodes<'a>) -> Self {
-        Self { nodes }
+    pub(crate) fn path(&self, name: Name) -> AttributePath<'_> {
+        name.of(&self.text)
+    }
+
+    pub(crate) fn literal(&self, constant: Constant) -> Literal<'_> {
+        match constant {
+            Constant::Null => Literal::Null,
+            Constant::Bool(b) => Literal::Bool(b),
+            Constant::Number(span) => Literal::Number(span.of(&self.text)),
+            Constant::String(span) => Literal::String(span.of(&self.text)),
+            Constant::Unescaped(span) => Literal::String(span.of(&self.unescaped)),
+        }
+    }
+}
+
+/// Names and numbers as written, strings by what they mean.
+impl PartialEq for Filter<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        let same = |(a, b): (&Node, &Node)| match (*a, *b) {
+            (Node::And { left: a }, Node::And { left: b }) | (Node::Or { left: a }, Node::Or { left: b }) => {
+                a == b
+            }
+            (Node::Not, Node::Not) => true,
+            (Node::Present(a), Node::Present(b)) => self.path(a) == other.path(b),
+            (
+                Node::Compare { path: a, operator: ours, value },
+                Node::Compare { path: b, operator: theirs, value: their_value },
+            ) => {
+                ours == theirs
+                    && self.path(a) == other.path(b)
+                    && self.literal(value) == other.literal(their_value)
+            }
+            (Node::ValuePath { path: a, start }, Node::ValuePath { path: b, start: their_start }) => {
+                start == their_start && self.path(a) == other.path(b)
+            }
+            _ => false,
+        };
+        self.nodes().len() == other.nodes().len() && self.nodes().iter().zip(other.nodes()).all(same)
+    }
+}
+
+impl fmt::Debug for Filter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Filter({})", self.to_s_expression())
     }
 }
 
@@ -131,24 +177,27 @@ pub struct Visit<'f> {
 /// A place in the tree.
 #[derive(Clone, Copy, Debug)]
 pub struct ExprRef<'f> {
-    nodes: &'f [Node<'f>],
+    filter: &'f Filter<'f>,
     at: usize,
 }
 
 impl<'f> ExprRef<'f> {
     /// What stands there.
     pub fn expr(self) -> Expr<'f> {
-        let child = |at: usize| ExprRef { nodes: self.nodes, at };
+        let filter = self.filter;
+        let child = |at: usize| ExprRef { filter, at };
         let last = self.at.saturating_sub(1);
-        match self.nodes.get(self.at) {
-            Some(Node::And { left }) => Expr::And(child(*left), child(last)),
-            Some(Node::Or { left }) => Expr::Or(child(*left), child(last)),
+        match filter.nodes().get(self.at).copied() {
+            Some(Node::And { left }) => Expr::And(child(left.get()), child(last)),
+            Some(Node::Or { left }) => Expr::Or(child(left.get()), child(last)),
             Some(Node::Not) => Expr::Not(child(last)),
             Some(Node::Compare { path, operator, value }) => {
-                Expr::Compare { path: path.view(), operator: *operator, value: value.view() }
+                Expr::Compare { path: filter.path(path), operator, value: filter.literal(value) }
             }
-            Some(Node::ValuePath { path, .. }) => Expr::ValuePath { path: path.view(), filter: child(last) },
-            Some(Node::Present(path)) => Expr::Present(path.view()),
+            Some(Node::ValuePath { path, .. }) => {
+                Expr::ValuePath { path: filter.path(path), filter: child(last) }
+            }
+            Some(Node::Present(path)) => Expr::Present(filter.path(path)),
             // Parsing gives at least one node, and children lie before their parents.
             None => Expr::Present(AttributePath { urn: None, attribute: "", sub: None }),
         }
@@ -225,8 +274,13 @@ impl Operator {
 
     /// The operator of that name, in any letter case.
     pub fn parse(text: &str) -> Option<Self> {
-        let [a, b] = text.as_bytes() else { return None };
-        Some(match &[a.to_ascii_lowercase(), b.to_ascii_lowercase()] {
+        let letters: [u8; 2] = text.as_bytes().try_into().ok()?;
+        Self::from_letters(letters.map(|letter| letter.to_ascii_lowercase()))
+    }
+
+    /// The operator of that name, in lower case.
+    pub(crate) fn from_letters(letters: [u8; 2]) -> Option<Self> {
+        Some(match &letters {
             b"eq" => Self::Eq,
             b"ne" => Self::Ne,
             b"co" => Self::Co,
@@ -241,8 +295,8 @@ impl Operator {
     }
 }
 
-impl std::fmt::Display for Operator {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Operator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
 }
@@ -260,145 +314,124 @@ pub enum Literal<'f> {
     String(&'f str),
 }
 
-/// Nodes in post-order. Most filters have one node, which needs no allocation.
+/// Nodes in post-order; the last one is the root, and there is always one. Most filters have no more, and need
+/// no allocation.
 #[derive(Clone, Debug)]
-pub(crate) enum Nodes<'a> {
-    One(Node<'a>),
-    Many(Vec<Node<'a>>),
+pub(crate) enum Nodes {
+    One(Node),
+    Many(Box<[Node]>),
 }
 
-impl<'a> Nodes<'a> {
-    pub(crate) fn new() -> Self {
-        Self::Many(Vec::new())
+impl Nodes {
+    pub(crate) fn of(nodes: &[Node]) -> Self {
+        match nodes {
+            [node] => Self::One(*node),
+            nodes => Self::Many(nodes.into()),
+        }
     }
 
-    pub(crate) fn as_slice(&self) -> &[Node<'a>] {
+    fn as_slice(&self) -> &[Node] {
         match self {
             Self::One(node) => std::slice::from_ref(node),
             Self::Many(nodes) => nodes,
         }
     }
-
-    pub(crate) fn len(&self) -> usize {
-        self.as_slice().len()
-    }
-
-    pub(crate) fn push(&mut self, node: Node<'a>) {
-        match self {
-            Self::Many(nodes) if nodes.is_empty() => *self = Self::One(node),
-            Self::Many(nodes) => nodes.push(node),
-            Self::One(_) => {
-                let mut nodes = Vec::with_capacity(16);
-                if let Self::One(first) = std::mem::replace(self, Self::new()) {
-                    nodes.push(first);
-                }
-                nodes.push(node);
-                *self = Self::Many(nodes);
-            }
-        }
-    }
-
-    fn into_owned(self) -> Nodes<'static> {
-        match self {
-            Self::One(node) => Nodes::One(node.into_owned()),
-            Self::Many(nodes) => Nodes::Many(nodes.into_iter().map(Node::into_owned).collect()),
-        }
-    }
-}
-
-impl PartialEq for Nodes<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.as_slice() == other.as_slice()
-    }
 }
 
 /// A node in post-order: the last child of a node lies directly before it.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Node<'a> {
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Node {
     And {
-        left: usize,
+        left: Index,
     },
     Or {
-        left: usize,
+        left: Index,
     },
     Not,
     Compare {
-        path: Name<'a>,
+        path: Name,
         operator: Operator,
-        value: Constant<'a>,
+        value: Constant,
     },
-    Present(Name<'a>),
+    Present(Name),
     /// `start` is the index of the first node of the inner filter.
     ValuePath {
-        path: Name<'a>,
-        start: usize,
+        path: Name,
+        start: Index,
     },
 }
 
-impl Node<'_> {
-    fn into_owned(self) -> Node<'static> {
-        match self {
-            Self::And { left } => Node::And { left },
-            Self::Or { left } => Node::Or { left },
-            Self::Not => Node::Not,
-            Self::Compare { path, operator, value } => {
-                Node::Compare { path: path.into_owned(), operator, value: value.into_owned() }
-            }
-            Self::Present(path) => Node::Present(path.into_owned()),
-            Self::ValuePath { path, start } => Node::ValuePath { path: path.into_owned(), start },
-        }
+/// A place in a text or in a list of nodes, in four bytes: texts of more than 4 GiB are refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Index(u32);
+
+impl Index {
+    pub(crate) const MAX: usize = u32::MAX as usize;
+
+    /// `at` is no more than [`Index::MAX`].
+    pub(crate) fn new(at: usize) -> Self {
+        Self(at as u32)
+    }
+
+    pub(crate) fn get(self) -> usize {
+        self.0 as usize
     }
 }
 
-/// An attribute path as written, with the places where it is split.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Name<'a> {
-    pub(crate) text: Cow<'a, str>,
-    /// Where the attribute's name starts; 0 where there is no URN.
-    pub(crate) attribute: usize,
-    /// Where the dot before the sub-attribute is.
-    pub(crate) dot: Option<usize>,
+/// A part of a text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span {
+    start: Index,
+    end: Index,
 }
 
-impl Name<'_> {
-    pub(crate) fn view(&self) -> AttributePath<'_> {
-        let end = self.dot.unwrap_or(self.text.len());
+impl Span {
+    pub(crate) fn new(start: usize, end: usize) -> Self {
+        Self { start: Index::new(start), end: Index::new(end) }
+    }
+
+    pub(crate) fn of(self, text: &str) -> &str {
+        text.get(self.start.get()..self.end.get()).unwrap_or_default()
+    }
+}
+
+/// An attribute path, by the places where its text is split.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Name {
+    pub(crate) start: Index,
+    /// Where the attribute's name starts: behind the colon of the URN, or at the start.
+    pub(crate) attribute: Index,
+    /// Where the attribute's name ends: at the dot before the sub-attribute, or at the end.
+    pub(crate) dot: Index,
+    pub(crate) end: Index,
+}
+
+impl Name {
+    /// A name and nothing else.
+    pub(crate) fn plain(start: usize, end: usize) -> Self {
+        let (start, end) = (Index::new(start), Index::new(end));
+        Self { start, attribute: start, dot: end, end }
+    }
+
+    pub(crate) fn of(self, text: &str) -> AttributePath<'_> {
+        let part = |from: usize, to: usize| text.get(from..to).unwrap_or_default();
+        let (attribute, dot, end) = (self.attribute.get(), self.dot.get(), self.end.get());
         AttributePath {
-            urn: self.attribute.checked_sub(1).and_then(|colon| self.text.get(..colon)),
-            attribute: self.text.get(self.attribute..end).unwrap_or_default(),
-            sub: self.dot.and_then(|dot| self.text.get(dot + 1..)),
+            urn: (self.attribute != self.start).then(|| part(self.start.get(), attribute.saturating_sub(1))),
+            attribute: part(attribute, dot),
+            sub: (dot != end).then(|| part(dot + 1, end)),
         }
-    }
-
-    pub(crate) fn into_owned(self) -> Name<'static> {
-        Name { text: Cow::Owned(self.text.into_owned()), attribute: self.attribute, dot: self.dot }
     }
 }
 
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Constant<'a> {
+/// A value to compare with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Constant {
     Null,
     Bool(bool),
-    Number(Cow<'a, str>),
-    String(Cow<'a, str>),
-}
-
-impl Constant<'_> {
-    pub(crate) fn view(&self) -> Literal<'_> {
-        match self {
-            Self::Null => Literal::Null,
-            Self::Bool(b) => Literal::Bool(*b),
-            Self::Number(n) => Literal::Number(n),
-            Self::String(s) => Literal::String(s),
-        }
-    }
-
-    fn into_owned(self) -> Constant<'static> {
-        match self {
-            Self::Null => Constant::Null,
-            Self::Bool(b) => Constant::Bool(b),
-            Self::Number(n) => Constant::Number(Cow::Owned(n.into_owned())),
-            Self::String(s) => Constant::String(Cow::Owned(s.into_owned())),
-        }
-    }
+    Number(Span),
+    /// A string without escapes, where it stands in the text.
+    String(Span),
+    /// A string with escapes, where it stands in [`Filter::unescaped`].
+    Unescaped(Span),
 }

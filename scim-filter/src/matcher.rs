@@ -68,7 +68,7 @@ impl Matcher {
             .into_iter()
             .map(|resource_type| {
                 let resource_type = resource_type.borrow();
-                let program = compile::compile(filter.nodes(), Scope::Type(resource_type), options)?;
+                let program = compile::compile(filter, Scope::Type(resource_type), options)?;
                 Ok((CompactString::from(resource_type.name()), program))
             })
             .collect::<Result<_, FilterError>>()?;

@@ -6,7 +6,7 @@ use scim_schema::Dialect;
 use smallvec::SmallVec;
 
 use crate::error::{ParseError, ParseErrorKind};
-use crate::filter::{Name, Node, Nodes, Operator};
+use crate::filter::{Constant, Filter, Index, Name, Node, Nodes, Operator, Span};
 
 /// How filters are parsed.
 ///
@@ -69,76 +69,89 @@ impl Default for Limits {
 }
 
 /// Parses a whole text.
-pub(crate) fn filter<'a>(text: &'a str, options: &Options) -> Result<Nodes<'a>, ParseError> {
-    let mut parser = Parser::new(text, text, options);
+pub(crate) fn filter<'a>(text: &'a str, options: &Options) -> Result<Filter<'a>, ParseError> {
+    let mut parser = Parser::new(text, 0, options);
     parser.check_length()?;
     parser.skip_spaces();
-    if parser.rest.is_empty() {
+    if parser.is_at_end() {
         return Err(parser.error(ParseErrorKind::Empty));
     }
     parser.run()?;
-    Ok(parser.nodes)
+    Ok(parser.finish())
 }
 
-/// Parses the inside of brackets and the closing one: `rest` is a tail of `text` that begins behind a `[`.
-/// Gives the nodes and what follows the bracket.
+/// Parses the inside of brackets and the closing one; `at` is the place behind the `[`. Gives the filter
+/// and the place behind the bracket.
 pub(crate) fn bracketed<'a>(
     text: &'a str,
-    rest: &'a str,
+    at: usize,
     options: &Options,
-) -> Result<(Nodes<'a>, &'a str), ParseError> {
-    let mut parser = Parser::new(text, rest, options);
-    let at = parser.position().saturating_sub(1);
-    parser.depth = 1;
-    parser.open.push(Open::Brackets { at });
+) -> Result<(Filter<'a>, usize), ParseError> {
+    let mut parser = Parser::new(text, at, options);
+    parser.open(Bracket::Path, at.saturating_sub(1));
     parser.run()?;
-    Ok((parser.nodes, parser.rest))
+    let end = parser.at;
+    Ok((parser.finish(), end))
 }
 
-/// Takes an attribute path off the front.
-pub(crate) fn attribute_path(text: &str) -> Option<(&str, Name<'_>)> {
-    token::path(text).ok()
+/// The attribute path that begins at a place.
+pub(crate) fn attribute_path(text: &str, at: usize) -> Option<Name> {
+    token::path(text, at)
 }
 
-/// Takes a name off the front.
-pub(crate) fn name(text: &str) -> Option<(&str, &str)> {
-    token::name(text).ok()
+/// The name that begins at a place.
+pub(crate) fn name(text: &str, at: usize) -> Option<Name> {
+    token::name(text, at)
 }
 
-struct Parser<'a, 'o> {
+struct Parser<'a, 'p> {
     text: &'a str,
-    /// The tail of `text` that is not read yet.
-    rest: &'a str,
-    options: &'o Options,
-    nodes: Nodes<'a>,
-    /// What waits for its right side or its closing bracket.
-    open: SmallVec<[Open; 16]>,
-    depth: usize,
+    /// How much of it is read.
+    at: usize,
+    options: &'p Options,
+    nodes: SmallVec<[Node; 32]>,
+    unescaped: String,
+    /// What waits for its right side, in the innermost brackets.
+    waiting: Waiting,
+    /// The brackets that wait to be closed, the innermost last.
+    open: SmallVec<[Open; 4]>,
     /// The attribute and the first node of the value path that is open.
-    value_path: Option<(Name<'a>, usize)>,
+    value_path: Option<(Name, Index)>,
 }
 
-#[derive(Clone, Copy)]
-enum Open {
-    And {
-        left: usize,
-    },
-    Or {
-        left: usize,
-    },
-    Parenthesis {
-        at: usize,
-    },
-    Not {
-        at: usize,
-    },
-    ValuePath {
-        at: usize,
-    },
+/// The left sides of the `and` and of the `or` that wait for their right sides. Both bind to the left, so there
+/// is at most one of each.
+#[derive(Clone, Copy, Default)]
+struct Waiting {
+    and: Option<Index>,
+    or: Option<Index>,
+}
+
+/// Brackets that wait to be closed.
+struct Open {
+    bracket: Bracket,
+    /// Where they were opened; for `not (`, where the word begins.
+    at: Index,
+    /// What waits outside of them.
+    outside: Waiting,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Bracket {
+    Parenthesis,
+    Not,
+    ValuePath,
     /// The brackets that [`bracketed`] is to close.
-    Brackets {
-        at: usize,
-    },
+    Path,
+}
+
+impl Bracket {
+    fn as_char(self) -> char {
+        match self {
+            Self::Parenthesis | Self::Not => '(',
+            Self::ValuePath | Self::Path => '[',
+        }
+    }
 }
 
 /// Whether the expression goes on.
@@ -147,9 +160,22 @@ enum Next {
     End,
 }
 
-impl<'a, 'o> Parser<'a, 'o> {
-    fn new(text: &'a str, rest: &'a str, options: &'o Options) -> Self {
-        Self { text, rest, options, nodes: Nodes::new(), open: SmallVec::new(), depth: 0, value_path: None }
+impl<'a, 'p> Parser<'a, 'p> {
+    fn new(text: &'a str, at: usize, options: &'p Options) -> Self {
+        Self {
+            text,
+            at,
+            options,
+            nodes: SmallVec::new(),
+            unescaped: String::new(),
+            waiting: Waiting::default(),
+            open: SmallVec::new(),
+            value_path: None,
+        }
+    }
+
+    fn finish(&mut self) -> Filter<'a> {
+        Filter::new(self.text, Nodes::of(&self.nodes), std::mem::take(&mut self.unescaped))
     }
 
     fn run(&mut self) -> Result<(), ParseError> {
@@ -165,24 +191,25 @@ impl<'a, 'o> Parser<'a, 'o> {
     fn operand(&mut self) -> Result<(), ParseError> {
         loop {
             self.skip_spaces();
-            let at = self.position();
-            if self.take('(') {
-                self.enter(Open::Parenthesis { at })?;
+            let at = self.at;
+            if self.take(b'(') {
+                self.enter(Bracket::Parenthesis, at)?;
                 continue;
             }
-            let Ok((rest, path)) = token::path(self.rest) else {
+            let Some(path) = token::path(self.text, at) else {
                 return Err(self.error_at_word(self.operand_error()));
             };
-            self.rest = rest;
-            if path.text.eq_ignore_ascii_case("not") {
-                let behind = rest.trim_start_matches(' ');
-                if let Some(inside) = behind.strip_prefix('(') {
-                    self.rest = inside;
-                    self.enter(Open::Not { at })?;
+            self.at = path.end.get();
+            if self.is_not(at) {
+                let behind = self.at;
+                self.skip_spaces();
+                if self.take(b'(') {
+                    self.enter(Bracket::Not, at)?;
                     continue;
                 }
+                self.at = behind;
             }
-            if self.rest.starts_with('[') {
+            if self.byte() == b'[' {
                 self.open_value_path(path)?;
                 continue;
             }
@@ -190,10 +217,15 @@ impl<'a, 'o> Parser<'a, 'o> {
         }
     }
 
+    /// Whether the path that begins there is the word `not`.
+    fn is_not(&self, at: usize) -> bool {
+        self.at - at == 3 && self.text.get(at..self.at).is_some_and(|word| word.eq_ignore_ascii_case("not"))
+    }
+
     fn operand_error(&self) -> ParseErrorKind {
-        match self.rest.chars().next() {
-            None => match self.unclosed() {
-                Some((_, bracket)) => ParseErrorKind::Unclosed(bracket),
+        match self.rest().chars().next() {
+            None => match self.open.last() {
+                Some(open) => ParseErrorKind::Unclosed(open.bracket.as_char()),
                 None => ParseErrorKind::ExpressionExpected,
             },
             Some(c) if c.is_ascii_alphabetic() || c == '$' => ParseErrorKind::AttributePath,
@@ -201,231 +233,298 @@ impl<'a, 'o> Parser<'a, 'o> {
         }
     }
 
-    fn open_value_path(&mut self, path: Name<'a>) -> Result<(), ParseError> {
-        let at = self.position();
-        let nested = self.value_path.is_some() || matches!(self.open.first(), Some(Open::Brackets { .. }));
+    fn open_value_path(&mut self, path: Name) -> Result<(), ParseError> {
+        let at = self.at;
+        let in_path = self.open.first().is_some_and(|open| open.bracket == Bracket::Path);
+        let nested = self.value_path.is_some() || in_path;
         if nested {
             return Err(ParseError::new(ParseErrorKind::NestedValuePath, at..at + 1));
         }
-        self.take('[');
-        self.value_path = Some((path, self.nodes.len()));
-        self.enter(Open::ValuePath { at })
+        self.at += 1;
+        self.value_path = Some((path, Index::new(self.nodes.len())));
+        self.enter(Bracket::ValuePath, at)
     }
 
     /// Reads the operator and the value behind a path.
-    fn condition(&mut self, path: Name<'a>) -> Result<(), ParseError> {
+    fn condition(&mut self, path: Name) -> Result<(), ParseError> {
         if !self.skip_spaces() {
-            let kind = if self.rest.is_empty() {
+            let kind = if self.is_at_end() {
                 ParseErrorKind::OperatorExpected
             } else {
                 ParseErrorKind::AttributePath
             };
             return Err(self.error_at_word(kind));
         }
-        let at = self.position();
-        let Ok((rest, word)) = token::word(self.rest) else {
-            return Err(self.error_at_word(ParseErrorKind::OperatorExpected));
+        let at = self.at;
+        let operator = match token::two_letters(self.text, at) {
+            Some([b'p', b'r']) => {
+                self.at += 2;
+                return self.push(Node::Present(path));
+            }
+            Some(letters) => Operator::from_letters(letters),
+            None => None,
         };
-        self.rest = rest;
-        if word.eq_ignore_ascii_case("pr") {
-            return self.push(Node::Present(path));
-        }
-        let Some(operator) = Operator::parse(word) else {
-            let name = if word.len() <= 16 { word.to_owned() } else { String::new() };
-            return Err(ParseError::new(ParseErrorKind::UnknownOperator(name), at..at + word.len()));
-        };
+        let Some(operator) = operator else { return Err(self.unknown_operator()) };
+        self.at += 2;
         // A missing space before a string is accepted (ledger choice `missing-space`).
-        if !self.skip_spaces() && !self.rest.starts_with('"') {
-            let missing = if self.rest.is_empty() {
-                ParseErrorKind::ValueExpected
-            } else {
-                ParseErrorKind::SpaceExpected
-            };
+        if !self.skip_spaces() && self.byte() != b'"' {
+            let missing =
+                if self.is_at_end() { ParseErrorKind::ValueExpected } else { ParseErrorKind::SpaceExpected };
             return Err(self.error_at_word(missing));
         }
-        let at = self.position();
-        let (rest, value) = token::literal(self.rest)
-            .map_err(|(kind, offset, length)| ParseError::new(kind, at + offset..at + offset + length))?;
-        let length = self.rest.len() - rest.len();
-        let quotes = if self.rest.starts_with('"') { 2 } else { 0 };
-        if length - quotes > self.options.limits.literal {
+        let value = self.value()?;
+        self.push(Node::Compare { path, operator, value })
+    }
+
+    #[cold]
+    fn unknown_operator(&self) -> ParseError {
+        let word = token::word(self.text, self.at);
+        if word.is_empty() {
+            return self.error_at_word(ParseErrorKind::OperatorExpected);
+        }
+        let name = if word.len() <= 16 { word.to_owned() } else { String::new() };
+        ParseError::new(ParseErrorKind::UnknownOperator(name), self.at..self.at + word.len())
+    }
+
+    /// Reads a comparison value.
+    fn value(&mut self) -> Result<Constant, ParseError> {
+        let at = self.at;
+        let (value, length) = if self.take(b'"') {
+            let start = self.at;
+            let plain = token::plain_length(self.text, start);
+            self.at += plain;
+            if self.take(b'"') {
+                (Constant::String(Span::new(start, start + plain)), plain)
+            } else {
+                (self.escaped_string(at, start)?, self.at - start - 1)
+            }
+        } else {
+            let (value, end) = token::literal(self.text, at)
+                .map_err(|length| ParseError::new(ParseErrorKind::ValueExpected, at..at + length))?;
+            self.at = end;
+            (value, end - at)
+        };
+        if length > self.options.limits.literal {
             return Err(self.limit("literal", self.options.limits.literal, at));
         }
-        self.rest = rest;
-        self.push(Node::Compare { path, operator, value })
+        Ok(value)
+    }
+
+    /// Reads on in a string that holds an escape or has a fault. Its opening quotation mark is at `at`.
+    fn escaped_string(&mut self, at: usize, start: usize) -> Result<Constant, ParseError> {
+        let from = self.unescaped.len();
+        let mut plain = start..self.at;
+        loop {
+            self.unescaped.push_str(self.text.get(plain).unwrap_or_default());
+            let place = self.at;
+            match self.text.as_bytes().get(place) {
+                None => {
+                    return Err(ParseError::new(ParseErrorKind::UnterminatedString, at..self.text.len()));
+                }
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(Constant::Unescaped(Span::new(from, self.unescaped.len())));
+                }
+                Some(b'\\') => {
+                    let (c, length) =
+                        token::escape(self.text, place).map_err(|(kind, length)| match kind {
+                            ParseErrorKind::UnterminatedString => ParseError::new(kind, at..self.text.len()),
+                            kind => ParseError::new(kind, place..place + length),
+                        })?;
+                    self.unescaped.push(c);
+                    self.at += length;
+                }
+                Some(_) => return Err(ParseError::new(ParseErrorKind::ControlCharacter, place..place + 1)),
+            }
+            let next = self.at;
+            self.at += token::plain_length(self.text, next);
+            plain = next..self.at;
+        }
     }
 
     /// Reads closing brackets, and `and` or `or`, or finds the end.
     fn after_operand(&mut self) -> Result<Next, ParseError> {
         loop {
             let spaces = self.skip_spaces();
-            let at = self.position();
-            if self.rest.is_empty() {
-                self.reduce(Level::Or)?;
-                return match self.unclosed() {
-                    Some((at, bracket)) => {
-                        Err(ParseError::new(ParseErrorKind::Unclosed(bracket), at..at + 1))
+            let at = self.at;
+            match self.byte() {
+                b')' => {
+                    self.at += 1;
+                    self.close_parenthesis(at)?;
+                    continue;
+                }
+                b']' => {
+                    self.at += 1;
+                    self.reduce_or()?;
+                    match self.close() {
+                        Some(Bracket::Path) => return Ok(Next::End),
+                        Some(Bracket::ValuePath) => self.close_value_path()?,
+                        _ => return Err(ParseError::new(ParseErrorKind::Unopened(']'), at..at + 1)),
+                    }
+                    continue;
+                }
+                _ => {}
+            }
+            if self.is_at_end() {
+                self.reduce_or()?;
+                return match self.open.last() {
+                    Some(Open { bracket, at, .. }) => {
+                        let kind = ParseErrorKind::Unclosed(bracket.as_char());
+                        Err(ParseError::new(kind, at.get()..at.get() + 1))
                     }
                     None => Ok(Next::End),
                 };
             }
-            if self.take(')') {
-                self.close_parenthesis(at)?;
-                continue;
-            }
-            if self.take(']') {
-                self.reduce(Level::Or)?;
-                match self.open.pop() {
-                    Some(Open::Brackets { .. }) => return Ok(Next::End),
-                    Some(Open::ValuePath { .. }) => self.close_value_path()?,
-                    _ => return Err(ParseError::new(ParseErrorKind::Unopened(']'), at..at + 1)),
-                }
-                continue;
-            }
             if !spaces {
                 return Err(self.error_at_word(ParseErrorKind::SpaceExpected));
             }
-            let Ok((rest, word)) = token::word(self.rest) else {
-                return Err(self.error_at_word(ParseErrorKind::LogicalExpected));
-            };
-            let and = word.eq_ignore_ascii_case("and");
-            if !and && !word.eq_ignore_ascii_case("or") {
+            let and = token::is_word(self.text, at, b"and");
+            if !and && !token::is_word(self.text, at, b"or") {
                 return Err(self.error_at_word(ParseErrorKind::LogicalExpected));
             }
-            self.rest = rest;
-            if !rest.starts_with(' ') {
-                let missing = if rest.is_empty() {
+            self.at += if and { 3 } else { 2 };
+            if self.byte() != b' ' {
+                let missing = if self.is_at_end() {
                     ParseErrorKind::ExpressionExpected
                 } else {
                     ParseErrorKind::SpaceExpected
                 };
                 return Err(self.error(missing));
             }
-            self.reduce(if and { Level::And } else { Level::Or })?;
-            let left = self.nodes.len().saturating_sub(1);
-            self.open.push(if and { Open::And { left } } else { Open::Or { left } });
+            if and {
+                self.reduce_and()?;
+                self.waiting.and = Some(self.last_node());
+            } else {
+                self.reduce_or()?;
+                self.waiting.or = Some(self.last_node());
+            }
             return Ok(Next::Operand);
         }
     }
 
     fn close_parenthesis(&mut self, at: usize) -> Result<(), ParseError> {
-        self.reduce(Level::Or)?;
-        self.depth = self.depth.saturating_sub(1);
-        match self.open.pop() {
-            Some(Open::Parenthesis { .. }) => Ok(()),
-            Some(Open::Not { .. }) => self.push(Node::Not),
+        self.reduce_or()?;
+        match self.close() {
+            Some(Bracket::Parenthesis) => Ok(()),
+            Some(Bracket::Not) => self.push(Node::Not),
             _ => Err(ParseError::new(ParseErrorKind::Unopened(')'), at..at + 1)),
         }
     }
 
     fn close_value_path(&mut self) -> Result<(), ParseError> {
-        self.depth = self.depth.saturating_sub(1);
         let Some((path, start)) = self.value_path.take() else { return Ok(()) };
-        if let Some(behind) = self.rest.strip_prefix('.') {
+        if self.byte() == b'.' {
             if !self.options.value_path_sub_attribute {
                 return Err(self.error(ParseErrorKind::ValuePathSubAttribute));
             }
-            let left = self.nodes.len().saturating_sub(1);
-            let Ok((rest, sub)) = token::name(behind) else {
+            let left = self.last_node();
+            let Some(sub) = token::name(self.text, self.at + 1) else {
                 return Err(self.error_at_word(ParseErrorKind::AttributePath));
             };
-            self.rest = rest;
-            self.condition(Name { text: sub.into(), attribute: 0, dot: None })?;
+            self.at = sub.end.get();
+            self.condition(sub)?;
             self.push(Node::And { left })?;
         }
         self.push(Node::ValuePath { path, start })
     }
 
-    /// Turns what waits for its right side into nodes, as far as it binds as tightly as `level`.
-    fn reduce(&mut self, level: Level) -> Result<(), ParseError> {
-        loop {
-            let node = match (self.open.last(), level) {
-                (Some(Open::And { left }), _) => Node::And { left: *left },
-                (Some(Open::Or { left }), Level::Or) => Node::Or { left: *left },
-                _ => return Ok(()),
-            };
-            self.open.pop();
-            self.push(node)?;
+    /// Gives an `and` that waits its right side.
+    fn reduce_and(&mut self) -> Result<(), ParseError> {
+        match self.waiting.and.take() {
+            Some(left) => self.push(Node::And { left }),
+            None => Ok(()),
         }
     }
 
-    fn enter(&mut self, open: Open) -> Result<(), ParseError> {
-        self.depth += 1;
-        if self.depth > self.options.limits.depth {
-            return Err(self.limit("depth", self.options.limits.depth, self.position().saturating_sub(1)));
+    /// Gives all that waits its right side.
+    fn reduce_or(&mut self) -> Result<(), ParseError> {
+        self.reduce_and()?;
+        match self.waiting.or.take() {
+            Some(left) => self.push(Node::Or { left }),
+            None => Ok(()),
         }
-        self.open.push(open);
+    }
+
+    fn enter(&mut self, bracket: Bracket, at: usize) -> Result<(), ParseError> {
+        if self.open.len() >= self.options.limits.depth {
+            return Err(self.limit("depth", self.options.limits.depth, self.at.saturating_sub(1)));
+        }
+        self.open(bracket, at);
         Ok(())
     }
 
-    fn push(&mut self, node: Node<'a>) -> Result<(), ParseError> {
+    fn open(&mut self, bracket: Bracket, at: usize) {
+        self.open.push(Open { bracket, at: Index::new(at), outside: std::mem::take(&mut self.waiting) });
+    }
+
+    /// Leaves the innermost brackets.
+    fn close(&mut self) -> Option<Bracket> {
+        let Open { bracket, outside, .. } = self.open.pop()?;
+        self.waiting = outside;
+        Some(bracket)
+    }
+
+    fn push(&mut self, node: Node) -> Result<(), ParseError> {
         if self.nodes.len() >= self.options.limits.nodes {
-            return Err(self.limit("nodes", self.options.limits.nodes, self.position().saturating_sub(1)));
+            return Err(self.limit("nodes", self.options.limits.nodes, self.at.saturating_sub(1)));
         }
         self.nodes.push(node);
         Ok(())
     }
 
-    /// The innermost bracket that waits to be closed.
-    fn unclosed(&self) -> Option<(usize, char)> {
-        self.open.iter().rev().find_map(|open| match open {
-            Open::Parenthesis { at } => Some((*at, '(')),
-            // The position is that of the word `not`.
-            Open::Not { at } => Some((*at, '(')),
-            Open::ValuePath { at } | Open::Brackets { at } => Some((*at, '[')),
-            Open::And { .. } | Open::Or { .. } => None,
-        })
+    fn last_node(&self) -> Index {
+        Index::new(self.nodes.len().saturating_sub(1))
     }
 
-    fn position(&self) -> usize {
-        self.text.len() - self.rest.len()
+    fn is_at_end(&self) -> bool {
+        self.at >= self.text.len()
+    }
+
+    fn rest(&self) -> &'a str {
+        self.text.get(self.at..).unwrap_or_default()
+    }
+
+    /// The next byte; NUL at the end, where the text holds no NUL that is more than an error.
+    fn byte(&self) -> u8 {
+        self.text.as_bytes().get(self.at).copied().unwrap_or(0)
     }
 
     /// Takes a character of one byte.
-    fn take(&mut self, c: char) -> bool {
-        match self.rest.strip_prefix(c) {
-            Some(rest) => {
-                self.rest = rest;
-                true
-            }
-            None => false,
-        }
+    fn take(&mut self, byte: u8) -> bool {
+        let found = self.byte() == byte;
+        self.at += usize::from(found);
+        found
     }
 
     /// Skips U+0020, the only white space of the grammar; says whether there was some.
     fn skip_spaces(&mut self) -> bool {
-        let mut some = false;
-        while let Some(rest) = self.rest.strip_prefix(' ') {
-            self.rest = rest;
-            some = true;
+        let from = self.at;
+        while self.byte() == b' ' {
+            self.at += 1;
         }
-        some
+        self.at > from
     }
 
     fn check_length(&self) -> Result<(), ParseError> {
-        let limit = self.options.limits.length;
+        let limit = self.options.limits.length.min(Index::MAX);
         if self.text.len() > limit { Err(self.limit("length", limit, limit)) } else { Ok(()) }
     }
 
+    #[cold]
     fn error(&self, kind: ParseErrorKind) -> ParseError {
-        let at = self.position();
-        ParseError::new(kind, at..at + self.rest.chars().next().map_or(0, char::len_utf8))
+        ParseError::new(kind, self.at..self.at + self.rest().chars().next().map_or(0, char::len_utf8))
     }
 
     /// An error whose span is all up to the next space or bracket.
+    #[cold]
     fn error_at_word(&self, kind: ParseErrorKind) -> ParseError {
-        let at = self.position();
-        let length = self.rest.find([' ', '(', ')', '[', ']']).unwrap_or(self.rest.len());
-        if length == 0 { self.error(kind) } else { ParseError::new(kind, at..at + length) }
+        let rest = self.rest();
+        let length = rest.find([' ', '(', ')', '[', ']']).unwrap_or(rest.len());
+        if length == 0 { self.error(kind) } else { ParseError::new(kind, self.at..self.at + length) }
     }
 
+    #[cold]
     fn limit(&self, limit: &'static str, value: usize, at: usize) -> ParseError {
-        ParseError::new(ParseErrorKind::Limit { limit, value }, at..self.position().max(at))
+        ParseError::new(ParseErrorKind::Limit { limit, value }, at..self.at.max(at))
     }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Level {
-    And,
-    Or,
 }

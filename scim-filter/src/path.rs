@@ -21,12 +21,13 @@ use crate::parse::{self, Options};
 /// assert!(Path::parse("emails[type eq").unwrap_err().is_filter() == false);
 /// # Ok::<(), scim_filter::PathError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Path<'a> {
-    name: Name<'a>,
+    text: Cow<'a, str>,
+    name: Name,
     filter: Option<Filter<'a>>,
     /// The sub-attribute behind brackets; without brackets it is part of `name`.
-    sub: Option<Cow<'a, str>>,
+    sub: Option<Name>,
 }
 
 impl<'a> Path<'a> {
@@ -44,38 +45,35 @@ impl<'a> Path<'a> {
         if text.is_empty() {
             return Err(PathError::Empty);
         }
-        let (rest, name) = parse::attribute_path(text).ok_or(PathError::Malformed)?;
-        let Some(inside) = rest.strip_prefix('[') else {
-            return if rest.is_empty() {
-                Ok(Self { name, filter: None, sub: None })
-            } else {
-                Err(PathError::Malformed)
-            };
-        };
-        if name.dot.is_some() {
-            return Err(PathError::Malformed);
+        let name = parse::attribute_path(text, 0).ok_or(PathError::Malformed)?;
+        let bracket = name.end.get();
+        let path = |filter, sub| Self { text: Cow::Borrowed(text), name, filter, sub };
+        match text.as_bytes().get(bracket) {
+            None => return Ok(path(None, None)),
+            Some(b'[') if name.dot == name.end => {}
+            Some(_) => return Err(PathError::Malformed),
         }
-        if !inside.contains(']') {
+        if !text.contains(']') {
             return Err(PathError::Unclosed);
         }
-        let (nodes, rest) =
-            parse::bracketed(text, inside, &Options::strict()).map_err(PathError::in_brackets)?;
-        let sub = match rest.strip_prefix('.') {
-            Some(sub) => match parse::name(sub) {
-                Some(("", sub)) => Some(Cow::Borrowed(sub)),
-                _ => return Err(PathError::Malformed),
-            },
-            None if rest.is_empty() => None,
-            None => return Err(PathError::Malformed),
+        let (filter, end) =
+            parse::bracketed(text, bracket + 1, &Options::strict()).map_err(PathError::in_brackets)?;
+        let sub = match text.as_bytes().get(end) {
+            None => None,
+            Some(b'.') => {
+                let sub = parse::name(text, end + 1).filter(|sub| sub.end.get() == text.len());
+                Some(sub.ok_or(PathError::Malformed)?)
+            }
+            Some(_) => return Err(PathError::Malformed),
         };
-        Ok(Self { name, filter: Some(Filter::from_nodes(nodes)), sub })
+        Ok(path(Some(filter), sub))
     }
 
     /// The attribute and the sub-attribute, as written, without the filter. Where the path is a schema's
     /// URN alone, its last part is taken for an attribute; `ResourceType::resolve` knows that.
     pub fn attribute_path(&self) -> AttributePath<'_> {
-        let name = self.name.view();
-        AttributePath { sub: self.sub.as_deref().or(name.sub), ..name }
+        let name = self.name.of(&self.text);
+        AttributePath { sub: self.sub.map(|sub| sub.of(&self.text).attribute).or(name.sub), ..name }
     }
 
     /// The filter in the brackets. Its paths are names of sub-attributes.
@@ -85,23 +83,26 @@ impl<'a> Path<'a> {
 
     /// The same path with strings of its own.
     pub fn into_owned(self) -> Path<'static> {
-        Path {
-            name: self.name.into_owned(),
-            filter: self.filter.map(Filter::into_owned),
-            sub: self.sub.map(|sub| Cow::Owned(sub.into_owned())),
-        }
+        Path { text: Cow::Owned(self.text.into_owned()), filter: self.filter.map(Filter::into_owned), ..self }
+    }
+}
+
+/// Names as written, the filter as filters are compared.
+impl PartialEq for Path<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.attribute_path() == other.attribute_path() && self.filter == other.filter
     }
 }
 
 /// Canonical text; parsing it gives an equal path.
 impl fmt::Display for Path<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.name.text)?;
+        self.name.of(&self.text).fmt(f)?;
         if let Some(filter) = &self.filter {
             write!(f, "[{filter}]")?;
         }
-        match &self.sub {
-            Some(sub) => write!(f, ".{sub}"),
+        match self.sub {
+            Some(sub) => write!(f, ".{}", sub.of(&self.text)),
             None => Ok(()),
         }
     }

@@ -3,7 +3,9 @@
 mod element;
 mod list;
 
-use scim_schema::{Array, Extension, Leniency, Located, Mutability, Object, Report, Resource, ResourceType, Value};
+use scim_schema::{
+    Array, Extension, Leniency, Located, Mutability, Object, Report, Resource, ResourceType, Value,
+};
 
 use crate::compare::{same_as_stored, same_value};
 use crate::diff::{AttributeChange, bare_schemas, diff_attribute};

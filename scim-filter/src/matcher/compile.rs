@@ -8,7 +8,7 @@ use super::error::{FilterError, FilterErrorKind};
 use super::number::Decimal;
 use super::program::{ACCEPT, Check, Leaf, Place, Program, REJECT, Step, Test};
 use super::text::TextCheck;
-use crate::filter::{Literal, Name, Node, Operator};
+use crate::filter::{Filter, Literal, Node, Operator};
 
 /// What paths of a filter are looked up in.
 #[derive(Clone, Copy)]
@@ -20,21 +20,22 @@ pub(super) enum Scope<'t> {
 }
 
 pub(super) fn compile(
-    nodes: &[Node<'_>],
+    filter: &Filter<'_>,
     scope: Scope<'_>,
     options: &MatchOptions,
 ) -> Result<Program, FilterError> {
+    let nodes = filter.nodes();
     let layout = Layout::new(nodes);
     let mut steps = Vec::with_capacity(nodes.len());
     let mut required = Vec::new();
     for (at, node) in nodes.iter().enumerate() {
         let slot = layout.slots.get(at).copied().unwrap_or_default();
         let test = match slot.owner.and_then(|owner| nodes.get(owner)) {
-            Some(Node::ValuePath { path, .. }) => match value_path_attribute(path, scope)? {
-                Some((_, attribute)) => test(node, Scope::Values(attribute), options)?,
+            Some(Node::ValuePath { path, .. }) => match value_path_attribute(filter.path(*path), scope)? {
+                Some((_, attribute)) => test(filter, *node, Scope::Values(attribute), options)?,
                 None => Test::Constant(false),
             },
-            _ => test(node, scope, options)?,
+            _ => test(filter, *node, scope, options)?,
         };
         if slot.required {
             required.push((at, slot.owner));
@@ -62,11 +63,11 @@ impl Layout {
     /// Goes from the root, which is last, to the leaves. Conditions are met in the order of the text, so
     /// the first condition of a right side is the node behind the left side; a value path is met before
     /// the conditions inside it.
-    fn new(nodes: &[Node<'_>]) -> Self {
+    fn new(nodes: &[Node]) -> Self {
         let mut first: Vec<usize> = (0..nodes.len()).collect();
         for (at, node) in nodes.iter().enumerate() {
             if let Node::ValuePath { start, .. } = node
-                && let Some(first) = first.get_mut(*start)
+                && let Some(first) = first.get_mut(start.get())
             {
                 *first = at;
             }
@@ -84,11 +85,11 @@ impl Layout {
             let last = at.wrapping_sub(1);
             match node {
                 Node::And { left } => {
-                    set(*left, Slot { yes: entry(left + 1), ..slot });
+                    set(left.get(), Slot { yes: entry(left.get() + 1), ..slot });
                     set(last, slot);
                 }
                 Node::Or { left } => {
-                    set(*left, Slot { no: entry(left + 1), required: false, ..slot });
+                    set(left.get(), Slot { no: entry(left.get() + 1), required: false, ..slot });
                     set(last, Slot { required: false, ..slot });
                 }
                 Node::Not => set(last, Slot { yes: slot.no, no: slot.yes, required: false, ..slot }),
@@ -102,19 +103,26 @@ impl Layout {
     }
 }
 
-fn test(node: &Node<'_>, scope: Scope<'_>, options: &MatchOptions) -> Result<Test, FilterError> {
+fn test(
+    filter: &Filter<'_>,
+    node: Node,
+    scope: Scope<'_>,
+    options: &MatchOptions,
+) -> Result<Test, FilterError> {
     let (path, comparison) = match node {
         Node::And { .. } | Node::Or { .. } | Node::Not => return Ok(Test::Constant(false)),
         Node::ValuePath { path, start } => {
-            return Ok(match value_path_attribute(path, scope)? {
+            return Ok(match value_path_attribute(filter.path(path), scope)? {
                 Some((extension, attribute)) => {
-                    Test::ValuePath { place: place(extension, attribute), start: *start }
+                    Test::ValuePath { place: place(extension, attribute), start: start.get() }
                 }
                 None => Test::Constant(false),
             });
         }
-        Node::Present(path) => (path.view(), None),
-        Node::Compare { path, operator, value } => (path.view(), Some((*operator, value.view()))),
+        Node::Present(path) => (filter.path(path), None),
+        Node::Compare { path, operator, value } => {
+            (filter.path(path), Some((operator, filter.literal(value))))
+        }
     };
     let fail = |kind| FilterError::new(kind, path);
     if let Some((operator, Literal::Null)) = comparison
@@ -150,10 +158,9 @@ fn without_value(comparison: Option<(Operator, Literal<'_>)>) -> bool {
 
 /// The attribute before brackets; `None` where no schema has it.
 fn value_path_attribute<'t>(
-    path: &Name<'_>,
+    path: AttributePath<'_>,
     scope: Scope<'t>,
 ) -> Result<Option<(Option<&'t Extension>, &'t Attribute)>, FilterError> {
-    let path = path.view();
     let fail = |kind| Err(FilterError::new(kind, path));
     let Scope::Type(resource_type) = scope else { return fail(FilterErrorKind::UnknownSubAttribute) };
     match resource_type.resolve(&path) {

@@ -48,8 +48,8 @@ impl ElementMatcher {
         if !attribute.is_complex() && !attribute.multi_valued() {
             return Err(FilterError::new(FilterErrorKind::NotAValuePath, attribute.name()));
         }
-        let program = compile::compile(filter.nodes(), Scope::Values(attribute), options)?;
-        Ok(Self { program, eq_terms: eq_terms(filter.nodes(), attribute) })
+        let program = compile::compile(filter, Scope::Values(attribute), options)?;
+        Ok(Self { program, eq_terms: eq_terms(filter, attribute) })
     }
 
     /// Whether one value of the attribute matches. A missing `primary` counts as false (RFC 7643 §2.4).
@@ -65,12 +65,14 @@ impl ElementMatcher {
     }
 }
 
-fn eq_terms(nodes: &[Node<'_>], attribute: &Attribute) -> Option<Vec<(String, Value)>> {
+fn eq_terms(filter: &Filter<'_>, attribute: &Attribute) -> Option<Vec<(String, Value)>> {
     let mut terms: Vec<(String, Value)> = Vec::new();
-    for node in nodes {
-        let (path, literal) = match node {
+    for node in filter.nodes() {
+        let (path, literal) = match *node {
             Node::And { .. } => continue,
-            Node::Compare { path, operator: Operator::Eq, value } => (path.view(), value.view()),
+            Node::Compare { path, operator: Operator::Eq, value } => {
+                (filter.path(path), filter.literal(value))
+            }
             _ => return None,
         };
         let definition = compile::element_sub(&path, attribute)?;

@@ -1,163 +1,198 @@
-//! Tokens. Each parser takes one off the front of its input, in time linear in what it takes.
-
-use std::borrow::Cow;
+//! Tokens. Each function reads one that begins at a place of a text, in time linear in what it reads.
 
 use nom::branch::alt;
 use nom::bytes::complete::tag;
 use nom::character::complete::{char, digit1, one_of};
-use nom::combinator::{opt, recognize, value, verify};
-use nom::sequence::{pair, preceded};
+use nom::combinator::{opt, recognize, value};
+use nom::sequence::pair;
 use nom::{IResult, Parser};
 use scim_schema::is_name;
 
 use crate::error::ParseErrorKind;
-use crate::filter::{Constant, Name};
+use crate::filter::{Constant, Index, Name, Span};
 
-type Token<'a, T> = IResult<&'a str, T, ()>;
+/// What a byte may be part of.
+const ALPHA: u8 = 1;
+const DIGIT: u8 = 2;
+/// `-` and `_`.
+const NAME: u8 = 4;
+const DOLLAR: u8 = 8;
+/// The others that a URN may hold; one is followed by a space or a bracket, so parentheses are no danger.
+const URN: u8 = 16;
+
+#[expect(clippy::indexing_slicing, reason = "run by the compiler, within the length of the table")]
+static CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        classes[byte] = match byte as u8 {
+            b'a'..=b'z' | b'A'..=b'Z' => ALPHA,
+            b'0'..=b'9' => DIGIT,
+            b'-' | b'_' => NAME,
+            b'$' => DOLLAR,
+            b':' | b'.' | b'~' | b'!' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'='
+            | b'@' | b'%' | b'/' => URN,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    classes
+};
+
+fn class(byte: u8) -> u8 {
+    CLASSES.get(usize::from(byte)).copied().unwrap_or(0)
+}
+
+/// The end of the run of such bytes that begins at a place.
+fn run(bytes: &[u8], at: usize, accepted: u8) -> usize {
+    let rest = bytes.get(at..).unwrap_or_default();
+    at + rest.iter().position(|byte| class(*byte) & accepted == 0).unwrap_or(rest.len())
+}
 
 /// `attrPath = [URI ":"] ATTRNAME *1subAttr`, or a schema's URN alone.
-pub(super) fn path(input: &str) -> Token<'_, Name<'_>> {
-    let (rest, first) = run(input, is_name_byte)?;
-    if rest.starts_with(':') && first.eq_ignore_ascii_case("urn") {
-        return urn_path(input);
-    }
-    if !is_name(first) {
-        return Err(nom::Err::Error(()));
-    }
-    let (rest, sub) = opt(preceded(char('.'), name)).parse(rest)?;
-    if rest.starts_with(['.', ':']) {
-        return Err(nom::Err::Error(()));
-    }
-    let text = input.get(..input.len() - rest.len()).unwrap_or_default();
-    Ok((rest, Name { text: Cow::Borrowed(text), attribute: 0, dot: sub.map(|_| first.len()) }))
+pub(super) fn path(text: &str, at: usize) -> Option<Name> {
+    let bytes = text.as_bytes();
+    let name = name(text, at)?;
+    let dot = name.end.get();
+    let end = match bytes.get(dot) {
+        Some(b':') if text.get(at..dot).is_some_and(|first| first.eq_ignore_ascii_case("urn")) => {
+            return urn_path(text, at);
+        }
+        Some(b':') => return None,
+        Some(b'.') => self::name(text, dot + 1)?.end,
+        _ => return Some(name),
+    };
+    // A sub-attribute has none itself.
+    let behind = bytes.get(end.get());
+    (!matches!(behind, Some(b'.' | b':'))).then_some(Name { end, ..name })
 }
 
 /// `ATTRNAME`, or `$ref`.
-pub(super) fn name(input: &str) -> Token<'_, &str> {
-    verify(|input| run(input, is_name_byte), is_name).parse(input)
-}
-
-/// A word such as an operator.
-pub(super) fn word(input: &str) -> Token<'_, &str> {
-    run(input, |b| b.is_ascii_alphanumeric())
-}
-
-/// One or more of these bytes, which are all ASCII.
-fn run(input: &str, accepted: impl Fn(u8) -> bool) -> Token<'_, &str> {
-    let length = input.bytes().position(|b| !accepted(b)).unwrap_or(input.len());
-    match input.split_at_checked(length) {
-        Some((text, rest)) if length > 0 => Ok((rest, text)),
-        _ => Err(nom::Err::Error(())),
+pub(super) fn name(text: &str, at: usize) -> Option<Name> {
+    let bytes = text.as_bytes();
+    let end = run(bytes, at, ALPHA | DIGIT | NAME);
+    if bytes.get(end) == Some(&b'$') {
+        return reference(text, at);
     }
+    let first = bytes.get(at).map_or(0, |first| class(*first));
+    (first == ALPHA).then(|| Name::plain(at, end))
 }
 
-/// `compValue`. The error says what is wrong, how far behind the start, and how many bytes it takes.
-pub(super) fn literal(input: &str) -> Result<(&str, Constant<'_>), (ParseErrorKind, usize, usize)> {
-    if let Some(behind) = input.strip_prefix('"') {
-        return match string(behind) {
-            Ok((rest, text)) => Ok((rest, Constant::String(text))),
-            Err((ParseErrorKind::UnterminatedString, ..)) => {
-                Err((ParseErrorKind::UnterminatedString, 0, input.len()))
-            }
-            Err((kind, offset, length)) => Err((kind, offset + 1, length)),
-        };
+/// `$ref`, the only name with a dollar sign.
+#[cold]
+fn reference(text: &str, at: usize) -> Option<Name> {
+    let end = run(text.as_bytes(), at, ALPHA | DIGIT | NAME | DOLLAR);
+    text.get(at..end).is_some_and(is_name).then(|| Name::plain(at, end))
+}
+
+/// A word such as an operator; empty where there is none.
+pub(super) fn word(text: &str, at: usize) -> &str {
+    text.get(at..run(text.as_bytes(), at, ALPHA | DIGIT)).unwrap_or_default()
+}
+
+/// The letters of a word of two, in lower case.
+pub(super) fn two_letters(text: &str, at: usize) -> Option<[u8; 2]> {
+    let rest = text.as_bytes().get(at..)?;
+    let (&[a, b], rest) = rest.split_first_chunk()?;
+    let ends = rest.first().is_none_or(|byte| class(*byte) & (ALPHA | DIGIT) == 0);
+    ends.then(|| [a.to_ascii_lowercase(), b.to_ascii_lowercase()])
+}
+
+/// Whether a word stands at a place, in any letter case.
+pub(super) fn is_word<const N: usize>(text: &str, at: usize, word: &[u8; N]) -> bool {
+    let rest = text.as_bytes().get(at..).and_then(<[u8]>::split_first_chunk::<N>);
+    rest.is_some_and(|(found, rest)| {
+        found.eq_ignore_ascii_case(word)
+            && rest.first().is_none_or(|byte| class(*byte) & (ALPHA | DIGIT) == 0)
+    })
+}
+
+/// The URN ends at the last colon, so that dots inside it (`:2.0:`) are not taken for a sub-attribute.
+fn urn_path(text: &str, at: usize) -> Option<Name> {
+    let end = run(text.as_bytes(), at, ALPHA | DIGIT | NAME | DOLLAR | URN);
+    let urn = text.get(at..end)?;
+    // `urn:`, a namespace, and something in it.
+    let behind = urn.get("urn:".len()..)?;
+    let namespace = behind.find(':')?;
+    if namespace == 0 || namespace + 1 == behind.len() {
+        return None;
     }
+    let last = urn.rfind(':')? + 1;
+    let name = urn.get(last..)?;
+    let dot = name.find('.');
+    let (head, sub) = match dot {
+        Some(dot) => (name.get(..dot)?, Some(name.get(dot + 1..)?)),
+        None => (name, None),
+    };
+    // A version may be the last part of a schema's URN: `urn:example:device:1.0`.
+    let version = name.starts_with(|c: char| c.is_ascii_digit());
+    let named = is_name(head) && sub.is_none_or(is_name);
+    if !version && !named {
+        return None;
+    }
+    let attribute = at + last;
+    Some(Name {
+        start: Index::new(at),
+        attribute: Index::new(attribute),
+        dot: Index::new(attribute + head.len()),
+        end: Index::new(end),
+    })
+}
+
+/// A comparison value that is no string, and where it ends. The error is the length of what stands there.
+pub(super) fn literal(text: &str, at: usize) -> Result<(Constant, usize), usize> {
+    let input = text.get(at..).unwrap_or_default();
     let number = recognize((
         opt(char('-')),
         alt((tag("0"), digit1)),
         opt(pair(char('.'), digit1)),
         opt((one_of("eE"), opt(one_of("+-")), digit1)),
     ));
-    let token: Token<'_, Constant<'_>> = alt((
-        number.map(|text: &str| Constant::Number(Cow::Borrowed(text))),
+    let word = alt((
         value(Constant::Bool(true), tag("true")),
         value(Constant::Bool(false), tag("false")),
         value(Constant::Null, tag("null")),
-    ))
-    .parse(input);
+    ));
+    let mut token =
+        alt((word, number.map(|number: &str| Constant::Number(Span::new(at, at + number.len())))));
+    let token: IResult<&str, Constant, ()> = token.parse(input);
     match token {
-        Ok((rest, _)) if rest.starts_with(|c: char| c.is_alphanumeric() || ".+-_".contains(c)) => {
-            Err(value_expected(input))
+        Ok((rest, value)) if !rest.starts_with(|c: char| c.is_alphanumeric() || ".+-_".contains(c)) => {
+            Ok((value, text.len() - rest.len()))
         }
-        Ok(found) => Ok(found),
-        Err(_) => Err(value_expected(input)),
+        _ => Err(input.find([' ', ')', ']']).unwrap_or(input.len())),
     }
 }
 
-fn value_expected(input: &str) -> (ParseErrorKind, usize, usize) {
-    let length = input.find([' ', ')', ']']).unwrap_or(input.len());
-    (ParseErrorKind::ValueExpected, 0, length)
-}
-
-/// The URN ends at the last colon, so that dots inside it (`:2.0:`) are not taken for a sub-attribute.
-fn urn_path(input: &str) -> Token<'_, Name<'_>> {
-    let (rest, text) = run(input, is_urn_byte)?;
-    // `urn:`, a namespace, and something in it.
-    let named = text.splitn(3, ':').all(|part| !part.is_empty());
-    let Some(colon) = text.rfind(':').filter(|colon| named && *colon > "urn:".len()) else {
-        return Err(nom::Err::Error(()));
-    };
-    let attribute = colon + 1;
-    let last = text.get(attribute..).unwrap_or_default();
-    let (head, sub) = last.split_once('.').map_or((last, None), |(head, sub)| (head, Some(sub)));
-    // A version may be the last part of a schema's URN: `urn:example:device:1.0`.
-    let version = last.starts_with(|c: char| c.is_ascii_digit());
-    let named = is_name(head) && sub.is_none_or(is_name);
-    if !version && !named {
-        return Err(nom::Err::Error(()));
-    }
-    Ok((rest, Name { text: Cow::Borrowed(text), attribute, dot: sub.map(|_| attribute + head.len()) }))
-}
-
-fn is_name_byte(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'$')
-}
-
-/// What `is_urn` allows; a URN is followed by a space or a bracket, so parentheses are no danger.
-fn is_urn_byte(b: u8) -> bool {
-    b.is_ascii_alphanumeric()
-        || matches!(b, b':' | b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')')
-        || matches!(b, b'*' | b'+' | b',' | b';' | b'=' | b'@' | b'%' | b'/')
-}
-
-type StringError = (ParseErrorKind, usize, usize);
-
-/// The rest of a JSON string behind its opening quotation mark.
-fn string(input: &str) -> Result<(&str, Cow<'_, str>), StringError> {
-    let plain = plain_length(input);
-    let (text, rest) = input.split_at_checked(plain).unwrap_or((input, ""));
-    if let Some(rest) = rest.strip_prefix('"') {
-        return Ok((rest, Cow::Borrowed(text)));
-    }
-    let mut out = String::from(text);
-    let mut rest = rest;
-    loop {
-        let at = input.len() - rest.len();
-        let mut chars = rest.chars();
-        match chars.next() {
-            None => return Err((ParseErrorKind::UnterminatedString, at, 0)),
-            Some('"') => return Ok((chars.as_str(), Cow::Owned(out))),
-            Some('\\') => {
-                let (behind, c) = escape(chars.as_str()).map_err(|(kind, length)| (kind, at, length))?;
-                out.push(c);
-                rest = behind;
-            }
-            Some(_) => return Err((ParseErrorKind::ControlCharacter, at, 1)),
+/// How many bytes from a place on are neither a quotation mark nor a backslash nor a control character.
+pub(super) fn plain_length(text: &str, at: usize) -> usize {
+    let bytes = text.as_bytes().get(at..).unwrap_or_default();
+    let (words, rest) = bytes.as_chunks::<8>();
+    let mut length = 0;
+    for word in words {
+        let special = special_bytes(u64::from_le_bytes(*word));
+        if special != 0 {
+            return length + special.trailing_zeros() as usize / 8;
         }
-        let (text, behind) = rest.split_at_checked(plain_length(rest)).unwrap_or((rest, ""));
-        out.push_str(text);
-        rest = behind;
+        length += 8;
     }
+    let special = |b: &u8| *b == b'"' || *b == b'\\' || *b < b' ';
+    length + rest.iter().position(special).unwrap_or(rest.len())
 }
 
-/// How many bytes at the start are neither a quotation mark nor a backslash nor a control character.
-fn plain_length(input: &str) -> usize {
-    input.bytes().position(|b| b == b'"' || b == b'\\' || b < b' ').unwrap_or(input.len())
+/// The high bits of those of eight bytes that are a quotation mark, a backslash or a control character. Bits
+/// above the lowest one that is set may be wrong.
+fn special_bytes(word: u64) -> u64 {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES << 7;
+    let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word;
+    let equal = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    (below(word, b' ') | equal(b'"') | equal(b'\\')) & HIGH
 }
 
-/// An escape behind its backslash. The error holds the length of the escape, backslash included.
-fn escape(input: &str) -> Result<(&str, char), (ParseErrorKind, usize)> {
-    let mut chars = input.chars();
+/// The escape whose backslash is at a place: what it means, and its length. The error holds its length, too.
+pub(super) fn escape(text: &str, at: usize) -> Result<(char, usize), (ParseErrorKind, usize)> {
+    let mut chars = text.get(at + 1..).unwrap_or_default().chars();
     let c = match chars.next() {
         Some(c @ ('"' | '\\' | '/')) => c,
         Some('b') => '\u{8}',
@@ -165,11 +200,14 @@ fn escape(input: &str) -> Result<(&str, char), (ParseErrorKind, usize)> {
         Some('n') => '\n',
         Some('r') => '\r',
         Some('t') => '\t',
-        Some('u') => return unicode_escape(chars.as_str()),
+        Some('u') => {
+            let (rest, c) = unicode_escape(chars.as_str())?;
+            return Ok((c, text.len() - rest.len() - at));
+        }
         None => return Err((ParseErrorKind::UnterminatedString, 1)),
         Some(other) => return Err((ParseErrorKind::Escape, 1 + other.len_utf8())),
     };
-    Ok((chars.as_str(), c))
+    Ok((c, 2))
 }
 
 /// The digits of `\uXXXX`, and the second half of a surrogate pair.

@@ -24,11 +24,7 @@ impl<'t> Builder<'t, '_, '_> {
     }
 
     /// The values for a list; none for null, `[]` and values that are all unassigned.
-    pub(super) fn coerced_list(
-        &mut self,
-        value: Value,
-        located: &Located<'t>,
-    ) -> Result<Array, PatchError> {
+    pub(super) fn coerced_list(&mut self, value: Value, located: &Located<'t>) -> Result<Array, PatchError> {
         let list = match self.coerced(value, located)? {
             Some(Value::Array(list)) => list,
             Some(single) => Array::from_iter([single]),
