@@ -181,9 +181,9 @@ fn conjunct<'m>(place: &'m Place, leaf: &'m Leaf) -> Option<Conjunct<'m>> {
         _ => return None,
     };
     let path = AttributePath {
-        urn: place.extension.as_deref(),
-        attribute: &place.attribute,
-        sub: leaf.sub.as_deref(),
+        urn: place.extension.as_ref().map(|urn| urn.name.as_str()),
+        attribute: &place.attribute.name,
+        sub: leaf.sub.as_ref().map(|sub| sub.name.as_str()),
     };
     (operator != Operator::Ne).then_some(Conjunct { path, operator, value })
 }

@@ -24,6 +24,7 @@ impl Resource {
     }
 
     /// The attributes and extension containers.
+    #[inline]
     pub fn attributes(&self) -> &Object {
         &self.attributes
     }
@@ -39,6 +40,7 @@ impl Resource {
     }
 
     /// The value of a common or base attribute, or the container of an extension, by canonical name or URN.
+    #[inline]
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.attributes.get(name)
     }

@@ -42,6 +42,7 @@ pub enum Value {
 
 impl Value {
     /// The string, if this is one.
+    #[inline]
     pub fn as_str(&self) -> Option<&str> {
         match self {
             Self::String(s) => Some(s),
@@ -50,6 +51,7 @@ impl Value {
     }
 
     /// The boolean, if this is one.
+    #[inline]
     pub fn as_bool(&self) -> Option<bool> {
         match self {
             Self::Bool(b) => Some(*b),
@@ -87,6 +89,7 @@ impl Value {
     }
 
     /// The object, if this is one.
+    #[inline]
     pub fn as_object(&self) -> Option<&Object> {
         match self {
             Self::Object(o) => Some(o),
@@ -103,24 +106,35 @@ impl Value {
     }
 
     /// The member of that exact name, if this is an object that has it.
+    #[inline]
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.as_object().and_then(|o| o.get(name))
     }
 
     /// Whether this is `null`.
+    #[inline]
     pub fn is_null(&self) -> bool {
         matches!(self, Self::Null)
     }
 
     /// Whether the value counts as unassigned: `null`, `[]`, `{}`, or made of
     /// nothing but such values (RFC 7643 §2.5).
+    #[inline]
     pub fn is_unassigned(&self) -> bool {
+        // Almost always, the first value inside decides, and is no container itself.
+        let inner = |value: &Self| match value {
+            Self::Array(_) | Self::Object(_) => value.is_unassigned_inside(),
+            value => value.is_null(),
+        };
         match self {
-            Self::Null => true,
-            Self::Array(a) => a.iter().all(Self::is_unassigned),
-            Self::Object(o) => o.iter().all(|(_, v)| v.is_unassigned()),
-            _ => false,
+            Self::Array(a) => a.iter().all(inner),
+            Self::Object(o) => o.iter().all(|(_, value)| inner(value)),
+            value => value.is_null(),
         }
+    }
+
+    fn is_unassigned_inside(&self) -> bool {
+        self.is_unassigned()
     }
 
     /// The name of the JSON type, for messages.
@@ -136,6 +150,7 @@ impl Value {
     }
 
     /// Visits the value as one or many: the elements of an array, or the value itself.
+    #[inline]
     pub fn elements(&self) -> &[Value] {
         match self {
             Self::Array(a) => a,
@@ -282,8 +297,39 @@ impl Object {
     }
 
     /// The value of the member with exactly this name.
+    #[inline]
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.entries.iter().find(|(k, _)| k == name).map(|(_, v)| v)
+    }
+
+    /// As [`get`](Self::get), with the place of the member. Looks at `place` first, then beside it: who looks for
+    /// one name in many resources mostly finds it about where it was in the last one.
+    ///
+    /// ```
+    /// let object: scim_schema::Object = [("a", 1_i64), ("b", 2)].into_iter().collect();
+    /// let (place, value) = object.find("b", 0).unwrap();
+    /// assert_eq!((place, value.as_i64()), (1, Some(2)));
+    /// assert_eq!(object.find("b", place), Some((1, value)));
+    /// assert_eq!(object.find("c", 9), None);
+    /// ```
+    #[inline]
+    pub fn find(&self, name: &str, place: usize) -> Option<(usize, &Value)> {
+        match self.entries.get(place) {
+            Some((found, value)) if found == name => Some((place, value)),
+            _ => self.find_elsewhere(name, place),
+        }
+    }
+
+    fn find_elsewhere(&self, name: &str, place: usize) -> Option<(usize, &Value)> {
+        for beside in [place.wrapping_sub(1), place.wrapping_add(1)] {
+            if let Some((found, value)) = self.entries.get(beside)
+                && found == name
+            {
+                return Some((beside, value));
+            }
+        }
+        let place = self.entries.iter().position(|(k, _)| k == name)?;
+        self.entries.get(place).map(|(_, value)| (place, value))
     }
 
     /// The value of the first member whose name equals `name` without regard to ASCII case.
@@ -350,6 +396,7 @@ impl Object {
     }
 
     /// The members in order.
+    #[inline]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> + Clone {
         self.entries.iter().map(|(k, v)| (k.as_str(), v))
     }

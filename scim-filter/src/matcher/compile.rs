@@ -6,7 +6,7 @@ use scim_schema::{Attribute, AttributePath, DateTime, Extension, Located, Resour
 use super::MatchOptions;
 use super::error::{FilterError, FilterErrorKind};
 use super::number::Decimal;
-use super::program::{ACCEPT, Check, Leaf, Place, Program, REJECT, Step, Test};
+use super::program::{ACCEPT, Check, Leaf, Member, Place, Program, REJECT, Step, Test};
 use super::text::TextCheck;
 use crate::filter::{Filter, Literal, Node, Operator};
 
@@ -225,7 +225,7 @@ fn leaf<'t>(
             check(leaf, operator, literal, missing_is_false, options)?
         }
     };
-    Ok(Leaf { sub: sub.map(|sub| CompactString::from(sub.name())), check })
+    Ok(Leaf { sub: sub.map(|sub| Member::new(sub.name())), check })
 }
 
 /// Types a comparison (RFC 7644 table 3, ledger choices `type-mismatch`, `substring-non-string`).
@@ -299,7 +299,7 @@ fn hidden_names(attributes: &[Attribute]) -> Vec<CompactString> {
 
 fn place(extension: Option<&Extension>, attribute: &Attribute) -> Place {
     Place {
-        extension: extension.map(|extension| CompactString::from(extension.schema().id())),
-        attribute: CompactString::from(attribute.name()),
+        extension: extension.map(|extension| Member::new(extension.schema().id())),
+        attribute: Member::new(attribute.name()),
     }
 }

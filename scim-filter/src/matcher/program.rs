@@ -1,7 +1,9 @@
 //! What a typed filter is compiled to: tests with jumps, so that evaluation needs no stack.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use compact_str::CompactString;
-use scim_schema::{DateTime, Resource, Value};
+use scim_schema::{DateTime, Object, Resource, Value};
 
 use super::number::Decimal;
 use super::text::TextCheck;
@@ -48,8 +50,36 @@ pub(super) enum Test {
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     /// The URN of its extension.
-    pub(super) extension: Option<CompactString>,
-    pub(super) attribute: CompactString,
+    pub(super) extension: Option<Member>,
+    pub(super) attribute: Member,
+}
+
+/// A member of an object, and where it was found last: resources of one type mostly have it in the same place.
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) name: CompactString,
+    place: AtomicUsize,
+}
+
+impl Member {
+    pub(super) fn new(name: &str) -> Self {
+        Self { name: CompactString::from(name), place: AtomicUsize::new(0) }
+    }
+
+    fn value<'r>(&self, object: &'r Object) -> Option<&'r Value> {
+        let last = self.place.load(Ordering::Relaxed);
+        let (place, value) = object.find(&self.name, last)?;
+        if place != last {
+            self.place.store(place, Ordering::Relaxed);
+        }
+        Some(value)
+    }
+}
+
+impl Clone for Member {
+    fn clone(&self) -> Self {
+        Self::new(&self.name)
+    }
 }
 
 impl Place {
@@ -57,17 +87,18 @@ impl Place {
     pub(super) fn is(&self, path: &str) -> bool {
         match &self.extension {
             Some(urn) => {
-                path.strip_prefix(urn.as_str()).and_then(|rest| rest.strip_prefix(':'))
-                    == Some(&self.attribute)
+                path.strip_prefix(urn.name.as_str()).and_then(|rest| rest.strip_prefix(':'))
+                    == Some(&self.attribute.name)
             }
-            None => self.attribute == path,
+            None => self.attribute.name == path,
         }
     }
 
     fn value<'r>(&self, resource: &'r Resource) -> Option<&'r Value> {
+        let attributes = resource.attributes();
         match &self.extension {
-            Some(urn) => resource.get(urn)?.get(&self.attribute),
-            None => resource.get(&self.attribute),
+            Some(urn) => self.attribute.value(urn.value(attributes)?.as_object()?),
+            None => self.attribute.value(attributes),
         }
     }
 }
@@ -75,7 +106,7 @@ impl Place {
 /// A check on an attribute or on one sub-attribute.
 #[derive(Clone, Debug)]
 pub(super) struct Leaf {
-    pub(super) sub: Option<CompactString>,
+    pub(super) sub: Option<Member>,
     pub(super) check: Check,
 }
 
@@ -142,7 +173,10 @@ impl Leaf {
     /// On one value of the attribute.
     fn matches_one(&self, value: &Value) -> bool {
         match &self.sub {
-            Some(sub) => any(value.get(sub), |value| self.check.matches_part(value)),
+            Some(sub) => {
+                let value = value.as_object().and_then(|object| sub.value(object));
+                any(value, |value| self.check.matches_part(value))
+            }
             None => self.check.matches(Some(value)),
         }
     }

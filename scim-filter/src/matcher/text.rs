@@ -109,13 +109,15 @@ fn folds_to(value: &[u8], key: &[u8]) -> bool {
 fn contains_ascii(value: &str, key: &str) -> bool {
     /// Comparing at each place is quadratic; above this many steps the linear search pays for its copy.
     const STEPS: usize = 1 << 16;
-    if key.is_empty() {
-        return true;
-    }
     if value.len().saturating_mul(key.len()) > STEPS {
         return value.to_ascii_lowercase().contains(key);
     }
-    value.as_bytes().windows(key.len()).any(|window| folds_to(window, key.as_bytes()))
+    let (Some(first), last) = (key.bytes().next(), value.len().checked_sub(key.len())) else { return true };
+    let starts = last.and_then(|last| value.as_bytes().get(..=last)).unwrap_or_default();
+    starts.iter().enumerate().any(|(at, byte)| {
+        byte.to_ascii_lowercase() == first
+            && value.as_bytes().get(at..at + key.len()).is_some_and(|found| folds_to(found, key.as_bytes()))
+    })
 }
 
 /// Whether a reference has no scheme (RFC 3986 §4.2).
