@@ -152,7 +152,7 @@ impl<'p> Work<'p, '_> {
         let after = self.resource.value_at(located);
         let same = after.is_some_and(|after| same_value(located.attribute, &before, after));
         if !same || located.attribute.is_hidden() {
-            return Err(element::immutable(located.path()));
+            return Err(element::immutable(located));
         }
         self.set(located, Some(before));
         Ok(())
@@ -237,10 +237,9 @@ impl<'p> Work<'p, '_> {
             }
             self.set(located, Some(Value::Object(Object::with_capacity(parts.len()))));
         }
-        let path = located.path();
         let Some(Value::Object(object)) = self.value_mut(located) else { return Ok(()) };
         for part in parts {
-            element::edit_part(object, part, &path)?;
+            element::edit_part(object, part, located)?;
         }
         if object.is_empty() {
             self.set(located, None);
@@ -248,7 +247,7 @@ impl<'p> Work<'p, '_> {
         }
         for sub in located.attribute.sub_attributes().iter().filter(|s| s.required()) {
             if sub.mutability() != Mutability::ReadOnly && !object.contains(sub.name()) {
-                let path = format!("{path}.{}", sub.name());
+                let path = Located { sub: Some(sub), ..*located }.path();
                 return Err(PatchError::new(PatchErrorKind::InvalidValue, path, "a value is required"));
             }
         }

@@ -1,13 +1,17 @@
 //! Parts of one complex value.
 
-use scim_schema::{Array, Mutability, Object, Value};
+use scim_schema::{Array, Located, Mutability, Object, Value};
 
 use crate::compare::same_value;
 use crate::error::{PatchError, PatchErrorKind};
 use crate::step::{Part, PartEdit};
 
-/// Changes one sub-attribute; `path` is the path of the complex attribute.
-pub(super) fn edit_part(object: &mut Object, part: &Part<'_>, path: &str) -> Result<(), PatchError> {
+/// Changes one sub-attribute of a value of the complex attribute that `located` names.
+pub(super) fn edit_part(
+    object: &mut Object,
+    part: &Part<'_>,
+    located: &Located<'_>,
+) -> Result<(), PatchError> {
     let sub = part.sub;
     let present = object.get(sub.name());
     if let (Mutability::Immutable, Some(present)) = (sub.mutability(), present) {
@@ -16,7 +20,7 @@ pub(super) fn edit_part(object: &mut Object, part: &Part<'_>, path: &str) -> Res
                 PartEdit::Set(value) => value.as_ref().is_some_and(|v| same_value(sub, present, v)),
                 PartEdit::Append(values) => values.iter().all(|v| has(part, present, v)),
             };
-        return if same { Ok(()) } else { Err(immutable(format!("{path}.{}", sub.name()))) };
+        return if same { Ok(()) } else { Err(immutable(&Located { sub: Some(sub), ..*located })) };
     }
     match &part.edit {
         PartEdit::Set(None) => drop(object.remove(sub.name())),
@@ -42,8 +46,8 @@ pub(super) fn sets_primary(part: &Part<'_>) -> bool {
     part.sub.name() == "primary" && matches!(part.edit, PartEdit::Set(Some(Value::Bool(true))))
 }
 
-pub(super) fn immutable(path: String) -> PatchError {
-    PatchError::new(PatchErrorKind::Mutability, path, "the value is immutable and can't be changed")
+pub(super) fn immutable(located: &Located<'_>) -> PatchError {
+    PatchError::new(PatchErrorKind::Mutability, located.path(), "the value is immutable and can't be changed")
 }
 
 fn has(part: &Part<'_>, list: &Value, value: &Value) -> bool {

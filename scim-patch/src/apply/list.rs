@@ -232,12 +232,11 @@ impl<'p> List<'p> {
     }
 
     fn merge(&mut self, place: usize, parts: &[Part<'_>]) -> Result<(), PatchError> {
-        let path = self.located.path();
         let Some(Value::Object(object)) = self.places.get_mut(place).and_then(Option::as_mut) else {
             return Ok(());
         };
         for part in parts {
-            edit_part(object, part, &path)?;
+            edit_part(object, part, &self.located)?;
         }
         if object.is_empty() {
             self.remove(place);

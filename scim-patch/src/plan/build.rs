@@ -4,7 +4,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use scim_filter::{ElementMatcher, Expr, Filter, Literal, MatchOptions, Operator, Path};
-use scim_schema::{Attribute, Extension, Leniency, Located, Mutability, Report, ResourceType, Target, Value};
+use scim_schema::{
+    Attribute, Extension, Leniency, Located, Mutability, Object, Report, ResourceType, Target, Value,
+};
 
 use super::PatchOptions;
 use super::value::{is_listing, no_target, read_only, required};
@@ -75,12 +77,11 @@ impl<'t> Builder<'t, '_, '_> {
     /// `dotted-keys`).
     fn keys(&mut self, op: Op, value: Value, place: Place<'t>) -> Result<(), PatchError> {
         let Value::Object(object) = value else { return Ok(()) };
-        let mut seen = HashSet::with_capacity(object.len());
+        if has_two_spellings(&object) {
+            let reason = "an attribute is given twice, in spellings that differ by letter case only";
+            return Err(fault(PatchErrorKind::InvalidSyntax, reason));
+        }
         for (key, value) in object {
-            if !seen.insert(key.to_ascii_lowercase()) {
-                let reason = "an attribute is given twice, in spellings that differ by letter case only";
-                return Err(fault(PatchErrorKind::InvalidSyntax, reason));
-            }
             match Path::parse(&key) {
                 Ok(path) => self.path(op, &path, value, place)?,
                 Err(e) if e.is_filter() => return Err(e.into()),
@@ -347,6 +348,22 @@ impl<'t> Builder<'t, '_, '_> {
     pub(super) fn push(&mut self, edit: Edit<'t>) {
         self.steps.push(Step { operation: self.operation, edit });
     }
+}
+
+/// Whether two keys are the same but for letter case. Few keys are compared pair by pair.
+fn has_two_spellings(object: &Object) -> bool {
+    const FEW: usize = 16;
+    if object.len() > FEW {
+        let mut seen = HashSet::with_capacity(object.len());
+        return !object.keys().all(|key| seen.insert(key.to_ascii_lowercase()));
+    }
+    let mut keys = object.keys();
+    while let Some(key) = keys.next() {
+        if keys.clone().any(|other| other.eq_ignore_ascii_case(key)) {
+            return true;
+        }
+    }
+    false
 }
 
 /// An unassigned value: `add` has nothing to add (ledger choice `add-empty-list`), a required attribute
