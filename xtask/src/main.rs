@@ -3,6 +3,7 @@
 mod crash;
 mod deny;
 mod fuzz;
+mod peers;
 mod requirements;
 mod spec;
 mod test;
@@ -31,6 +32,8 @@ enum Command {
     Spec(spec::Options),
     /// Run the fuzz targets for a short while each; a finding is a failure
     Fuzz(fuzz::Options),
+    /// Compare filters and PATCH with other implementations, from PyPI and npm
+    Peers(peers::Options),
     /// Kill scimd under load, start it again, and check that nothing was lost and every event told
     Crash(crash::Options),
     /// Check licences, bans, advisories and sources with cargo-deny
@@ -56,6 +59,7 @@ fn run(cli: &Cli) -> anyhow::Result<bool> {
         Command::Tidy => tidy::run(&root),
         Command::Spec(options) => spec::run(&root, options),
         Command::Fuzz(options) => fuzz::run(&root, options),
+        Command::Peers(options) => peers::run(&root, options),
         Command::Crash(options) => crash::run(&root, options),
         Command::Deny => deny::run(&root),
     }
