@@ -11,12 +11,11 @@ pub(crate) mod verdicts;
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::requirements::{self, Purpose};
 
-use answer::Answer;
 use report::Tally;
 use verdicts::Verdicts;
 
@@ -50,7 +49,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<bool> {
         let theirs = drivers::ask(root, peer, &world, &asked)?;
         let mut tally = Tally::new(peer);
         for (case, their) in asked.into_iter().zip(&theirs) {
-            let our = ours.get(&case.id).map_or(&Answer::Missing, |answer| answer);
+            let our = ours.get(&case.id).with_context(|| format!("we have not answered {}", case.id))?;
             tally.add(case, our, their, &verdicts);
         }
         good &= tally.check(&verdicts);

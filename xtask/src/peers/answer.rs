@@ -15,8 +15,6 @@ pub(crate) enum Answer {
     Refused(String),
     /// The implementation broke: what a server answers with 500.
     Failed(String),
-    /// There is no answer.
-    Missing,
 }
 
 impl Answer {
@@ -48,7 +46,7 @@ impl Answer {
     pub(crate) fn agrees(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Refused(_), Self::Refused(_)) => true,
-            (Self::Failed(_) | Self::Missing, _) => false,
+            (Self::Failed(_), _) => false,
             _ => self == other,
         }
     }
@@ -69,7 +67,6 @@ impl Answer {
             (Self::Resource(_), _) => "resource".to_owned(),
             (Self::Refused(why), _) => format!("refused: {why}"),
             (Self::Failed(why), _) => format!("failed: {why}"),
-            (Self::Missing, _) => "no answer".to_owned(),
         }
     }
 }
@@ -97,7 +94,7 @@ fn comparable(resource: &Map<String, Value>) -> Map<String, Value> {
 
 fn assigned(object: &Map<String, Value>) -> Map<String, Value> {
     let members = object.iter().map(|(name, value)| (name.clone(), assigned_value(value)));
-    members.filter(|(name, value)| !is_unassigned(value) && !(name == "primary" && *value == false)).collect()
+    members.filter(|(name, value)| !is_unassigned(value) && (name != "primary" || *value != false)).collect()
 }
 
 fn assigned_value(value: &Value) -> Value {

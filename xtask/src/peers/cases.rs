@@ -150,7 +150,7 @@ fn recorded(root: &Path, cases: &mut Vec<Case>) -> Result<()> {
         for step in list_of("steps") {
             match step.get("method").and_then(Value::as_str) {
                 Some("POST") => {
-                    resources.extend(step.get("save").and_then(Value::as_str).zip(step.get("body")))
+                    resources.extend(step.get("save").and_then(Value::as_str).zip(step.get("body")));
                 }
                 Some("PATCH") => {
                     number += 1;
@@ -179,12 +179,31 @@ fn recorded_case(origin: &str, step: &Value, resources: &[(&str, &Value)]) -> Op
 
 /// A body with a name for `{{name.id}}` and a word for `{{run}}`; none where that is not all it asks for.
 fn filled_in(body: &Value) -> Option<Value> {
-    let body = body.to_string().replace("{{run}}", "run").replace(".id}}", "}}");
-    let filled = body.replace("{{", "").replace("}}", "");
-    let plain = body.split("{{").skip(1).all(|rest| {
-        rest.split_once("}}").is_some_and(|(name, _)| name.chars().all(|c| c.is_ascii_alphanumeric()))
-    });
-    if plain && !body.contains("\"$each\"") { serde_json::from_str(&filled).ok() } else { None }
+    Some(match body {
+        Value::String(text) => Value::String(filled_text(text)?),
+        Value::Array(values) => Value::Array(values.iter().map(filled_in).collect::<Option<_>>()?),
+        Value::Object(members) if members.contains_key("$each") => return None,
+        Value::Object(members) => {
+            let filled = members.iter().map(|(name, value)| Some((name.clone(), filled_in(value)?)));
+            Value::Object(filled.collect::<Option<_>>()?)
+        }
+        other => other.clone(),
+    })
+}
+
+fn filled_text(text: &str) -> Option<String> {
+    let mut parts = text.split("{{");
+    let mut filled = parts.next()?.to_owned();
+    for part in parts {
+        let (template, rest) = part.split_once("}}")?;
+        let name = if template == "run" { "run" } else { template.strip_suffix(".id")? };
+        if !name.chars().all(|c| c.is_ascii_alphanumeric()) {
+            return None;
+        }
+        filled.push_str(name);
+        filled.push_str(rest);
+    }
+    Some(filled)
 }
 
 fn read(path: &Path) -> Result<Value> {
@@ -217,13 +236,17 @@ mod tests {
         assert!(patches.len() > 450, "{}", patches.len());
         let ids: BTreeSet<&str> = cases.iter().map(|case| case.id.as_str()).collect();
         assert_eq!(ids.len(), cases.len());
-        assert!(cases.iter().any(|case| case.id.starts_with("okta-06")), "recorded traffic");
+        let recorded = ["entra-", "okta-", "onelogin-", "ping-", "jumpcloud-"];
+        for provider in recorded {
+            assert!(cases.iter().any(|case| case.id.starts_with(provider)), "{provider}");
+        }
     }
 
     #[test]
     fn templates_are_filled_in_or_the_request_is_left_out() {
-        let filled = filled_in(&json!({"value": "{{a.id}}", "display": "x-{{run}}"}));
-        assert_eq!(filled, Some(json!({"value": "a", "display": "x-run"})));
+        let filled =
+            filled_in(&json!([{"name": {"a": {"value": "{{a.id}}", "display": "x-{{run}}-{{b.id}}."}}}]));
+        assert_eq!(filled, Some(json!([{"name": {"a": {"value": "a", "display": "x-run-b."}}}])));
         assert_eq!(filled_in(&json!("{{p.0.id}}")), None);
         assert_eq!(filled_in(&json!([{"$each": "m", "of": {"value": "{{item.id}}"}}])), None);
     }
