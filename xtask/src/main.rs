@@ -33,6 +33,10 @@ enum Command {
     /// Run the fuzz targets for a short while each; a finding is a failure
     Fuzz(fuzz::Options),
     /// Compare filters and PATCH with other implementations, from PyPI and npm
+    ///
+    /// Each difference must have a verdict in conformance/peers/verdicts.toml, which says by which sentence of the
+    /// RFC who is right. The run fails where one has none, or where a verdict has not as many differences as it
+    /// says. The peers are installed below target/peers. The table at the end is the one of COMPARE.md.
     Peers(peers::Options),
     /// Kill scimd under load, start it again, and check that nothing was lost and every event told
     Crash(crash::Options),

@@ -19,11 +19,6 @@ use crate::requirements::{self, Purpose};
 use report::Tally;
 use verdicts::Verdicts;
 
-/// Runs filters and PATCH requests through scim2-models, scimmy, scim-patch and scim2-parse-filter, and compares.
-///
-/// Each difference must have a verdict in conformance/peers/verdicts.toml, which says by which sentence of the RFC
-/// who is right; the run fails where one has none, or where a verdict has not as many differences as it says.
-/// The peers are installed below target/peers, from PyPI and npm. The table at the end is the one of COMPARE.md.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// Print every difference below its verdict, with both answers

@@ -78,7 +78,8 @@ pub(crate) fn install(root: &Path) -> Result<()> {
     shown(root, "python3", &["-m".into(), "venv".into(), path(&folder.join("venv"))])?;
     let pip = ["install", "--quiet", "--disable-pip-version-check"].map(str::to_owned);
     shown(root, &path(&folder.join("venv/bin/pip")), &[pip.as_slice(), &words(&python)].concat())?;
-    let npm = ["install", "--no-audit", "--no-fund", "--no-save", "--prefix"].map(str::to_owned);
+    let npm = ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-save", "--prefix"]
+        .map(str::to_owned);
     shown(root, "npm", &[npm.as_slice(), &[path(&folder)], &words(&javascript)].concat())?;
     fs::write(stamp, wanted)?;
     Ok(())

@@ -128,3 +128,33 @@ pub(crate) fn print_table(tallies: &[Tally], verdicts: &Verdicts) {
         count(Right::Open)
     );
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{cases, drivers};
+    use super::*;
+
+    /// What comes of the first filter where the peer breaks, under a verdict that expects some differences.
+    fn good(expected: usize, pattern: &str) -> bool {
+        let verdicts: Verdicts = toml::from_str(&format!(
+            "[[verdict]]\nid = \"a\"\nright = \"we\"\nwhy = \"so\"\npeers = {{ scimmy = {expected} }}\n\
+             when = [{{ theirs = [\"{pattern}\"] }}]"
+        ))
+        .unwrap();
+        let (_, cases) = cases::collect(&crate::workspace::root().unwrap()).unwrap();
+        let mut tally = Tally::new(drivers::chosen(Some("scimmy")).unwrap()[0]);
+        let refused = Answer::Refused("why".into());
+        tally.add(&cases[0], &refused, &Answer::Failed("TypeError".into()), &verdicts);
+        tally.add(&cases[1], &refused, &refused, &verdicts);
+        assert_eq!((tally.filters.cases, tally.filters.agree, tally.filters.they), (2, 1, 0));
+        tally.check(&verdicts)
+    }
+
+    #[test]
+    fn each_difference_needs_a_verdict_and_each_verdict_its_differences() {
+        assert!(good(1, "failed: *"));
+        assert!(!good(1, "refused: *"), "no verdict fits");
+        assert!(!good(2, "failed: *"), "one difference is gone");
+        assert!(!good(0, "failed: *"), "one difference is new");
+    }
+}
