@@ -3,6 +3,7 @@
 //! A folder holds `filter-cases.json`, `patch-cases.json`, and `filter-docs.json` with the resources and
 //! resource types that they are about. Schemas that it does not bring along are the standard ones.
 
+mod answers;
 mod filter;
 mod folder;
 mod patch;
@@ -12,6 +13,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+pub use answers::answer_lines;
 pub use filter::run_filter_cases;
 pub use patch::run_patch_cases;
 

@@ -3,6 +3,7 @@
 mod crash;
 mod deny;
 mod fuzz;
+mod peers;
 mod requirements;
 mod spec;
 mod test;
@@ -31,6 +32,12 @@ enum Command {
     Spec(spec::Options),
     /// Run the fuzz targets for a short while each; a finding is a failure
     Fuzz(fuzz::Options),
+    /// Compare filters and PATCH with other implementations, from PyPI and npm
+    ///
+    /// Each difference must have a verdict in conformance/peers/verdicts.toml, which says by which sentence of the
+    /// RFC who is right. The run fails where one has none, or where a verdict has not as many differences as it
+    /// says. The peers are installed below target/peers. The table at the end is the one of COMPARE.md.
+    Peers(peers::Options),
     /// Kill scimd under load, start it again, and check that nothing was lost and every event told
     Crash(crash::Options),
     /// Check licences, bans, advisories and sources with cargo-deny
@@ -56,6 +63,7 @@ fn run(cli: &Cli) -> anyhow::Result<bool> {
         Command::Tidy => tidy::run(&root),
         Command::Spec(options) => spec::run(&root, options),
         Command::Fuzz(options) => fuzz::run(&root, options),
+        Command::Peers(options) => peers::run(&root, options),
         Command::Crash(options) => crash::run(&root, options),
         Command::Deny => deny::run(&root),
     }

@@ -15,6 +15,7 @@ pub(crate) enum Purpose {
     Tests,
     Fuzzing,
     Deny,
+    Peers,
 }
 
 /// How a missing requirement is obtained.
@@ -73,6 +74,27 @@ const REQUIREMENTS: &[Requirement] = &[
         source: Source::Cargo("cargo-deny"),
         why: "it checks deny.toml against the dependency tree",
         purposes: &[Purpose::Deny],
+    },
+    Requirement {
+        name: "Python",
+        detect: &["python3", "-c", "import ensurepip, venv"],
+        source: Source::Apt("python3-venv"),
+        why: "one of the implementations that we are compared with is a Python package",
+        purposes: &[Purpose::Peers],
+    },
+    Requirement {
+        name: "Node.js",
+        detect: &["node", "--version"],
+        source: Source::Apt("nodejs"),
+        why: "three of the implementations that we are compared with are JavaScript packages",
+        purposes: &[Purpose::Peers],
+    },
+    Requirement {
+        name: "npm",
+        detect: &["npm", "--version"],
+        source: Source::Apt("npm"),
+        why: "it installs the JavaScript packages that we are compared with",
+        purposes: &[Purpose::Peers],
     },
 ];
 
@@ -164,7 +186,7 @@ mod tests {
 
     #[test]
     fn every_purpose_has_requirements_and_every_requirement_a_reason() {
-        for purpose in [Purpose::Tests, Purpose::Fuzzing, Purpose::Deny] {
+        for purpose in [Purpose::Tests, Purpose::Fuzzing, Purpose::Deny, Purpose::Peers] {
             assert!(REQUIREMENTS.iter().any(|requirement| requirement.purposes.contains(&purpose)));
         }
         assert!(REQUIREMENTS.iter().all(|requirement| !requirement.why.is_empty()));

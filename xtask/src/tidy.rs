@@ -7,6 +7,7 @@ mod hygiene;
 mod ledger;
 mod links;
 mod readme;
+mod verdicts;
 
 use std::path::Path;
 
@@ -29,6 +30,7 @@ pub(crate) fn run(root: &Path) -> Result<bool> {
     show("README commands", readme::check(&metadata, &sources, |words| accepts(root, words)));
     show("ledger", ledger::check(root, &sources)?);
     show("data copies", copies::check(root)?);
+    show("verdicts on peers", verdicts::check(root)?);
     show("house rules", hygiene::check(&sources));
     show("links", links::check(&sources));
     Ok(good)

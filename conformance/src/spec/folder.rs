@@ -17,18 +17,20 @@ const SCHEMAS: &[(&str, &str)] = &[
 
 /// The resource types that the documents file of a folder describes.
 pub(super) fn resource_types(dir: &Path, docs: &Value) -> io::Result<Vec<Arc<ResourceType>>> {
+    let names = list(docs, "schema_files")?.iter().filter_map(Value::as_str);
+    let mut schemas = names.map(|name| schema(dir, name)).collect::<io::Result<Vec<_>>>()?;
+    schemas.extend_from_slice(list(docs, "extra_schemas")?);
+    build_types(&schemas, list(docs, "resource_types")?)
+}
+
+/// The resource types that are described, over their schemas.
+pub(super) fn build_types(schemas: &[Value], types: &[Value]) -> io::Result<Vec<Arc<ResourceType>>> {
     let mut builder = Registry::builder();
-    for name in list(docs, "schema_files")?.iter().filter_map(Value::as_str) {
-        let document = schema(dir, name)?;
-        // The common attributes are those of every resource, and no schema of their own.
-        if document.get("id").is_some_and(|id| !id.is_null()) {
-            builder = builder.schema_json(&to_json(&document)?).map_err(invalid)?;
-        }
-    }
-    for document in list(docs, "extra_schemas")? {
+    // The common attributes are those of every resource, and no schema of their own.
+    for document in schemas.iter().filter(|document| document.get("id").is_some_and(|id| !id.is_null())) {
         builder = builder.schema_json(&to_json(document)?).map_err(invalid)?;
     }
-    for document in list(docs, "resource_types")? {
+    for document in types {
         let mut document = document.clone();
         if let Some(members) = document.as_object_mut()
             && members.get("schema").and_then(Value::as_str) == Some(GROUP)
