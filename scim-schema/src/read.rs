@@ -2,11 +2,16 @@
 
 mod canonical;
 mod coerce;
+mod identity;
 mod known;
+mod place;
 
 use std::fmt;
 
 pub use coerce::{coerce, is_uri};
+
+use self::coerce::coerce_at;
+use self::place::Place;
 
 use crate::attribute::{Attribute, Mutability};
 use crate::dialect::{Dialect, Leniency, Report};
@@ -134,8 +139,8 @@ impl fmt::Display for Violation {
     }
 }
 
-pub(crate) fn invalid_value(path: &str, reason: impl Into<String>) -> Violation {
-    Violation::new(ViolationKind::InvalidValue, path, reason)
+fn invalid_value(path: impl fmt::Display, reason: impl Into<String>) -> Violation {
+    Violation::new(ViolationKind::InvalidValue, path.to_string(), reason)
 }
 
 /// Reads the body of a POST or PUT: canonical names, checked and coerced values, readOnly attributes left
@@ -286,17 +291,14 @@ impl<'t> Reader<'t, '_, '_> {
         attribute: &'t Attribute,
         value: Value,
     ) -> Result<(), Violation> {
-        let path = match extension {
-            Some(e) => format!("{}:{}", e.schema().id(), attribute.name()),
-            None => attribute.name().to_owned(),
-        };
+        let place = Place::of(extension, attribute);
         let same = |s: &Slot<'_>| std::ptr::eq(s.attribute, attribute);
         if self.slots.iter().any(same) {
-            return Err(twice(&path));
+            return Err(twice(place));
         }
         if attribute.mutability() == Mutability::ReadOnly {
             if !value.is_unassigned() {
-                self.report.note(Leniency::ReadOnlyIgnored, &path);
+                self.report.note(Leniency::ReadOnlyIgnored, place);
             }
             return Ok(());
         }
@@ -304,7 +306,7 @@ impl<'t> Reader<'t, '_, '_> {
             .resource_type
             .membership()
             .is_some_and(|m| extension.is_none() && m.attribute() == attribute.name());
-        let value = coerce(value, attribute, &path, members, self.options, self.report)?;
+        let value = coerce_at(value, attribute, &place, members, self.options, self.report)?;
         self.slots.push(Slot { extension, attribute, value });
         Ok(())
     }
@@ -373,13 +375,9 @@ impl<'t> Reader<'t, '_, '_> {
             Mutability::ReadOnly => return Ok(existing.cloned()),
             Mutability::Immutable => match (existing, &given) {
                 (Some(old), Some(Some(new))) if !same_value(attribute, old, new) => {
-                    let path = match extension {
-                        Some(e) => format!("{}:{}", e.schema().id(), attribute.name()),
-                        None => attribute.name().to_owned(),
-                    };
                     return Err(Violation::new(
                         ViolationKind::Mutability,
-                        path,
+                        Place::of(extension, attribute).to_string(),
                         "the value is immutable and differs from the present one",
                     ));
                 }
@@ -465,10 +463,10 @@ impl<'t> Reader<'t, '_, '_> {
     }
 }
 
-fn twice(path: &str) -> Violation {
+fn twice(path: impl fmt::Display) -> Violation {
     Violation::new(
         ViolationKind::InvalidSyntax,
-        path,
+        path.to_string(),
         "is given twice, in spellings that differ by letter case only",
     )
 }

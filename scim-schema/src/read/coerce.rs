@@ -1,7 +1,7 @@
 //! One value, brought to the type of its attribute.
 
-use std::collections::HashSet;
-
+use super::identity::drop_duplicates;
+use super::place::Place;
 use super::{ReadOptions, Violation, ViolationKind, canonical, invalid_value, known};
 use crate::attribute::{Attribute, Mutability, Type, Uniqueness};
 use crate::datetime::DateTime;
@@ -26,11 +26,22 @@ pub fn coerce(
     options: &ReadOptions<'_>,
     report: &mut Report,
 ) -> Result<Option<Value>, Violation> {
+    coerce_at(value, attribute, &Place::at(path), members, options, report)
+}
+
+pub(super) fn coerce_at(
+    value: Value,
+    attribute: &Attribute,
+    place: &Place<'_>,
+    members: bool,
+    options: &ReadOptions<'_>,
+    report: &mut Report,
+) -> Result<Option<Value>, Violation> {
     let mut cx = Context { options, report };
     if attribute.multi_valued() {
-        cx.list(value, attribute, path, members)
+        cx.list(value, attribute, place, members)
     } else {
-        cx.single(value, attribute, path)
+        cx.single(value, attribute, place)
     }
 }
 
@@ -44,7 +55,7 @@ impl Context<'_, '_> {
         &mut self,
         value: Value,
         attribute: &Attribute,
-        path: &str,
+        place: &Place<'_>,
         members: bool,
     ) -> Result<Option<Value>, Violation> {
         let items = match value {
@@ -56,16 +67,18 @@ impl Context<'_, '_> {
         let limit = if members { self.options.max_members } else { self.options.max_values };
         if items.len() > limit {
             let reason = format!("has more than {limit} values");
-            return Err(Violation::new(ViolationKind::TooLarge, path, reason));
+            return Err(Violation::new(ViolationKind::TooLarge, place.to_string(), reason));
         }
         let mut list = Vec::with_capacity(items.len());
         for item in items {
-            if let Some(item) = self.element(item, attribute, path)? {
+            if let Some(item) = self.element(item, attribute, place)? {
                 list.push(item);
             }
         }
-        self.one_primary(attribute, path, &mut list)?;
-        self.drop_duplicates(attribute, path, members, &mut list);
+        self.one_primary(attribute, place, &mut list)?;
+        if drop_duplicates(&mut list, attribute, members) {
+            self.report.note(Leniency::DuplicateDropped, place);
+        }
         Ok((!list.is_empty()).then_some(Value::Array(list)))
     }
 
@@ -73,21 +86,21 @@ impl Context<'_, '_> {
         &mut self,
         item: Value,
         attribute: &Attribute,
-        path: &str,
+        place: &Place<'_>,
     ) -> Result<Option<Value>, Violation> {
         let dialect = self.options.dialect;
         match item {
             Value::String(s)
                 if attribute.is_complex() && s.is_empty() && dialect.empty_string_is_unassigned =>
             {
-                self.report.note(Leniency::Cleared, path);
+                self.report.note(Leniency::Cleared, place);
                 Ok(None)
             }
             Value::String(_) if attribute.is_complex() && !dialect.strings_as_values => {
-                Err(invalid_value(path, "each value must be an object"))
+                Err(invalid_value(place, "each value must be an object"))
             }
-            Value::Array(_) => Err(invalid_value(path, "a list can't be inside a list")),
-            other => self.single(other, attribute, path),
+            Value::Array(_) => Err(invalid_value(place, "a list can't be inside a list")),
+            other => self.single(other, attribute, place),
         }
     }
 
@@ -95,7 +108,7 @@ impl Context<'_, '_> {
         &mut self,
         value: Value,
         attribute: &Attribute,
-        path: &str,
+        place: &Place<'_>,
     ) -> Result<Option<Value>, Violation> {
         if value.is_null() {
             return Ok(None);
@@ -105,73 +118,73 @@ impl Context<'_, '_> {
             && attribute.kind() != Type::String
             && attribute.kind() != Type::Complex
         {
-            self.report.note(Leniency::Cleared, path);
+            self.report.note(Leniency::Cleared, place);
             return Ok(None);
         }
         let value = match attribute.kind() {
-            Type::String => self.string(value, attribute, path)?,
-            Type::Boolean => self.boolean(value, path)?,
-            Type::Integer => self.integer(value, path)?,
-            Type::Decimal => self.decimal(value, path)?,
+            Type::String => self.string(value, attribute, place)?,
+            Type::Boolean => self.boolean(value, place)?,
+            Type::Integer => self.integer(value, place)?,
+            Type::Decimal => self.decimal(value, place)?,
             Type::DateTime => {
                 let well_formed = value.as_str().is_some_and(|s| DateTime::parse(s).is_some());
-                checked(value, well_formed, path, "must be a date and time such as 2026-01-31T09:30:00Z")?
+                checked(value, well_formed, place, "must be a date and time such as 2026-01-31T09:30:00Z")?
             }
             Type::Binary => {
                 let well_formed = value.as_str().is_some_and(is_base64);
-                let value = checked(value, well_formed, path, "must be base64 text")?;
+                let value = checked(value, well_formed, place, "must be base64 text")?;
                 let one_certificate = !self.options.check_certificates
-                    || path != "x509Certificates.value"
+                    || !place.is("x509Certificates.value")
                     || value.as_str().is_some_and(known::is_certificate);
-                checked(value, one_certificate, path, "must be one X.509 certificate in DER")?
+                checked(value, one_certificate, place, "must be one X.509 certificate in DER")?
             }
-            Type::Reference => self.reference(value, attribute, path)?,
-            Type::Complex => return self.complex(value, attribute, path),
+            Type::Reference => self.reference(value, attribute, place)?,
+            Type::Complex => return self.complex(value, attribute, place),
         };
         Ok(Some(value))
     }
 
-    fn string(&mut self, value: Value, attribute: &Attribute, path: &str) -> Result<Value, Violation> {
+    fn string(&mut self, value: Value, attribute: &Attribute, place: &Place<'_>) -> Result<Value, Violation> {
         let text = match value {
             Value::String(s) => s,
             Value::Number(n) if self.options.dialect.scalars_as_strings => {
-                self.report.note(Leniency::Coerced, path);
+                self.report.note(Leniency::Coerced, place);
                 n.to_string().into()
             }
             Value::Bool(b) if self.options.dialect.scalars_as_strings => {
-                self.report.note(Leniency::Coerced, path);
+                self.report.note(Leniency::Coerced, place);
                 b.to_string().into()
             }
             // An empty list or object is an unassigned value of another shape; a string has none such.
-            _ => return Err(invalid_value(path, "must be a string")),
+            _ => return Err(invalid_value(place, "must be a string")),
         };
         if text.contains('\0') {
-            return Err(invalid_value(path, "must not hold the character U+0000"));
+            return Err(invalid_value(place, "must not hold the character U+0000"));
         }
         if text.len() > self.options.max_string {
-            return Err(invalid_value(path, format!("is longer than {} bytes", self.options.max_string)));
+            return Err(invalid_value(place, format!("is longer than {} bytes", self.options.max_string)));
         }
         let identifier = attribute.uniqueness() != Uniqueness::None || attribute.name() == "externalId";
         if identifier && text.chars().count() > self.options.max_identifier {
             return Err(invalid_value(
-                path,
+                place,
                 format!("is longer than {} characters", self.options.max_identifier),
             ));
         }
         let text =
-            if self.options.canonicalize { canonical::canonicalize(text, attribute, path) } else { text };
+            if self.options.canonicalize { canonical::canonicalize(text, attribute, place) } else { text };
         if self.options.enforce_canonical_values
             && !attribute.canonical_values().is_empty()
             && !attribute.canonical_values().iter().any(|c| fold(c) == fold(&text))
         {
-            return Err(invalid_value(path, "is none of the attribute's canonical values"));
+            return Err(invalid_value(place, "is none of the attribute's canonical values"));
         }
-        if self.options.enforce_country_codes && path == "addresses.country" && !known::is_country(&text) {
-            return Err(invalid_value(path, "must be an ISO 3166-1 alpha-2 country code"));
+        if self.options.enforce_country_codes && place.is("addresses.country") && !known::is_country(&text) {
+            return Err(invalid_value(place, "must be an ISO 3166-1 alpha-2 country code"));
         }
-        if self.options.enforce_time_zones && path == "timezone" && !known::is_time_zone(&text) {
+        if self.options.enforce_time_zones && place.is("timezone") && !known::is_time_zone(&text) {
             return Err(invalid_value(
-                path,
+                place,
                 "must be a time zone of the IANA database, such as Europe/Berlin",
             ));
         }
@@ -179,40 +192,40 @@ impl Context<'_, '_> {
     }
 
     /// `"true"` and `"false"` in any letter case are booleans in every dialect (ledger choice `boolean-string`).
-    fn boolean(&mut self, value: Value, path: &str) -> Result<Value, Violation> {
+    fn boolean(&mut self, value: Value, place: &Place<'_>) -> Result<Value, Violation> {
         match value {
             Value::Bool(_) => Ok(value),
             Value::String(s) if s.eq_ignore_ascii_case("true") || s.eq_ignore_ascii_case("false") => {
-                self.report.note(Leniency::Coerced, path);
+                self.report.note(Leniency::Coerced, place);
                 Ok(Value::Bool(s.eq_ignore_ascii_case("true")))
             }
-            _ => Err(invalid_value(path, "must be true or false")),
+            _ => Err(invalid_value(place, "must be true or false")),
         }
     }
 
-    fn integer(&mut self, value: Value, path: &str) -> Result<Value, Violation> {
-        let value = self.number_from_text(value, path);
+    fn integer(&mut self, value: Value, place: &Place<'_>) -> Result<Value, Violation> {
+        let value = self.number_from_text(value, place);
         let whole = match &value {
             Value::Number(n) => {
                 n.is_i64() || n.is_u64() || n.as_f64().is_some_and(|f| f == 0.0 && f.is_sign_negative())
             }
             _ => false,
         };
-        checked(value, whole, path, "must be a whole number without fraction or exponent")
+        checked(value, whole, place, "must be a whole number without fraction or exponent")
     }
 
-    fn decimal(&mut self, value: Value, path: &str) -> Result<Value, Violation> {
-        let value = self.number_from_text(value, path);
+    fn decimal(&mut self, value: Value, place: &Place<'_>) -> Result<Value, Violation> {
+        let value = self.number_from_text(value, place);
         let number = value.as_number().is_some();
-        checked(value, number, path, "must be a number")
+        checked(value, number, place, "must be a number")
     }
 
-    fn number_from_text(&mut self, value: Value, path: &str) -> Value {
+    fn number_from_text(&mut self, value: Value, place: &Place<'_>) -> Value {
         match &value {
             Value::String(s) if self.options.dialect.strings_as_numbers => {
                 match serde_json::from_str::<Number>(s) {
                     Ok(number) => {
-                        self.report.note(Leniency::Coerced, path);
+                        self.report.note(Leniency::Coerced, place);
                         Value::Number(number)
                     }
                     Err(_) => value,
@@ -223,16 +236,21 @@ impl Context<'_, '_> {
     }
 
     /// References to resources of this service are stored relative to its base URL.
-    fn reference(&mut self, value: Value, attribute: &Attribute, path: &str) -> Result<Value, Violation> {
-        let Some(text) = value.as_str() else { return Err(invalid_value(path, "must be a URI")) };
+    fn reference(
+        &mut self,
+        value: Value,
+        attribute: &Attribute,
+        place: &Place<'_>,
+    ) -> Result<Value, Violation> {
+        let Some(text) = value.as_str() else { return Err(invalid_value(place, "must be a URI")) };
         if !is_uri(text) || text.contains('\0') {
-            return Err(invalid_value(path, "must be a URI"));
+            return Err(invalid_value(place, "must be a URI"));
         }
         if text.len() > self.options.max_string {
-            return Err(invalid_value(path, format!("is longer than {} bytes", self.options.max_string)));
+            return Err(invalid_value(place, format!("is longer than {} bytes", self.options.max_string)));
         }
-        if path == "photos.value" && !known::is_image(text) {
-            self.report.note(Leniency::NotAnImage, path);
+        if place.is("photos.value") && !known::is_image(text) {
+            self.report.note(Leniency::NotAnImage, place);
         }
         if attribute.refers_to_resources()
             && let Some(base) = self.options.base
@@ -247,13 +265,13 @@ impl Context<'_, '_> {
         &mut self,
         value: Value,
         attribute: &Attribute,
-        path: &str,
+        place: &Place<'_>,
     ) -> Result<Option<Value>, Violation> {
         let object = match value {
             Value::Object(object) => object,
             // A string for a complex attribute is its `value` (ledger choice `complex-from-string`).
             Value::String(s) if attribute.sub_attribute("value").is_some() => {
-                self.report.note(Leniency::Coerced, path);
+                self.report.note(Leniency::Coerced, place);
                 if s.is_empty() && self.options.dialect.empty_string_is_unassigned {
                     return Ok(None);
                 }
@@ -262,34 +280,34 @@ impl Context<'_, '_> {
                 object
             }
             Value::Array(a) if a.is_empty() => return Ok(None),
-            _ => return Err(invalid_value(path, "must be an object of its sub-attributes")),
+            _ => return Err(invalid_value(place, "must be an object of its sub-attributes")),
         };
-        let object = self.unwrap_stringified(object, attribute, path);
+        let object = self.unwrap_stringified(object, attribute, place);
         let mut canonical = Object::with_capacity(object.len());
         for (key, value) in object {
             let Some(sub) = attribute.sub_attribute(&key) else {
                 if self.options.dialect.ignore_unknown_attributes {
-                    self.report.note(Leniency::AttributeIgnored, format_args!("{path}.{key}"));
+                    self.report.note(Leniency::AttributeIgnored, format_args!("{place}.{key}"));
                     continue;
                 }
                 return Err(Violation::new(
                     ViolationKind::InvalidSyntax,
-                    path,
+                    place.to_string(),
                     "has a sub-attribute that the schema does not define",
                 ));
             };
-            let sub_path = format!("{path}.{}", sub.name());
+            let sub_place = place.part(sub.name());
             if canonical.contains(sub.name()) {
-                return Err(super::twice(&sub_path));
+                return Err(super::twice(&sub_place));
             }
             if sub.mutability() == Mutability::ReadOnly {
-                self.report.note(Leniency::ReadOnlyIgnored, &sub_path);
+                self.report.note(Leniency::ReadOnlyIgnored, &sub_place);
                 continue;
             }
             let value = if sub.multi_valued() {
-                self.list(value, sub, &sub_path, false)?
+                self.list(value, sub, &sub_place, false)?
             } else {
-                self.single(value, sub, &sub_path)?
+                self.single(value, sub, &sub_place)?
             };
             // Kept as null until the end, so that a second spelling of the name is seen.
             canonical.push(sub.name(), value.unwrap_or_default());
@@ -301,14 +319,14 @@ impl Context<'_, '_> {
                 && sub.mutability() != Mutability::ReadOnly
                 && given.is_none_or(|v| v.as_str() == Some(""))
             {
-                return Err(invalid_value(&format!("{path}.{}", sub.name()), "a value is required"));
+                return Err(invalid_value(place.part(sub.name()), "a value is required"));
             }
         }
         Ok((!canonical.is_empty()).then_some(Value::Object(canonical)))
     }
 
     /// Entra ID's AppRoleAssignmentsComplex: `{"value": "{\"id\":…,\"value\":…,\"displayName\":…}"}`.
-    fn unwrap_stringified(&mut self, object: Object, attribute: &Attribute, path: &str) -> Object {
+    fn unwrap_stringified(&mut self, object: Object, attribute: &Attribute, place: &Place<'_>) -> Object {
         if !self.options.dialect.unwrap_stringified_values || attribute.sub_attribute("value").is_none() {
             return object;
         }
@@ -323,7 +341,7 @@ impl Context<'_, '_> {
         let Some(value) = inner.get_ignore_case("value").filter(|v| v.as_str().is_some()) else {
             return object;
         };
-        self.report.note(Leniency::Unwrapped, path);
+        self.report.note(Leniency::Unwrapped, place);
         let mut unwrapped = Object::new();
         unwrapped.push("value", value.clone());
         let display = inner.get_ignore_case("displayName").filter(|d| d.as_str().is_some());
@@ -342,7 +360,7 @@ impl Context<'_, '_> {
     fn one_primary(
         &mut self,
         attribute: &Attribute,
-        path: &str,
+        place: &Place<'_>,
         list: &mut [Value],
     ) -> Result<(), Violation> {
         if attribute.sub_attribute("primary").is_none() {
@@ -351,53 +369,14 @@ impl Context<'_, '_> {
         let primaries = list.iter_mut().filter(|v| is_primary(v));
         for extra in primaries.skip(1) {
             if !self.options.dialect.demote_extra_primaries {
-                return Err(invalid_value(path, "at most one value can be primary"));
+                return Err(invalid_value(place, "at most one value can be primary"));
             }
-            self.report.note(Leniency::PrimaryDemoted, path);
+            self.report.note(Leniency::PrimaryDemoted, place);
             if let Some(object) = extra.as_object_mut() {
                 object.insert("primary", false);
             }
         }
         Ok(())
-    }
-
-    /// Equal values, equal (type, value) pairs and equal members are kept once (RFC 7643 §2.4), in linear time.
-    fn drop_duplicates(&mut self, attribute: &Attribute, path: &str, members: bool, list: &mut Vec<Value>) {
-        if list.len() < 2 {
-            return;
-        }
-        let mut seen = HashSet::with_capacity(list.len());
-        let before = list.len();
-        list.retain(|value| seen.insert(identity(value, attribute, members)));
-        if list.len() < before {
-            self.report.note(Leniency::DuplicateDropped, path);
-        }
-    }
-}
-
-/// What makes a value of a list the same as another: the member's id; the (type, value) pair; else all of it.
-fn identity(value: &Value, attribute: &Attribute, members: bool) -> String {
-    let Value::Object(object) = value else {
-        return match value {
-            Value::String(s) if !attribute.case_exact() => fold(s).into_owned(),
-            other => format!("{other:?}"),
-        };
-    };
-    let part = |name: &str| {
-        let sub = attribute.sub_attribute(name)?;
-        object.get(sub.name()).map(|v| match v {
-            Value::String(s) if !sub.case_exact() => fold(s).into_owned(),
-            other => format!("{other:?}"),
-        })
-    };
-    match (part("value"), members) {
-        (Some(id), true) => id,
-        (Some(value), false) => format!("{value}\0{}", part("type").unwrap_or_default()),
-        (None, _) => {
-            let mut parts: Vec<String> = object.iter().map(|(k, v)| format!("{k}\0{v:?}")).collect();
-            parts.sort_unstable();
-            parts.join("\0\0")
-        }
     }
 }
 
@@ -405,8 +384,8 @@ pub(crate) fn is_primary(value: &Value) -> bool {
     value.get("primary").and_then(Value::as_bool) == Some(true)
 }
 
-fn checked(value: Value, holds: bool, path: &str, reason: &str) -> Result<Value, Violation> {
-    if holds { Ok(value) } else { Err(invalid_value(path, reason)) }
+fn checked(value: Value, holds: bool, place: &Place<'_>, reason: &str) -> Result<Value, Violation> {
+    if holds { Ok(value) } else { Err(invalid_value(place, reason)) }
 }
 
 /// Base64 of RFC 4648 §4, padding optional (RFC 7643 §2.3.6).
@@ -420,8 +399,8 @@ fn is_base64(text: &str) -> bool {
 
 /// Whether the text is an absolute or relative URI (RFC 3986); characters beyond ASCII are accepted.
 pub fn is_uri(text: &str) -> bool {
-    let excluded = |c: char| c.is_control() || c.is_whitespace() || "<>\"{}|\\^`".contains(c);
-    if text.is_empty() || text.contains(excluded) {
+    let excluded = |c: char| c.is_control() || c.is_whitespace();
+    if text.is_empty() || text.bytes().any(is_outside_uris) || (!text.is_ascii() && text.contains(excluded)) {
         return false;
     }
     let first_segment = text.split(['/', '?', '#']).next().unwrap_or_default();
@@ -437,4 +416,9 @@ pub fn is_uri(text: &str) -> bool {
     let escapes_ok =
         escapes.all(|rest| rest.len() >= 2 && rest.bytes().take(2).all(|b| b.is_ascii_hexdigit()));
     scheme_ok && escapes_ok
+}
+
+/// Controls, space, and the printable characters that RFC 3986 leaves out.
+fn is_outside_uris(byte: u8) -> bool {
+    matches!(byte, 0..=b' ' | 0x7f | b'<' | b'>' | b'"' | b'{' | b'}' | b'|' | b'\\' | b'^' | b'`')
 }
