@@ -48,17 +48,27 @@ pub enum JsonError {
 /// # Errors
 /// [`JsonError`] says what is wrong; the message never repeats text of the input.
 pub fn parse_json(text: &[u8], limits: JsonLimits) -> Result<Value, JsonError> {
-    let mut budget = Budget { limits, nodes: 0, depth: 0, breach: None };
-    let mut deserializer = serde_json::Deserializer::from_slice(text);
-    let parsed =
-        Seed(&mut budget).deserialize(&mut deserializer).and_then(|v| deserializer.end().map(|()| v));
-    match (parsed, budget.breach) {
+    // One look at the whole text costs less than one at each string.
+    let (parsed, breach) = match std::str::from_utf8(text) {
+        Ok(text) => parse(serde_json::Deserializer::from_str(text), limits),
+        Err(_) => parse(serde_json::Deserializer::from_slice(text), limits),
+    };
+    match (parsed, breach) {
         (Ok(value), _) => Ok(value),
         (Err(_), Some(Breach::Depth)) => Err(JsonError::Depth { limit: limits.depth }),
         (Err(_), Some(Breach::Nodes)) => Err(JsonError::Nodes { limit: limits.nodes }),
         (Err(_), Some(Breach::Duplicate)) => Err(JsonError::Syntax("an object has one name twice".into())),
         (Err(e), None) => Err(JsonError::Syntax(syntax_message(&e))),
     }
+}
+
+fn parse<'de, R: serde_json::de::Read<'de>>(
+    mut deserializer: serde_json::Deserializer<R>,
+    limits: JsonLimits,
+) -> (Result<Value, serde_json::Error>, Option<Breach>) {
+    let mut reader = Reader::new(limits);
+    let parsed = Seed(&mut reader).deserialize(&mut deserializer);
+    (parsed.and_then(|value| deserializer.end().map(|()| value)), reader.breach)
 }
 
 /// Where and how the text broke, without a word of the text itself.
@@ -77,14 +87,22 @@ enum Breach {
     Duplicate,
 }
 
-struct Budget {
+struct Reader {
     limits: JsonLimits,
     nodes: usize,
     depth: usize,
     breach: Option<Breach>,
+    /// Elements of the arrays that are open. A closed one takes its own in one piece of the right size.
+    items: Vec<Value>,
+    /// Members of the objects that are open.
+    members: Vec<(CompactString, Value)>,
 }
 
-impl Budget {
+impl Reader {
+    fn new(limits: JsonLimits) -> Self {
+        Self { limits, nodes: 0, depth: 0, breach: None, items: Vec::new(), members: Vec::new() }
+    }
+
     fn spend<E: de::Error>(&mut self) -> Result<(), E> {
         self.nodes += 1;
         if self.nodes > self.limits.nodes { Err(self.fail(Breach::Nodes)) } else { Ok(()) }
@@ -105,7 +123,7 @@ impl Budget {
     }
 }
 
-struct Seed<'b>(&'b mut Budget);
+struct Seed<'r>(&'r mut Reader);
 
 impl<'de> DeserializeSeed<'de> for Seed<'_> {
     type Value = Value;
@@ -155,23 +173,26 @@ impl<'de> Visitor<'de> for Seed<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
         self.0.spend()?;
         self.0.enter()?;
-        let mut items = Vec::new();
+        let start = self.0.items.len();
         while let Some(item) = seq.next_element_seed(Seed(&mut *self.0))? {
-            items.push(item);
+            self.0.items.push(item);
         }
         self.0.depth -= 1;
-        Ok(Value::Array(items))
+        Ok(Value::Array(self.0.items.drain(start..).collect()))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         self.0.spend()?;
         self.0.enter()?;
-        let mut object = Object::new();
+        let start = self.0.members.len();
+        let mut names = Names::default();
         while let Some(name) = map.next_key::<CompactString>()? {
+            names.see(&name, self.0.members.iter().skip(start).map(|(name, _)| name.as_str()));
             let value = map.next_value_seed(Seed(&mut *self.0))?;
-            object.entries.push((name, value));
+            self.0.members.push((name, value));
         }
-        if has_duplicate(&object) {
+        let object = Object::from_entries(self.0.members.drain(start..).collect());
+        if names.has_double(&object) {
             return Err(self.0.fail(Breach::Duplicate));
         }
         self.0.depth -= 1;
@@ -179,29 +200,51 @@ impl<'de> Visitor<'de> for Seed<'_> {
     }
 }
 
-/// Small objects are compared pair by pair, large ones through a sorted copy of the names.
-fn has_duplicate(object: &Object) -> bool {
-    let entries = &object.entries;
-    if entries.len() <= 16 {
-        let mut rest = entries.as_slice();
-        while let Some(((name, _), tail)) = rest.split_first() {
-            if tail.iter().any(|(other, _)| other == name) {
-                return true;
-            }
-            rest = tail;
+/// Looks for a name that an object has twice, in less than quadratic time.
+#[derive(Default)]
+struct Names {
+    count: usize,
+    /// A bit for each name. Names that have none in common are different.
+    marks: u64,
+    doubled: bool,
+}
+
+impl Names {
+    /// Up to so many names are compared one by one.
+    const FEW: usize = 32;
+
+    fn see<'n>(&mut self, name: &str, mut earlier: impl Iterator<Item = &'n str>) {
+        let mark = Self::mark(name);
+        if self.marks & mark != 0 && self.count < Self::FEW {
+            self.doubled |= earlier.any(|other| other == name);
         }
-        return false;
+        self.marks |= mark;
+        self.count += 1;
     }
-    let mut names: Vec<&str> = object.keys().collect();
-    names.sort_unstable();
-    names.windows(2).any(|pair| matches!(pair, [a, b] if a == b))
+
+    /// One of 64 bits, by the length, the first and the last byte.
+    fn mark(name: &str) -> u64 {
+        let bytes = name.as_bytes();
+        let byte = |b: Option<&u8>| b.map_or(0, |b| usize::from(*b));
+        let sum = bytes.len() * 11 + byte(bytes.first()) + byte(bytes.last()) * 7;
+        1 << (sum % 64)
+    }
+
+    fn has_double(&self, object: &Object) -> bool {
+        if self.count <= Self::FEW {
+            return self.doubled;
+        }
+        let mut names: Vec<&str> = object.keys().collect();
+        names.sort_unstable();
+        names.windows(2).any(|pair| matches!(pair, [a, b] if a == b))
+    }
 }
 
 /// Reads without limits of ours (serde_json stops at depth 128). For trusted text; for a client's use [`parse_json`].
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let limits = JsonLimits { depth: 128, nodes: usize::MAX };
-        Seed(&mut Budget { limits, nodes: 0, depth: 0, breach: None }).deserialize(deserializer)
+        Seed(&mut Reader::new(limits)).deserialize(deserializer)
     }
 }
 

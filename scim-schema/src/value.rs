@@ -160,6 +160,11 @@ impl Object {
         Self { entries: Vec::with_capacity(n) }
     }
 
+    /// An object of these members, whose names the caller knows to be different.
+    pub(crate) fn from_entries(entries: Vec<(CompactString, Value)>) -> Self {
+        Self { entries }
+    }
+
     /// How many members there are.
     pub fn len(&self) -> usize {
         self.entries.len()

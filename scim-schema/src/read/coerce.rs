@@ -158,7 +158,7 @@ impl Context<'_, '_> {
             // An empty list or object is an unassigned value of another shape; a string has none such.
             _ => return Err(invalid_value(place, "must be a string")),
         };
-        if text.contains('\0') {
+        if text.as_bytes().contains(&0) {
             return Err(invalid_value(place, "must not hold the character U+0000"));
         }
         if text.len() > self.options.max_string {
@@ -243,7 +243,7 @@ impl Context<'_, '_> {
         place: &Place<'_>,
     ) -> Result<Value, Violation> {
         let Some(text) = value.as_str() else { return Err(invalid_value(place, "must be a URI")) };
-        if !is_uri(text) || text.contains('\0') {
+        if !is_uri(text) || text.as_bytes().contains(&0) {
             return Err(invalid_value(place, "must be a URI"));
         }
         if text.len() > self.options.max_string {
@@ -392,7 +392,7 @@ fn checked(value: Value, holds: bool, place: &Place<'_>, reason: &str) -> Result
 fn is_base64(text: &str) -> bool {
     let body = text.trim_end_matches('=');
     let padding = text.len() - body.len();
-    body.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+' || b == b'/')
+    body.bytes().all(|b| matches!(b, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/'))
         && body.len() % 4 != 1
         && (padding == 0 || (padding <= 2 && text.len().is_multiple_of(4)))
 }
