@@ -315,7 +315,7 @@ impl<'t, 'o, 'r> Reader<'t, 'o, 'r> {
         &mut self,
         extension: Option<&Extension>,
         attribute: &Attribute,
-        value: Value,
+        mut value: Value,
         is_new: bool,
     ) -> Result<Slot, Violation> {
         let place = Place::of(extension, attribute);
@@ -332,8 +332,8 @@ impl<'t, 'o, 'r> Reader<'t, 'o, 'r> {
             .resource_type
             .membership()
             .is_some_and(|m| extension.is_none() && m.attribute() == attribute.name());
-        let value = coerce_at(value, attribute, &place, members, self.options, self.report)?;
-        Ok(value.map_or(Slot::Unassigned, Slot::Value))
+        let assigned = coerce_at(&mut value, attribute, &place, members, self.options, self.report)?;
+        Ok(if assigned { Slot::Value(value) } else { Slot::Unassigned })
     }
 
     fn unknown(&mut self, path: impl fmt::Display) -> Result<(), Violation> {

@@ -20,6 +20,7 @@ pub use serde_json::Number;
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, Default, PartialEq)]
+#[repr(usize)]
 pub enum Value {
     /// `null`, which SCIM reads as "unassigned" (RFC 7643 §2.5).
     #[default]
@@ -163,6 +164,11 @@ impl Object {
     /// An object of these members, whose names the caller knows to be different.
     pub(crate) fn from_entries(entries: Vec<(CompactString, Value)>) -> Self {
         Self { entries }
+    }
+
+    /// The members, to change them.
+    pub(crate) fn entries_mut(&mut self) -> &mut Vec<(CompactString, Value)> {
+        &mut self.entries
     }
 
     /// How many members there are.
