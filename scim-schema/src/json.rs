@@ -178,7 +178,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
             self.0.items.push(item);
         }
         self.0.depth -= 1;
-        Ok(Value::Array(self.0.items.drain(start..).collect()))
+        Ok(Value::Array(self.0.items.split_off(start)))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
@@ -191,7 +191,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
             let value = map.next_value_seed(Seed(&mut *self.0))?;
             self.0.members.push((name, value));
         }
-        let object = Object::from_entries(self.0.members.drain(start..).collect());
+        let object = Object::from_entries(self.0.members.split_off(start));
         if names.has_double(&object) {
             return Err(self.0.fail(Breach::Duplicate));
         }
