@@ -12,7 +12,12 @@ use std::borrow::Cow;
 /// assert_eq!(resolve_reference("https://h/t/1/v2/", "../Users/9"), "https://h/t/1/v2/Users/9");
 /// assert_eq!(resolve_reference("https://h/v2", "https://elsewhere/x"), "https://elsewhere/x");
 /// ```
-pub fn resolve_reference<'r>(base: &str, reference: &'r str) -> Cow<'r, str> {
+pub fn resolve_reference(base: &str, reference: &str) -> String {
+    absolute(base, reference).into_owned()
+}
+
+/// As [`resolve_reference`], without a copy of what is absolute already.
+pub(crate) fn absolute<'r>(base: &str, reference: &'r str) -> Cow<'r, str> {
     let scheme_ends = reference.bytes().find(|b| matches!(b, b':' | b'/' | b'?' | b'#')) == Some(b':');
     let is_absolute = scheme_ends || reference.starts_with("//");
     if is_absolute {

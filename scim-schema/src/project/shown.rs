@@ -3,7 +3,7 @@
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::{Named, References, Rule};
-use crate::reference::resolve_reference;
+use crate::reference::absolute;
 use crate::value::{Object, Value};
 
 /// What a [`Projection`](crate::Projection) shows of a resource; see [`Projection::show`](crate::Projection::show).
@@ -115,9 +115,7 @@ impl Serialize for Whole<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { value, references, base } = *self;
         match (references, value) {
-            (References::Here, Value::String(text)) => {
-                serializer.serialize_str(&resolve_reference(base, text))
-            }
+            (References::Here, Value::String(text)) => serializer.serialize_str(&absolute(base, text)),
             (References::Here | References::Parts(_), Value::Array(items)) => {
                 serializer.collect_seq(items.iter().map(|value| Whole { value, references, base }))
             }
