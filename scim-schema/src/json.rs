@@ -67,8 +67,8 @@ fn parse<'de, R: serde_json::de::Read<'de>>(
     limits: JsonLimits,
 ) -> (Result<Value, serde_json::Error>, Option<Breach>) {
     let mut reader = Reader::new(limits);
-    let parsed = Seed(&mut reader).deserialize(&mut deserializer);
-    (parsed.and_then(|value| deserializer.end().map(|()| value)), reader.breach)
+    let parsed = reader.read(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
+    (parsed, reader.breach)
 }
 
 /// Where and how the text broke, without a word of the text itself.
@@ -103,6 +103,22 @@ impl Reader {
         Self { limits, nodes: 0, depth: 0, breach: None, items: Vec::new(), members: Vec::new() }
     }
 
+    fn read<'de, D: Deserializer<'de>>(&mut self, deserializer: D) -> Result<Value, D::Error> {
+        Seed { reader: self, place: Place::Item }.deserialize(deserializer)?;
+        Ok(self.items.pop().unwrap_or_default())
+    }
+
+    fn put(&mut self, place: Place, value: Value) {
+        match place {
+            Place::Item => self.items.push(value),
+            Place::Member => {
+                if let Some((_, member)) = self.members.last_mut() {
+                    *member = value;
+                }
+            }
+        }
+    }
+
     fn spend<E: de::Error>(&mut self) -> Result<(), E> {
         self.nodes += 1;
         if self.nodes > self.limits.nodes { Err(self.fail(Breach::Nodes)) } else { Ok(()) }
@@ -123,80 +139,134 @@ impl Reader {
     }
 }
 
-struct Seed<'r>(&'r mut Reader);
+/// Where a value goes. Values are written straight to their place: to hand them up from call to call costs
+/// more than to read them.
+#[derive(Clone, Copy)]
+enum Place {
+    /// Behind the items.
+    Item,
+    /// To the last member, whose name is there already.
+    Member,
+}
+
+struct Seed<'r> {
+    reader: &'r mut Reader,
+    place: Place,
+}
+
+impl<'r> Seed<'r> {
+    fn scalar<E: de::Error>(self, value: Value) -> Result<(), E> {
+        self.reader.spend()?;
+        self.reader.put(self.place, value);
+        Ok(())
+    }
+
+    fn item(reader: &'r mut Reader) -> Self {
+        Self { reader, place: Place::Item }
+    }
+
+    fn member(reader: &'r mut Reader) -> Self {
+        Self { reader, place: Place::Member }
+    }
+}
 
 impl<'de> DeserializeSeed<'de> for Seed<'_> {
-    type Value = Value;
+    type Value = ();
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for Seed<'_> {
-    type Value = Value;
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON value")
     }
 
-    fn visit_bool<E: de::Error>(self, b: bool) -> Result<Value, E> {
-        self.0.spend()?;
-        Ok(Value::Bool(b))
+    fn visit_bool<E: de::Error>(self, b: bool) -> Result<(), E> {
+        self.scalar(Value::Bool(b))
     }
 
-    fn visit_i64<E: de::Error>(self, n: i64) -> Result<Value, E> {
-        self.0.spend()?;
-        Ok(Value::Number(n.into()))
+    fn visit_i64<E: de::Error>(self, n: i64) -> Result<(), E> {
+        self.scalar(Value::Number(n.into()))
     }
 
-    fn visit_u64<E: de::Error>(self, n: u64) -> Result<Value, E> {
-        self.0.spend()?;
-        Ok(Value::Number(n.into()))
+    fn visit_u64<E: de::Error>(self, n: u64) -> Result<(), E> {
+        self.scalar(Value::Number(n.into()))
     }
 
-    fn visit_f64<E: de::Error>(self, n: f64) -> Result<Value, E> {
-        self.0.spend()?;
-        Number::from_f64(n).map(Value::Number).ok_or_else(|| E::custom("a number is out of range"))
+    fn visit_f64<E: de::Error>(self, n: f64) -> Result<(), E> {
+        let number = Number::from_f64(n).ok_or_else(|| E::custom("a number is out of range"))?;
+        self.scalar(Value::Number(number))
     }
 
-    fn visit_str<E: de::Error>(self, s: &str) -> Result<Value, E> {
-        self.0.spend()?;
-        Ok(Value::from(s))
+    fn visit_str<E: de::Error>(self, s: &str) -> Result<(), E> {
+        self.scalar(Value::from(s))
     }
 
-    fn visit_unit<E: de::Error>(self) -> Result<Value, E> {
-        self.0.spend()?;
-        Ok(Value::Null)
+    fn visit_unit<E: de::Error>(self) -> Result<(), E> {
+        self.scalar(Value::Null)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
-        self.0.spend()?;
-        self.0.enter()?;
-        let start = self.0.items.len();
-        while let Some(item) = seq.next_element_seed(Seed(&mut *self.0))? {
-            self.0.items.push(item);
-        }
-        self.0.depth -= 1;
-        Ok(Value::Array(self.0.items.split_off(start)))
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let Self { reader, place } = self;
+        reader.spend()?;
+        reader.enter()?;
+        let start = reader.items.len();
+        while seq.next_element_seed(Seed::item(reader))?.is_some() {}
+        reader.depth -= 1;
+        let items = reader.items.split_off(start);
+        reader.put(place, Value::Array(items));
+        Ok(())
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        self.0.spend()?;
-        self.0.enter()?;
-        let start = self.0.members.len();
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Self { reader, place } = self;
+        reader.spend()?;
+        reader.enter()?;
+        let start = reader.members.len();
         let mut names = Names::default();
-        while let Some(name) = map.next_key::<CompactString>()? {
-            names.see(&name, self.0.members.iter().skip(start).map(|(name, _)| name.as_str()));
-            let value = map.next_value_seed(Seed(&mut *self.0))?;
-            self.0.members.push((name, value));
+        while map.next_key_seed(Name { members: &mut reader.members, start, names: &mut names })?.is_some() {
+            map.next_value_seed(Seed::member(reader))?;
         }
-        let object = Object::from_entries(self.0.members.split_off(start));
+        let object = Object::from_entries(reader.members.split_off(start));
         if names.has_double(&object) {
-            return Err(self.0.fail(Breach::Duplicate));
+            return Err(reader.fail(Breach::Duplicate));
         }
-        self.0.depth -= 1;
-        Ok(Value::Object(object))
+        reader.depth -= 1;
+        reader.put(place, Value::Object(object));
+        Ok(())
+    }
+}
+
+/// Adds a member of this name to those of an object, which begin at `start`.
+struct Name<'r> {
+    members: &'r mut Vec<(CompactString, Value)>,
+    start: usize,
+    names: &'r mut Names,
+}
+
+impl<'de> DeserializeSeed<'de> for Name<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Name<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<(), E> {
+        self.names.see(name, self.members.iter().skip(self.start).map(|(name, _)| name.as_str()));
+        self.members.push((CompactString::from(name), Value::Null));
+        Ok(())
     }
 }
 
@@ -244,7 +314,7 @@ impl Names {
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let limits = JsonLimits { depth: 128, nodes: usize::MAX };
-        Seed(&mut Reader::new(limits)).deserialize(deserializer)
+        Reader::new(limits).read(deserializer)
     }
 }
 
