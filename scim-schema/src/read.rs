@@ -176,13 +176,13 @@ pub fn read(
     let Value::Object(body) = body else {
         return Err(Violation::new(ViolationKind::InvalidSyntax, "", "the body must be a JSON object"));
     };
-    let mut reader = Reader::new(resource_type, options, report);
-    let mut listed = None;
+    let mut reader = Reader { resource_type, options, report };
+    let mut given = Given::nothing(resource_type);
     for (key, value) in body {
-        reader.member(&key, value, &mut listed)?;
+        reader.member(&key, value, &mut given)?;
     }
-    let mut resource = reader.assemble(intent)?;
-    reader.schemas(listed, &mut resource)?;
+    let mut resource = reader.assemble(&mut given, intent)?;
+    reader.schemas(given.schemas, &mut resource)?;
     finish(&mut resource, resource_type)?;
     Ok(resource)
 }
@@ -238,50 +238,56 @@ enum Slot {
     Value(Value),
 }
 
-struct Reader<'t, 'o, 'r> {
-    resource_type: &'t ResourceType,
-    options: &'o ReadOptions<'o>,
-    report: &'r mut Report,
-    /// For the common attributes, then those of the base schema, in the order of the schemas.
+/// What the body said, by the positions of the attributes in their schemas.
+struct Given {
+    schemas: Option<Value>,
+    /// For the common attributes, then those of the base schema.
     base: Vec<Slot>,
-    /// For the attributes of each extension that the body has.
+    /// For each extension; empty for one that the body does not have.
     extensions: Vec<Vec<Slot>>,
 }
 
-impl<'t, 'o, 'r> Reader<'t, 'o, 'r> {
-    fn new(resource_type: &'t ResourceType, options: &'o ReadOptions<'o>, report: &'r mut Report) -> Self {
+impl Given {
+    fn nothing(resource_type: &ResourceType) -> Self {
         let count = ResourceType::common_attributes().len() + resource_type.schema().attributes().len();
         Self {
-            resource_type,
-            options,
-            report,
+            schemas: None,
             base: vec![Slot::Nothing; count],
             extensions: vec![Vec::new(); resource_type.extensions().len()],
         }
     }
+}
 
-    fn member(&mut self, key: &str, value: Value, listed: &mut Option<Value>) -> Result<(), Violation> {
-        let resource_type = self.resource_type;
+struct Reader<'t, 'o, 'r> {
+    resource_type: &'t ResourceType,
+    options: &'o ReadOptions<'o>,
+    report: &'r mut Report,
+}
+
+impl Reader<'_, '_, '_> {
+    fn member(&mut self, key: &str, value: Value, given: &mut Given) -> Result<(), Violation> {
         if key.eq_ignore_ascii_case("schemas") {
-            return match listed.replace(value) {
+            return match given.schemas.replace(value) {
                 None => Ok(()),
                 Some(_) => Err(twice("schemas")),
             };
         }
-        if let Some((at, attribute)) = resource_type.find(key) {
-            let is_new = matches!(self.base.get(at), Some(Slot::Nothing));
-            let slot = self.attribute(None, attribute, value, is_new)?;
-            put(&mut self.base, at, slot);
-            return Ok(());
+        if let Some((at, attribute)) = self.resource_type.find(key) {
+            return self.attribute(None, attribute, value, given.base.get_mut(at));
         }
-        let mut extensions = resource_type.extensions().iter().zip(0..);
-        if let Some((extension, at)) = extensions.find(|(e, _)| e.schema().id().eq_ignore_ascii_case(key)) {
-            return self.extension(extension, at, value);
+        let mut extensions = self.resource_type.extensions().iter().zip(&mut given.extensions);
+        match extensions.find(|(extension, _)| extension.schema().id().eq_ignore_ascii_case(key)) {
+            Some((extension, slots)) => self.extension(extension, value, slots),
+            None => self.unknown(key),
         }
-        self.unknown(key)
     }
 
-    fn extension(&mut self, extension: &'t Extension, at: usize, value: Value) -> Result<(), Violation> {
+    fn extension(
+        &mut self,
+        extension: &Extension,
+        value: Value,
+        slots: &mut Vec<Slot>,
+    ) -> Result<(), Violation> {
         let urn = extension.schema().id();
         let object = match value {
             Value::Object(object) => object,
@@ -293,21 +299,18 @@ impl<'t, 'o, 'r> Reader<'t, 'o, 'r> {
                 return Err(invalid_value(urn, reason));
             }
         };
-        let mut slots = self.extensions.get_mut(at).map(std::mem::take).unwrap_or_default();
         if slots.iter().any(|s| !matches!(s, Slot::Nothing)) {
             return Err(twice(urn));
         }
         slots.resize(extension.schema().attributes().len(), Slot::Nothing);
         for (key, value) in object {
-            let Some((at, attribute)) = extension.schema().find(&key) else {
-                self.unknown(format_args!("{urn}:{key}"))?;
-                continue;
-            };
-            let is_new = matches!(slots.get(at), Some(Slot::Nothing));
-            let slot = self.attribute(Some(extension), attribute, value, is_new)?;
-            put(&mut slots, at, slot);
+            match extension.schema().find(&key) {
+                Some((at, attribute)) => {
+                    self.attribute(Some(extension), attribute, value, slots.get_mut(at))?;
+                }
+                None => self.unknown(format_args!("{urn}:{key}"))?,
+            }
         }
-        put(&mut self.extensions, at, slots);
         Ok(())
     }
 
@@ -315,25 +318,30 @@ impl<'t, 'o, 'r> Reader<'t, 'o, 'r> {
         &mut self,
         extension: Option<&Extension>,
         attribute: &Attribute,
-        mut value: Value,
-        is_new: bool,
-    ) -> Result<Slot, Violation> {
+        value: Value,
+        slot: Option<&mut Slot>,
+    ) -> Result<(), Violation> {
         let place = Place::of(extension, attribute);
-        if !is_new {
+        let Some(slot) = slot.filter(|slot| matches!(slot, Slot::Nothing)) else {
             return Err(twice(place));
-        }
+        };
         if attribute.mutability() == Mutability::ReadOnly {
             if !value.is_unassigned() {
                 self.report.note(Leniency::ReadOnlyIgnored, place);
             }
-            return Ok(Slot::Nothing);
+            return Ok(());
         }
         let members = self
             .resource_type
             .membership()
             .is_some_and(|m| extension.is_none() && m.attribute() == attribute.name());
-        let assigned = coerce_at(&mut value, attribute, &place, members, self.options, self.report)?;
-        Ok(if assigned { Slot::Value(value) } else { Slot::Unassigned })
+        *slot = Slot::Value(value);
+        if let Slot::Value(value) = slot
+            && !coerce_at(value, attribute, &place, members, self.options, self.report)?
+        {
+            *slot = Slot::Unassigned;
+        }
+        Ok(())
     }
 
     fn unknown(&mut self, path: impl fmt::Display) -> Result<(), Violation> {
@@ -351,14 +359,14 @@ impl<'t, 'o, 'r> Reader<'t, 'o, 'r> {
 
     /// The attributes in the order of the schemas, with what the stored resource contributes on a PUT.
     /// `schemas` is there, but null.
-    fn assemble(&mut self, intent: Intent<'_>) -> Result<Resource, Violation> {
+    fn assemble(&self, given: &mut Given, intent: Intent<'_>) -> Result<Resource, Violation> {
         let existing = match intent {
             Intent::Replace(resource) => Some(resource),
             Intent::Create => None,
         };
-        let given = self.base.iter().filter(|s| !matches!(s, Slot::Nothing)).count();
+        let count = given.base.iter().filter(|s| !matches!(s, Slot::Nothing)).count();
         // Room for `schemas`, `id` and `meta` too.
-        let mut attributes = Object::with_capacity(given + self.extensions.len() + 3);
+        let mut attributes = Object::with_capacity(count + given.extensions.len() + 3);
         attributes.push("schemas", Value::Null);
         if let Some(id) = existing.and_then(|e| e.get("id")) {
             attributes.push("id", id.clone());
@@ -367,14 +375,14 @@ impl<'t, 'o, 'r> Reader<'t, 'o, 'r> {
             if matches!(attribute.name(), "schemas" | "id" | "meta") {
                 continue;
             }
-            let slot = self.base.get_mut(at).map(std::mem::take).unwrap_or_default();
+            let slot = given.base.get_mut(at).map(std::mem::take).unwrap_or_default();
             let existing = existing.and_then(|e| e.get(attribute.name()));
             if let Some(value) = self.settle(None, attribute, slot, existing)? {
                 attributes.push(attribute.name(), value);
             }
         }
         for (extension, slots) in
-            self.resource_type.extensions().iter().zip(std::mem::take(&mut self.extensions))
+            self.resource_type.extensions().iter().zip(std::mem::take(&mut given.extensions))
         {
             let urn = extension.schema().id();
             let existing = existing.and_then(|e| e.get(urn));
@@ -488,12 +496,6 @@ impl<'t, 'o, 'r> Reader<'t, 'o, 'r> {
         }
         resource.attributes_mut().insert("schemas", known);
         Ok(())
-    }
-}
-
-fn put<T>(list: &mut [T], at: usize, item: T) {
-    if let Some(place) = list.get_mut(at) {
-        *place = item;
     }
 }
 
