@@ -50,7 +50,7 @@ pub(crate) fn service_provider_config(config: &ServiceConfig, change_password: b
     Value::Object(object)
 }
 
-pub(crate) fn resource_types(registry: &Registry, base: &str) -> Value {
+pub(crate) fn resource_types(registry: &Registry, base: &str) -> ListResponse<Value> {
     all(registry
         .resource_types()
         .iter()
@@ -62,7 +62,7 @@ pub(crate) fn resource_type(registry: &Registry, name: &str, base: &str) -> Resu
     Ok(with_meta(found.to_value(), "ResourceType", "ResourceTypes", base))
 }
 
-pub(crate) fn schemas(registry: &Registry, base: &str) -> Value {
+pub(crate) fn schemas(registry: &Registry, base: &str) -> ListResponse<Value> {
     all(registry.schemas().map(|s| with_meta(s.to_value(), "Schema", "Schemas", base)))
 }
 
@@ -80,16 +80,11 @@ pub(crate) fn refuse_filter(query: Option<&str>) -> Result<(), Error> {
     Ok(())
 }
 
-fn all(values: impl Iterator<Item = Value>) -> Value {
+fn all(values: impl Iterator<Item = Value>) -> ListResponse<Value> {
     let resources: Vec<Value> = values.collect();
-    ListResponse {
-        total: resources.len() as u64,
-        start_index: Some(1),
-        next_cursor: None,
-        previous_cursor: None,
-        resources,
-    }
-    .into_value()
+    let mut response = ListResponse::new(resources.len() as u64, resources);
+    response.start_index = Some(1);
+    response
 }
 
 fn with_meta(mut value: Value, resource_type: &str, endpoint: &str, base: &str) -> Value {

@@ -28,10 +28,11 @@ pub use error::{Error, ErrorKind};
 pub use feed::{ChangeEntry, ChangeFeed, ChangeKind, EventSink, FeedCursor};
 pub use memory::MemoryStore;
 pub use page::{Page, PageRequest, Position, Start};
-pub use render::resolve_reference;
 pub use scim_filter::Matcher;
 pub use scim_patch::{AttributeChange, Member, MemberDelta};
-pub use scim_schema::{DateTime, Dialect, Registry, RegistryBuilder, Resource, ResourceType};
+pub use scim_schema::{
+    DateTime, Dialect, Registry, RegistryBuilder, Resource, ResourceType, resolve_reference,
+};
 pub use secret::{Secret, SecretSink};
 pub use service::{BuildError, Service, ServiceBuilder};
 pub use sort::{Sort, SortError, SortKey};

@@ -13,7 +13,8 @@ use bytes::Bytes;
 use http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use scim_schema::{DateTime, Projection, ReadOptions, Registry, Report, ResourceType, Selection, Value};
+use scim_schema::{DateTime, Projection, ReadOptions, Registry, Report, ResourceType, Selection};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use self::http_answer::{negotiate, prefers_minimal, respond};
@@ -27,7 +28,7 @@ use crate::etag::Preconditions;
 use crate::feed::EventSink;
 use crate::message::{MEDIA_TYPE, read_body};
 use crate::params::Params;
-use crate::render::{Renderer, error_body};
+use crate::render::error_body;
 use crate::router::{Operation, route};
 use crate::secret::SecretSink;
 use crate::store::{Cause, Include, Store, Stored};
@@ -50,7 +51,6 @@ struct Inner {
     sink: Option<Arc<dyn EventSink>>,
     secrets: Option<Arc<dyn SecretSink>>,
     config: ServiceConfig,
-    renderer: Renderer,
     cursors: CursorSealer,
 }
 
@@ -131,7 +131,6 @@ impl ServiceBuilder {
         Ok(Service {
             inner: Arc::new(Inner {
                 base: Arc::from(base),
-                renderer: Renderer::new(&self.registry),
                 cursors: CursorSealer::new(&key, self.config.cursor_timeout),
                 registry: self.registry,
                 store: self.store,
@@ -180,13 +179,18 @@ struct Answer {
     status: StatusCode,
     location: Option<String>,
     version: Option<u64>,
-    body: Option<Value>,
+    body: Option<Bytes>,
     preference_applied: bool,
 }
 
 impl Answer {
-    fn new(status: StatusCode, body: Option<Value>) -> Self {
-        Self { status, location: None, version: None, body, preference_applied: false }
+    fn empty(status: StatusCode) -> Self {
+        Self { status, location: None, version: None, body: None, preference_applied: false }
+    }
+
+    fn json(status: StatusCode, body: &impl Serialize) -> Self {
+        let body = serde_json::to_vec(body).map(Bytes::from).unwrap_or_default();
+        Self { body: Some(body), ..Self::empty(status) }
     }
 }
 
@@ -423,17 +427,20 @@ impl Inner {
 
     fn discover(&self, operation: &Operation, query: Option<&str>, base: &str) -> Result<Answer, Error> {
         discovery::refuse_filter(query)?;
-        let body = match operation {
+        let (registry, config) = (&self.registry, &self.config);
+        let ok = StatusCode::OK;
+        Ok(match operation {
             Operation::ServiceProviderConfig => {
-                discovery::service_provider_config(&self.config, self.secrets.is_some(), base)
+                Answer::json(ok, &discovery::service_provider_config(config, self.secrets.is_some(), base))
             }
-            Operation::ResourceTypes => discovery::resource_types(&self.registry, base),
-            Operation::ResourceType(name) => discovery::resource_type(&self.registry, name, base)?,
-            Operation::Schemas => discovery::schemas(&self.registry, base),
-            Operation::Schema(urn) => discovery::schema(&self.registry, urn, base)?,
+            Operation::ResourceTypes => Answer::json(ok, &discovery::resource_types(registry, base)),
+            Operation::ResourceType(name) => {
+                Answer::json(ok, &discovery::resource_type(registry, name, base)?)
+            }
+            Operation::Schemas => Answer::json(ok, &discovery::schemas(registry, base)),
+            Operation::Schema(urn) => Answer::json(ok, &discovery::schema(registry, urn, base)?),
             _ => return Err(Error::not_found()),
-        };
-        Ok(Answer::new(StatusCode::OK, Some(body)))
+        })
     }
 
     /// How a body is read for a resource type.
@@ -464,20 +471,16 @@ impl Inner {
 
     /// The answer that shows one resource.
     fn show(
-        &self,
         status: StatusCode,
         resource_type: &ResourceType,
         stored: &Stored,
         projection: &Projection,
         exchange: &Exchange,
     ) -> Answer {
-        let body = self.renderer.resource(stored, resource_type, projection, &exchange.base);
         Answer {
-            status,
             location: Some(location(resource_type, stored.resource.id(), &exchange.base)),
             version: Some(stored.version),
-            body: Some(Value::Object(body)),
-            preference_applied: false,
+            ..Answer::json(status, &projection.show(&stored.resource, &exchange.base))
         }
     }
 
@@ -498,10 +501,10 @@ impl Inner {
             return Ok(Answer {
                 location,
                 version: Some(stored.version),
-                ..Answer::new(StatusCode::NOT_MODIFIED, None)
+                ..Answer::empty(StatusCode::NOT_MODIFIED)
             });
         }
-        Ok(self.show(StatusCode::OK, resource_type, &stored, &projection, exchange))
+        Ok(Self::show(StatusCode::OK, resource_type, &stored, &projection, exchange))
     }
 
     fn error_response(&self, error: &Error, request_id: &str, media_type: &'static str) -> Response<Bytes> {
@@ -511,7 +514,7 @@ impl Inner {
             tracing::error!(request_id, kind = ?kind, detail = error.detail(), source, "request failed");
         }
         let body = error_body(error, request_id);
-        let mut response = respond(Answer::new(kind.status(), Some(body)), media_type);
+        let mut response = respond(Answer::json(kind.status(), &body), media_type);
         let headers = response.headers_mut();
         if let Some(allow) = error.allow() {
             headers.insert(ALLOW, HeaderValue::from_static(allow));

@@ -319,6 +319,11 @@ fn list(items: &[String]) -> Vec<Value> {
     items.iter().map(|s| Value::from(s.as_str())).collect()
 }
 
+/// The attribute of that name, without regard to letter case, and its position.
+pub(crate) fn find<'a>(attributes: &'a [Attribute], name: &str) -> Option<(usize, &'a Attribute)> {
+    attributes.iter().enumerate().find(|(_, a)| a.name.eq_ignore_ascii_case(name))
+}
+
 pub(crate) fn text<'v>(object: &'v Object, name: &str) -> Option<&'v str> {
     object.get_ignore_case(name).and_then(Value::as_str)
 }

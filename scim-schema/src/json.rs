@@ -48,17 +48,27 @@ pub enum JsonError {
 /// # Errors
 /// [`JsonError`] says what is wrong; the message never repeats text of the input.
 pub fn parse_json(text: &[u8], limits: JsonLimits) -> Result<Value, JsonError> {
-    let mut budget = Budget { limits, nodes: 0, depth: 0, breach: None };
-    let mut deserializer = serde_json::Deserializer::from_slice(text);
-    let parsed =
-        Seed(&mut budget).deserialize(&mut deserializer).and_then(|v| deserializer.end().map(|()| v));
-    match (parsed, budget.breach) {
+    // One look at the whole text costs less than one at each string.
+    let (parsed, breach) = match std::str::from_utf8(text) {
+        Ok(text) => parse(serde_json::Deserializer::from_str(text), limits),
+        Err(_) => parse(serde_json::Deserializer::from_slice(text), limits),
+    };
+    match (parsed, breach) {
         (Ok(value), _) => Ok(value),
         (Err(_), Some(Breach::Depth)) => Err(JsonError::Depth { limit: limits.depth }),
         (Err(_), Some(Breach::Nodes)) => Err(JsonError::Nodes { limit: limits.nodes }),
         (Err(_), Some(Breach::Duplicate)) => Err(JsonError::Syntax("an object has one name twice".into())),
         (Err(e), None) => Err(JsonError::Syntax(syntax_message(&e))),
     }
+}
+
+fn parse<'de, R: serde_json::de::Read<'de>>(
+    mut deserializer: serde_json::Deserializer<R>,
+    limits: JsonLimits,
+) -> (Result<Value, serde_json::Error>, Option<Breach>) {
+    let mut reader = Reader::new(limits);
+    let parsed = reader.read(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
+    (parsed, reader.breach)
 }
 
 /// Where and how the text broke, without a word of the text itself.
@@ -77,14 +87,38 @@ enum Breach {
     Duplicate,
 }
 
-struct Budget {
+struct Reader {
     limits: JsonLimits,
     nodes: usize,
     depth: usize,
     breach: Option<Breach>,
+    /// Elements of the arrays that are open. A closed one takes its own in one piece of the right size.
+    items: Vec<Value>,
+    /// Members of the objects that are open.
+    members: Vec<(CompactString, Value)>,
 }
 
-impl Budget {
+impl Reader {
+    fn new(limits: JsonLimits) -> Self {
+        Self { limits, nodes: 0, depth: 0, breach: None, items: Vec::new(), members: Vec::new() }
+    }
+
+    fn read<'de, D: Deserializer<'de>>(&mut self, deserializer: D) -> Result<Value, D::Error> {
+        Seed { reader: self, place: Place::Item }.deserialize(deserializer)?;
+        Ok(self.items.pop().unwrap_or_default())
+    }
+
+    fn put(&mut self, place: Place, value: Value) {
+        match place {
+            Place::Item => self.items.push(value),
+            Place::Member => {
+                if let Some((_, member)) = self.members.last_mut() {
+                    *member = value;
+                }
+            }
+        }
+    }
+
     fn spend<E: de::Error>(&mut self) -> Result<(), E> {
         self.nodes += 1;
         if self.nodes > self.limits.nodes { Err(self.fail(Breach::Nodes)) } else { Ok(()) }
@@ -105,103 +139,182 @@ impl Budget {
     }
 }
 
-struct Seed<'b>(&'b mut Budget);
+/// Where a value goes. Values are written straight to their place: to hand them up from call to call costs
+/// more than to read them.
+#[derive(Clone, Copy)]
+enum Place {
+    /// Behind the items.
+    Item,
+    /// To the last member, whose name is there already.
+    Member,
+}
+
+struct Seed<'r> {
+    reader: &'r mut Reader,
+    place: Place,
+}
+
+impl<'r> Seed<'r> {
+    fn scalar<E: de::Error>(self, value: Value) -> Result<(), E> {
+        self.reader.spend()?;
+        self.reader.put(self.place, value);
+        Ok(())
+    }
+
+    fn item(reader: &'r mut Reader) -> Self {
+        Self { reader, place: Place::Item }
+    }
+
+    fn member(reader: &'r mut Reader) -> Self {
+        Self { reader, place: Place::Member }
+    }
+}
 
 impl<'de> DeserializeSeed<'de> for Seed<'_> {
-    type Value = Value;
+    type Value = ();
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for Seed<'_> {
-    type Value = Value;
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON value")
     }
 
-    fn visit_bool<E: de::Error>(self, b: bool) -> Result<Value, E> {
-        self.0.spend()?;
-        Ok(Value::Bool(b))
+    fn visit_bool<E: de::Error>(self, b: bool) -> Result<(), E> {
+        self.scalar(Value::Bool(b))
     }
 
-    fn visit_i64<E: de::Error>(self, n: i64) -> Result<Value, E> {
-        self.0.spend()?;
-        Ok(Value::Number(n.into()))
+    fn visit_i64<E: de::Error>(self, n: i64) -> Result<(), E> {
+        self.scalar(Value::Number(n.into()))
     }
 
-    fn visit_u64<E: de::Error>(self, n: u64) -> Result<Value, E> {
-        self.0.spend()?;
-        Ok(Value::Number(n.into()))
+    fn visit_u64<E: de::Error>(self, n: u64) -> Result<(), E> {
+        self.scalar(Value::Number(n.into()))
     }
 
-    fn visit_f64<E: de::Error>(self, n: f64) -> Result<Value, E> {
-        self.0.spend()?;
-        Number::from_f64(n).map(Value::Number).ok_or_else(|| E::custom("a number is out of range"))
+    fn visit_f64<E: de::Error>(self, n: f64) -> Result<(), E> {
+        let number = Number::from_f64(n).ok_or_else(|| E::custom("a number is out of range"))?;
+        self.scalar(Value::Number(number))
     }
 
-    fn visit_str<E: de::Error>(self, s: &str) -> Result<Value, E> {
-        self.0.spend()?;
-        Ok(Value::from(s))
+    fn visit_str<E: de::Error>(self, s: &str) -> Result<(), E> {
+        self.scalar(Value::from(s))
     }
 
-    fn visit_unit<E: de::Error>(self) -> Result<Value, E> {
-        self.0.spend()?;
-        Ok(Value::Null)
+    fn visit_unit<E: de::Error>(self) -> Result<(), E> {
+        self.scalar(Value::Null)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
-        self.0.spend()?;
-        self.0.enter()?;
-        let mut items = Vec::new();
-        while let Some(item) = seq.next_element_seed(Seed(&mut *self.0))? {
-            items.push(item);
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let Self { reader, place } = self;
+        reader.spend()?;
+        reader.enter()?;
+        let start = reader.items.len();
+        while seq.next_element_seed(Seed::item(reader))?.is_some() {}
+        reader.depth -= 1;
+        let items = reader.items.drain(start..).collect();
+        reader.put(place, Value::Array(items));
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Self { reader, place } = self;
+        reader.spend()?;
+        reader.enter()?;
+        let start = reader.members.len();
+        let mut names = Names::default();
+        while map.next_key_seed(Name { members: &mut reader.members, start, names: &mut names })?.is_some() {
+            map.next_value_seed(Seed::member(reader))?;
         }
-        self.0.depth -= 1;
-        Ok(Value::Array(items.into()))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        self.0.spend()?;
-        self.0.enter()?;
-        let mut object = Object::new();
-        while let Some(name) = map.next_key::<CompactString>()? {
-            let value = map.next_value_seed(Seed(&mut *self.0))?;
-            object.entries.push((name, value));
+        let object = Object::from_entries(reader.members.drain(start..));
+        if names.has_double(&object) {
+            return Err(reader.fail(Breach::Duplicate));
         }
-        if has_duplicate(&object) {
-            return Err(self.0.fail(Breach::Duplicate));
-        }
-        self.0.depth -= 1;
-        Ok(Value::Object(object))
+        reader.depth -= 1;
+        reader.put(place, Value::Object(object));
+        Ok(())
     }
 }
 
-/// Small objects are compared pair by pair, large ones through a sorted copy of the names.
-fn has_duplicate(object: &Object) -> bool {
-    let entries = &object.entries;
-    if entries.len() <= 16 {
-        let mut rest = entries.as_slice();
-        while let Some(((name, _), tail)) = rest.split_first() {
-            if tail.iter().any(|(other, _)| other == name) {
-                return true;
-            }
-            rest = tail;
-        }
-        return false;
+/// Adds a member of this name to those of an object, which begin at `start`.
+struct Name<'r> {
+    members: &'r mut Vec<(CompactString, Value)>,
+    start: usize,
+    names: &'r mut Names,
+}
+
+impl<'de> DeserializeSeed<'de> for Name<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_str(self)
     }
-    let mut names: Vec<&str> = object.keys().collect();
-    names.sort_unstable();
-    names.windows(2).any(|pair| matches!(pair, [a, b] if a == b))
+}
+
+impl Visitor<'_> for Name<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<(), E> {
+        self.names.see(name, self.members.iter().skip(self.start).map(|(name, _)| name.as_str()));
+        self.members.push((CompactString::from(name), Value::Null));
+        Ok(())
+    }
+}
+
+/// Looks for a name that an object has twice, in less than quadratic time.
+#[derive(Default)]
+struct Names {
+    count: usize,
+    /// A bit for each name. Names that have none in common are different.
+    marks: u64,
+    doubled: bool,
+}
+
+impl Names {
+    /// Up to so many names are compared one by one.
+    const FEW: usize = 32;
+
+    fn see<'n>(&mut self, name: &str, mut earlier: impl Iterator<Item = &'n str>) {
+        let mark = Self::mark(name);
+        if self.marks & mark != 0 && self.count < Self::FEW {
+            self.doubled |= earlier.any(|other| other == name);
+        }
+        self.marks |= mark;
+        self.count += 1;
+    }
+
+    /// One of 64 bits, by the length, the first and the last byte.
+    fn mark(name: &str) -> u64 {
+        let bytes = name.as_bytes();
+        let byte = |b: Option<&u8>| b.map_or(0, |b| usize::from(*b));
+        let sum = bytes.len() * 11 + byte(bytes.first()) + byte(bytes.last()) * 7;
+        1 << (sum % 64)
+    }
+
+    fn has_double(&self, object: &Object) -> bool {
+        if self.count <= Self::FEW {
+            return self.doubled;
+        }
+        let mut names: Vec<&str> = object.keys().collect();
+        names.sort_unstable();
+        names.windows(2).any(|pair| matches!(pair, [a, b] if a == b))
+    }
 }
 
 /// Reads without limits of ours (serde_json stops at depth 128). For trusted text; for a client's use [`parse_json`].
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let limits = JsonLimits { depth: 128, nodes: usize::MAX };
-        Seed(&mut Budget { limits, nodes: 0, depth: 0, breach: None }).deserialize(deserializer)
+        Reader::new(limits).read(deserializer)
     }
 }
 

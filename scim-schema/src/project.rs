@@ -1,9 +1,14 @@
 //! Which attributes of a resource a response shows (RFC 7644 §3.4.2.5 and §3.9).
 
+mod shown;
+
+use compact_str::CompactString;
+
+pub use self::shown::Shown;
 use crate::attribute::{Attribute, Returned};
 use crate::resource::Resource;
 use crate::resource_type::{Extension, Located, ResourceType, Target};
-use crate::value::{Object, Value};
+use crate::value::Object;
 
 /// What a request says about attributes. Names that no schema defines are ignored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,15 +40,28 @@ pub enum Selection {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Projection {
-    /// Rules for common and base attributes by canonical name, and for extension containers by URN.
-    rules: Vec<(String, Rule)>,
+    /// For common and base attributes by canonical name, and for extension containers by URN.
+    rules: Named<Rule>,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+type Named<T> = Vec<(CompactString, T)>;
+
+/// What is shown of a value.
+#[derive(Clone, Debug)]
 enum Rule {
-    Whole,
+    Whole(References),
     /// Only these sub-attributes (of each value), or these attributes of an extension.
-    Parts(Vec<(String, Rule)>),
+    Parts(Named<Rule>),
+}
+
+/// Where in a value references to resources of this service can stand.
+#[derive(Clone, Debug)]
+enum References {
+    Nowhere,
+    /// The value, or each value of a list, is one.
+    Here,
+    /// In these sub-attributes (of each value), or these attributes of an extension.
+    Parts(Named<References>),
 }
 
 impl Projection {
@@ -57,23 +75,15 @@ impl Projection {
             }
         };
         let choice = Choice { selection, named, set };
-        let mut rules = Vec::new();
+        let count = resource_type.schema().attributes().len() + resource_type.extensions().len();
+        let mut rules = Vec::with_capacity(ResourceType::common_attributes().len() + count);
         for attribute in resource_type.attributes() {
             if let Some(rule) = choice.attribute(None, attribute) {
-                rules.push((attribute.name().to_owned(), rule));
+                rules.push((attribute.name().into(), rule));
             }
         }
         for extension in resource_type.extensions() {
-            let parts: Vec<_> = extension
-                .schema()
-                .attributes()
-                .iter()
-                .filter_map(|a| choice.attribute(Some(extension), a).map(|rule| (a.name().to_owned(), rule)))
-                .collect();
-            let whole = parts.len() == extension.schema().attributes().len()
-                && parts.iter().all(|(_, rule)| *rule == Rule::Whole);
-            let rule = if whole { Rule::Whole } else { Rule::Parts(parts) };
-            rules.push((extension.schema().id().to_owned(), rule));
+            rules.push((extension.schema().id().into(), choice.extension(extension)));
         }
         Self { rules }
     }
@@ -84,33 +94,39 @@ impl Projection {
         self.rules.iter().any(|(n, rule)| n == name && !matches!(rule, Rule::Parts(p) if p.is_empty()))
     }
 
-    /// The attributes that are shown, in the resource's order, without unassigned ones.
+    /// The attributes that are shown, in the resource's order, without unassigned ones. References are as
+    /// the resource has them.
     pub fn apply(&self, resource: &Resource) -> Object {
-        pick(resource.attributes(), &self.rules)
+        shown::copy(resource.attributes(), &self.rules)
+    }
+
+    /// The same without a copy, to be written out. References to resources of this service are made
+    /// absolute under the base URL.
+    ///
+    /// ```
+    /// # use scim_schema::{Projection, Registry, Resource, Selection};
+    /// # let registry = Registry::standard();
+    /// # let user = registry.resource_type("User").unwrap();
+    /// let projection = Projection::new(user, &Selection::Except(vec!["active".into()]), &[]);
+    /// let resource = Resource::from_canonical(serde_json::from_str(
+    ///     r#"{"id": "1", "active": true, "meta": {"location": "Users/1"}}"#)?);
+    /// let shown = projection.show(&resource, "https://h/v2");
+    /// assert_eq!(serde_json::to_string(&shown)?, r#"{"id":"1","meta":{"location":"https://h/v2/Users/1"}}"#);
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    pub fn show<'s>(&'s self, resource: &'s Resource, base: &'s str) -> Shown<'s> {
+        Shown::new(resource.attributes(), &self.rules, base)
     }
 }
 
-fn pick(object: &Object, rules: &[(String, Rule)]) -> Object {
-    let mut picked = Object::with_capacity(object.len());
-    for (name, value) in object.iter() {
-        let Some((_, rule)) = rules.iter().find(|(n, _)| n == name) else { continue };
-        if let Some(value) = pick_value(value, rule) {
-            picked.push(name, value);
-        }
+impl References {
+    fn of_parts<'n>(parts: impl Iterator<Item = (&'n str, Self)>) -> Self {
+        let parts: Named<Self> = parts
+            .filter(|(_, references)| !matches!(references, Self::Nowhere))
+            .map(|(name, references)| (name.into(), references))
+            .collect();
+        if parts.is_empty() { Self::Nowhere } else { Self::Parts(parts) }
     }
-    picked
-}
-
-fn pick_value(value: &Value, rule: &Rule) -> Option<Value> {
-    let picked = match (rule, value) {
-        (Rule::Whole, _) => value.clone(),
-        (Rule::Parts(rules), Value::Object(object)) => Value::Object(pick(object, rules)),
-        (Rule::Parts(_), Value::Array(items)) => {
-            items.iter().filter_map(|item| pick_value(item, rule)).collect::<Vec<_>>().into()
-        }
-        (Rule::Parts(_), _) => return None,
-    };
-    (!picked.is_unassigned()).then_some(picked)
 }
 
 struct Choice<'s, 't> {
@@ -120,6 +136,25 @@ struct Choice<'s, 't> {
 }
 
 impl Choice<'_, '_> {
+    fn extension(&self, extension: &Extension) -> Rule {
+        let attributes = extension.schema().attributes();
+        let mut parts = Vec::with_capacity(attributes.len());
+        for attribute in attributes {
+            if let Some(rule) = self.attribute(Some(extension), attribute) {
+                parts.push((attribute.name(), rule));
+            }
+        }
+        let complete =
+            parts.len() == attributes.len() && parts.iter().all(|(_, rule)| matches!(rule, Rule::Whole(_)));
+        if !complete {
+            return Rule::Parts(parts.into_iter().map(|(name, rule)| (name.into(), rule)).collect());
+        }
+        Rule::Whole(References::of_parts(parts.into_iter().filter_map(|(name, rule)| match rule {
+            Rule::Whole(references) => Some((name, references)),
+            Rule::Parts(_) => None,
+        })))
+    }
+
     fn attribute(&self, extension: Option<&Extension>, attribute: &Attribute) -> Option<Rule> {
         if attribute.is_hidden() {
             return None;
@@ -138,14 +173,19 @@ impl Choice<'_, '_> {
         if !show {
             return None;
         }
-        let parts: Vec<_> = attribute
-            .sub_attributes()
-            .iter()
-            .filter(|sub| self.sub_attribute(extension, attribute, sub, whole))
-            .map(|sub| (sub.name().to_owned(), Rule::Whole))
-            .collect();
-        let all = parts.len() == attribute.sub_attributes().len();
-        Some(if all { Rule::Whole } else { Rule::Parts(parts) })
+        if attribute.refers_to_resources() {
+            return Some(Rule::Whole(References::Here));
+        }
+        let subs = attribute.sub_attributes();
+        let is_shown = |sub: &&Attribute| self.sub_attribute(extension, attribute, sub, whole);
+        if !subs.iter().all(|sub| is_shown(&sub)) {
+            let shown = subs.iter().filter(is_shown);
+            let parts = shown.map(|s| (s.name().into(), Rule::Whole(references_of(extension, attribute, s))));
+            return Some(Rule::Parts(parts.collect()));
+        }
+        Some(Rule::Whole(References::of_parts(
+            subs.iter().map(|s| (s.name(), references_of(extension, attribute, s))),
+        )))
     }
 
     fn sub_attribute(
@@ -204,7 +244,15 @@ impl Choice<'_, '_> {
 }
 
 fn is_same(located: &Located<'_>, extension: Option<&Extension>, attribute: &Attribute) -> bool {
-    let urn = |e: Option<&Extension>| e.map(|e| e.schema().id().to_owned());
-    std::ptr::eq(located.attribute, attribute)
-        || (located.attribute.name() == attribute.name() && urn(located.extension) == urn(extension))
+    let same_owner = match (located.extension, extension) {
+        (Some(a), Some(b)) => a.schema().id() == b.schema().id(),
+        (None, None) => true,
+        _ => false,
+    };
+    std::ptr::eq(located.attribute, attribute) || (located.attribute.name() == attribute.name() && same_owner)
+}
+
+fn references_of(extension: Option<&Extension>, attribute: &Attribute, sub: &Attribute) -> References {
+    let is_location = extension.is_none() && attribute.name() == "meta" && sub.name() == "location";
+    if sub.refers_to_resources() || is_location { References::Here } else { References::Nowhere }
 }

@@ -2,18 +2,23 @@
 
 mod canonical;
 mod coerce;
+mod identity;
 mod known;
+mod place;
 
 use std::fmt;
 
 pub use coerce::{coerce, is_uri};
+
+use self::coerce::coerce_at;
+use self::place::Place;
 
 use crate::attribute::{Attribute, Mutability};
 use crate::dialect::{Dialect, Leniency, Report};
 use crate::resource::Resource;
 use crate::resource_type::{Extension, ResourceType};
 use crate::schema::Schema;
-use crate::value::{Object, Value};
+use crate::value::{Array, Object, Value};
 
 /// What a body is for.
 #[derive(Clone, Copy, Debug)]
@@ -134,8 +139,8 @@ impl fmt::Display for Violation {
     }
 }
 
-pub(crate) fn invalid_value(path: &str, reason: impl Into<String>) -> Violation {
-    Violation::new(ViolationKind::InvalidValue, path, reason)
+fn invalid_value(path: impl fmt::Display, reason: impl Into<String>) -> Violation {
+    Violation::new(ViolationKind::InvalidValue, path.to_string(), reason)
 }
 
 /// Reads the body of a POST or PUT: canonical names, checked and coerced values, readOnly attributes left
@@ -171,13 +176,13 @@ pub fn read(
     let Value::Object(body) = body else {
         return Err(Violation::new(ViolationKind::InvalidSyntax, "", "the body must be a JSON object"));
     };
-    let mut reader = Reader { resource_type, options, report, slots: Vec::new() };
-    let mut listed = None;
+    let mut reader = Reader { resource_type, options, report };
+    let mut given = Given::nothing(resource_type);
     for (key, value) in body {
-        reader.member(&key, value, &mut listed)?;
+        reader.member(&key, value, &mut given)?;
     }
-    let mut resource = reader.assemble(intent)?;
-    reader.schemas(listed.as_ref(), &mut resource)?;
+    let mut resource = reader.assemble(&mut given, intent)?;
+    reader.schemas(given.schemas, &mut resource)?;
     finish(&mut resource, resource_type)?;
     Ok(resource)
 }
@@ -224,39 +229,65 @@ fn missing(path: &str) -> Violation {
     invalid_value(path, "a value is required")
 }
 
-/// One attribute that the body gave: where it belongs, and its value (`None`: explicitly unassigned).
-struct Slot<'t> {
-    extension: Option<&'t Extension>,
-    attribute: &'t Attribute,
-    value: Option<Value>,
+/// What the body said about one attribute.
+#[derive(Clone, Default)]
+enum Slot {
+    #[default]
+    Nothing,
+    Unassigned,
+    Value(Value),
+}
+
+/// What the body said, by the positions of the attributes in their schemas.
+struct Given {
+    schemas: Option<Value>,
+    /// For the common attributes, then those of the base schema.
+    base: Vec<Slot>,
+    /// For each extension; empty for one that the body does not have.
+    extensions: Vec<Vec<Slot>>,
+}
+
+impl Given {
+    fn nothing(resource_type: &ResourceType) -> Self {
+        let count = ResourceType::common_attributes().len() + resource_type.schema().attributes().len();
+        Self {
+            schemas: None,
+            base: vec![Slot::Nothing; count],
+            extensions: vec![Vec::new(); resource_type.extensions().len()],
+        }
+    }
 }
 
 struct Reader<'t, 'o, 'r> {
     resource_type: &'t ResourceType,
     options: &'o ReadOptions<'o>,
     report: &'r mut Report,
-    slots: Vec<Slot<'t>>,
 }
 
-impl<'t> Reader<'t, '_, '_> {
-    fn member(&mut self, key: &str, value: Value, listed: &mut Option<Value>) -> Result<(), Violation> {
-        let resource_type = self.resource_type;
+impl Reader<'_, '_, '_> {
+    fn member(&mut self, key: &str, value: Value, given: &mut Given) -> Result<(), Violation> {
         if key.eq_ignore_ascii_case("schemas") {
-            return match listed.replace(value) {
+            return match given.schemas.replace(value) {
                 None => Ok(()),
                 Some(_) => Err(twice("schemas")),
             };
         }
-        if let Some(attribute) = resource_type.attribute(key) {
-            return self.attribute(None, attribute, value);
+        if let Some((at, attribute)) = self.resource_type.find(key) {
+            return self.attribute(None, attribute, value, given.base.get_mut(at));
         }
-        if let Some(extension) = resource_type.extension(key) {
-            return self.extension(extension, value);
+        let mut extensions = self.resource_type.extensions().iter().zip(&mut given.extensions);
+        match extensions.find(|(extension, _)| extension.schema().id().eq_ignore_ascii_case(key)) {
+            Some((extension, slots)) => self.extension(extension, value, slots),
+            None => self.unknown(key),
         }
-        self.unknown(key)
     }
 
-    fn extension(&mut self, extension: &'t Extension, value: Value) -> Result<(), Violation> {
+    fn extension(
+        &mut self,
+        extension: &Extension,
+        value: Value,
+        slots: &mut Vec<Slot>,
+    ) -> Result<(), Violation> {
         let urn = extension.schema().id();
         let object = match value {
             Value::Object(object) => object,
@@ -268,13 +299,16 @@ impl<'t> Reader<'t, '_, '_> {
                 return Err(invalid_value(urn, reason));
             }
         };
-        if self.slots.iter().any(|s| s.extension.is_some_and(|e| e.schema().id() == urn)) {
+        if slots.iter().any(|s| !matches!(s, Slot::Nothing)) {
             return Err(twice(urn));
         }
+        slots.resize(extension.schema().attributes().len(), Slot::Nothing);
         for (key, value) in object {
-            match extension.schema().attribute(&key) {
-                Some(attribute) => self.attribute(Some(extension), attribute, value)?,
-                None => self.unknown(&format!("{urn}:{key}"))?,
+            match extension.schema().find(&key) {
+                Some((at, attribute)) => {
+                    self.attribute(Some(extension), attribute, value, slots.get_mut(at))?;
+                }
+                None => self.unknown(format_args!("{urn}:{key}"))?,
             }
         }
         Ok(())
@@ -282,21 +316,18 @@ impl<'t> Reader<'t, '_, '_> {
 
     fn attribute(
         &mut self,
-        extension: Option<&'t Extension>,
-        attribute: &'t Attribute,
+        extension: Option<&Extension>,
+        attribute: &Attribute,
         value: Value,
+        slot: Option<&mut Slot>,
     ) -> Result<(), Violation> {
-        let path = match extension {
-            Some(e) => format!("{}:{}", e.schema().id(), attribute.name()),
-            None => attribute.name().to_owned(),
+        let place = Place::of(extension, attribute);
+        let Some(slot) = slot.filter(|slot| matches!(slot, Slot::Nothing)) else {
+            return Err(twice(place));
         };
-        let same = |s: &Slot<'_>| std::ptr::eq(s.attribute, attribute);
-        if self.slots.iter().any(same) {
-            return Err(twice(&path));
-        }
         if attribute.mutability() == Mutability::ReadOnly {
             if !value.is_unassigned() {
-                self.report.note(Leniency::ReadOnlyIgnored, &path);
+                self.report.note(Leniency::ReadOnlyIgnored, place);
             }
             return Ok(());
         }
@@ -304,12 +335,16 @@ impl<'t> Reader<'t, '_, '_> {
             .resource_type
             .membership()
             .is_some_and(|m| extension.is_none() && m.attribute() == attribute.name());
-        let value = coerce(value, attribute, &path, members, self.options, self.report)?;
-        self.slots.push(Slot { extension, attribute, value });
+        *slot = Slot::Value(value);
+        if let Slot::Value(value) = slot
+            && !coerce_at(value, attribute, &place, members, self.options, self.report)?
+        {
+            *slot = Slot::Unassigned;
+        }
         Ok(())
     }
 
-    fn unknown(&mut self, path: &str) -> Result<(), Violation> {
+    fn unknown(&mut self, path: impl fmt::Display) -> Result<(), Violation> {
         if self.options.dialect.ignore_unknown_attributes {
             self.report.note(Leniency::AttributeIgnored, path);
             return Ok(());
@@ -323,33 +358,40 @@ impl<'t> Reader<'t, '_, '_> {
     }
 
     /// The attributes in the order of the schemas, with what the stored resource contributes on a PUT.
-    fn assemble(&mut self, intent: Intent<'_>) -> Result<Resource, Violation> {
-        let mut attributes = Object::with_capacity(self.slots.len() + 3);
-        if let Intent::Replace(existing) = intent
-            && let Some(id) = existing.get("id")
-        {
+    /// `schemas` is there, but null.
+    fn assemble(&self, given: &mut Given, intent: Intent<'_>) -> Result<Resource, Violation> {
+        let existing = match intent {
+            Intent::Replace(resource) => Some(resource),
+            Intent::Create => None,
+        };
+        let count = given.base.iter().filter(|s| !matches!(s, Slot::Nothing)).count();
+        // Room for `schemas`, `id` and `meta` too.
+        let mut attributes = Object::with_capacity(count + given.extensions.len() + 3);
+        attributes.push("schemas", Value::Null);
+        if let Some(id) = existing.and_then(|e| e.get("id")) {
             attributes.push("id", id.clone());
         }
-        for attribute in
-            self.resource_type.attributes().filter(|a| !matches!(a.name(), "schemas" | "id" | "meta"))
-        {
-            let existing = match intent {
-                Intent::Replace(resource) => resource.get(attribute.name()),
-                Intent::Create => None,
-            };
-            if let Some(value) = self.settle(None, attribute, existing)? {
+        for (at, attribute) in self.resource_type.positions() {
+            if matches!(attribute.name(), "schemas" | "id" | "meta") {
+                continue;
+            }
+            let slot = given.base.get_mut(at).map(std::mem::take).unwrap_or_default();
+            let existing = existing.and_then(|e| e.get(attribute.name()));
+            if let Some(value) = self.settle(None, attribute, slot, existing)? {
                 attributes.push(attribute.name(), value);
             }
         }
-        for extension in self.resource_type.extensions() {
+        for (extension, slots) in
+            self.resource_type.extensions().iter().zip(std::mem::take(&mut given.extensions))
+        {
             let urn = extension.schema().id();
-            let mut container = Object::new();
+            let existing = existing.and_then(|e| e.get(urn));
+            let mut container = Object::with_capacity(slots.len());
+            let mut slots = slots.into_iter();
             for attribute in extension.schema().attributes() {
-                let existing = match intent {
-                    Intent::Replace(resource) => resource.get(urn).and_then(|c| c.get(attribute.name())),
-                    Intent::Create => None,
-                };
-                if let Some(value) = self.settle(Some(extension), attribute, existing)? {
+                let slot = slots.next().unwrap_or_default();
+                let existing = existing.and_then(|c| c.get(attribute.name()));
+                if let Some(value) = self.settle(Some(extension), attribute, slot, existing)? {
                     container.push(attribute.name(), value);
                 }
             }
@@ -362,24 +404,19 @@ impl<'t> Reader<'t, '_, '_> {
 
     /// The value an attribute ends up with: the body's, a default, or what can't be taken away.
     fn settle(
-        &mut self,
-        extension: Option<&'t Extension>,
-        attribute: &'t Attribute,
+        &self,
+        extension: Option<&Extension>,
+        attribute: &Attribute,
+        given: Slot,
         existing: Option<&Value>,
     ) -> Result<Option<Value>, Violation> {
-        let given =
-            self.slots.iter_mut().find(|s| std::ptr::eq(s.attribute, attribute)).map(|s| s.value.take());
         match attribute.mutability() {
             Mutability::ReadOnly => return Ok(existing.cloned()),
             Mutability::Immutable => match (existing, &given) {
-                (Some(old), Some(Some(new))) if !same_value(attribute, old, new) => {
-                    let path = match extension {
-                        Some(e) => format!("{}:{}", e.schema().id(), attribute.name()),
-                        None => attribute.name().to_owned(),
-                    };
+                (Some(old), Slot::Value(new)) if !same_value(attribute, old, new) => {
                     return Err(Violation::new(
                         ViolationKind::Mutability,
-                        path,
+                        Place::of(extension, attribute).to_string(),
                         "the value is immutable and differs from the present one",
                     ));
                 }
@@ -388,32 +425,31 @@ impl<'t> Reader<'t, '_, '_> {
             },
             Mutability::ReadWrite | Mutability::WriteOnly => {}
         }
-        let Some(value) = given else {
-            let default = self.options.defaults.filter(|_| extension.is_none());
-            return Ok(default.and_then(|d| d.get(attribute.name())).cloned());
-        };
-        Ok(value.map(|mut value| {
-            if let Some(existing) = existing {
-                keep_read_only_parts(attribute, existing, &mut value);
+        Ok(match given {
+            Slot::Nothing => {
+                let defaults = self.options.defaults.filter(|_| extension.is_none());
+                defaults.and_then(|d| d.get(attribute.name())).cloned()
             }
-            value
-        }))
+            Slot::Unassigned => None,
+            Slot::Value(mut value) => {
+                if let Some(existing) = existing {
+                    keep_read_only_parts(attribute, existing, &mut value);
+                }
+                Some(value)
+            }
+        })
     }
 
     /// Checks the `schemas` that the body listed (RFC 7643 §3 and §3.3).
-    fn schemas(&mut self, listed: Option<&Value>, resource: &mut Resource) -> Result<(), Violation> {
+    fn schemas(&mut self, listed: Option<Value>, resource: &mut Resource) -> Result<(), Violation> {
         let base = self.resource_type.schema().id();
         let dialect = self.options.dialect;
+        let not_urns = || Violation::new(ViolationKind::InvalidSyntax, "schemas", "must be an array of URNs");
         let urns = match listed {
-            None | Some(Value::Null) => &[],
-            Some(value @ (Value::Array(_) | Value::String(_))) => value.elements(),
-            Some(_) => {
-                return Err(Violation::new(
-                    ViolationKind::InvalidSyntax,
-                    "schemas",
-                    "must be an array of URNs",
-                ));
-            }
+            None | Some(Value::Null) => Array::new(),
+            Some(Value::Array(urns)) => urns,
+            Some(urn @ Value::String(_)) => Array::from_iter([urn]),
+            Some(_) => return Err(not_urns()),
         };
         if urns.is_empty() {
             if !dialect.infer_schemas {
@@ -421,27 +457,25 @@ impl<'t> Reader<'t, '_, '_> {
             }
             self.report.note(Leniency::SchemaInferred, base);
         }
+        let lists_none = urns.is_empty();
         let mut has_base = false;
-        let mut known = Vec::new();
-        for urn in urns {
-            let Some(urn) = urn.as_str() else {
-                return Err(Violation::new(
-                    ViolationKind::InvalidSyntax,
-                    "schemas",
-                    "must be an array of URNs",
-                ));
-            };
-            if urn.eq_ignore_ascii_case(base) {
+        let mut known = Vec::with_capacity(urns.len());
+        for listed in urns {
+            let Some(urn) = listed.as_str() else { return Err(not_urns()) };
+            let canonical = if urn.eq_ignore_ascii_case(base) {
                 has_base = true;
+                base
             } else if let Some(extension) = self.resource_type.extension(urn) {
-                known.push(Value::from(extension.schema().id()));
+                extension.schema().id()
             } else if dialect.drop_unknown_schemas {
                 self.report.note(Leniency::SchemaDropped, urn);
+                continue;
             } else {
                 return Err(invalid_value("schemas", "lists a URN that the resource type does not have"));
-            }
+            };
+            known.push(if urn == canonical { listed } else { Value::from(canonical) });
         }
-        if !has_base && !urns.is_empty() {
+        if !has_base && !lists_none {
             if !dialect.infer_schemas {
                 return Err(invalid_value("schemas", format!("must list the base schema {base}")));
             }
@@ -460,15 +494,15 @@ impl<'t> Reader<'t, '_, '_> {
                 self.report.note(Leniency::SchemaInferred, urn);
             }
         }
-        resource.attributes_mut().insert_first("schemas", known);
+        resource.attributes_mut().insert("schemas", known);
         Ok(())
     }
 }
 
-fn twice(path: &str) -> Violation {
+fn twice(path: impl fmt::Display) -> Violation {
     Violation::new(
         ViolationKind::InvalidSyntax,
-        path,
+        path.to_string(),
         "is given twice, in spellings that differ by letter case only",
     )
 }

@@ -91,14 +91,14 @@ impl Resource {
     /// Brings `schemas` in line: the base schema first, then the known extensions that are listed,
     /// required or have values (RFC 7643 §3).
     pub fn set_schemas(&mut self, resource_type: &ResourceType) {
-        let mut schemas = vec![Value::from(resource_type.schema().id())];
-        for extension in resource_type.extensions() {
+        let in_use = resource_type.extensions().iter().filter(|extension| {
             let urn = extension.schema().id();
-            if extension.required() || self.attributes.contains(urn) || self.schemas().any(|s| s == urn) {
-                schemas.push(Value::from(urn));
-            }
-        }
-        if self.get("schemas").and_then(Value::as_array) != Some(&schemas) {
+            extension.required() || self.attributes.contains(urn) || self.schemas().any(|s| s == urn)
+        });
+        let urns = std::iter::once(resource_type.schema().id()).chain(in_use.map(|e| e.schema().id()));
+        let present = self.get("schemas").and_then(Value::as_array);
+        if !present.is_some_and(|p| p.iter().map(Value::as_str).eq(urns.clone().map(Some))) {
+            let schemas: Vec<Value> = urns.map(Value::from).collect();
             self.attributes.insert_first("schemas", schemas);
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use crate::attribute::{Attribute, Nesting, Uniqueness};
+use crate::attribute::{Attribute, Nesting, Uniqueness, find};
 use crate::path::AttributePath;
 use crate::resource::Resource;
 use crate::schema::{RESOURCE_TYPE, Schema, read_attributes};
@@ -166,12 +166,24 @@ impl ResourceType {
     /// Common attributes and those of the base schema, in that order. A base schema that lists a common
     /// attribute does not change it (RFC 7643 §3.1).
     pub fn attributes(&self) -> impl Iterator<Item = &Attribute> {
-        COMMON.iter().chain(self.schema.attributes().iter().filter(|a| common(a.name()).is_none()))
+        self.positions().map(|(_, attribute)| attribute)
+    }
+
+    /// As [`ResourceType::attributes`], each with its position among the common attributes and all of the
+    /// base schema's.
+    pub(crate) fn positions(&self) -> impl Iterator<Item = (usize, &Attribute)> {
+        let base = (COMMON.len()..).zip(self.schema.attributes());
+        (0..).zip(COMMON.iter()).chain(base.filter(|(_, a)| find(&COMMON, a.name()).is_none()))
     }
 
     /// The common or base attribute of that name, without regard to letter case.
     pub fn attribute(&self, name: &str) -> Option<&Attribute> {
-        common(name).or_else(|| self.schema.attribute(name))
+        self.find(name).map(|(_, attribute)| attribute)
+    }
+
+    /// As [`ResourceType::attribute`], with the position that [`ResourceType::positions`] gives.
+    pub(crate) fn find(&self, name: &str) -> Option<(usize, &Attribute)> {
+        find(&COMMON, name).or_else(|| self.schema.find(name).map(|(at, a)| (COMMON.len() + at, a)))
     }
 
     /// What a path means (RFC 7644 §3.10): without regard to letter case, with or without URN. An
@@ -301,10 +313,6 @@ fn collect_unique(
             }
         }
     }
-}
-
-fn common(name: &str) -> Option<&'static Attribute> {
-    COMMON.iter().find(|a| a.name().eq_ignore_ascii_case(name))
 }
 
 static COMMON: LazyLock<Vec<Attribute>> = LazyLock::new(|| {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::attribute::{Attribute, Nesting, text};
+use crate::attribute::{Attribute, Nesting, find, text};
 use crate::path::is_urn;
 use crate::value::{Object, Value};
 
@@ -98,7 +98,12 @@ impl Schema {
 
     /// The attribute of that name, without regard to letter case.
     pub fn attribute(&self, name: &str) -> Option<&Attribute> {
-        self.attributes.iter().find(|a| a.name().eq_ignore_ascii_case(name))
+        self.find(name).map(|(_, attribute)| attribute)
+    }
+
+    /// As [`Schema::attribute`], with the position among [`Schema::attributes`].
+    pub(crate) fn find(&self, name: &str) -> Option<(usize, &Attribute)> {
+        find(&self.attributes, name)
     }
 
     /// The Schema resource that a client reads, without `meta`.

@@ -24,6 +24,7 @@ pub use serde_json::Number;
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, Default, PartialEq)]
+#[repr(usize)]
 pub enum Value {
     /// `null`, which SCIM reads as "unassigned" (RFC 7643 §2.5).
     #[default]
@@ -201,6 +202,10 @@ impl Array {
         self.as_mut_slice().iter_mut()
     }
 
+    pub(crate) fn elements_mut(&mut self) -> &mut EcoVec<Value> {
+        &mut self.elements
+    }
+
     /// Keeps the elements for which `keep` says so.
     pub fn retain(&mut self, mut keep: impl FnMut(&Value) -> bool) {
         self.elements.retain(|value| keep(value));
@@ -284,6 +289,16 @@ impl Object {
     /// An empty object with room for `n` members.
     pub fn with_capacity(n: usize) -> Self {
         Self { entries: EcoVec::with_capacity(n) }
+    }
+
+    /// An object of these members, whose names the caller knows to be different.
+    pub(crate) fn from_entries(entries: impl IntoIterator<Item = (CompactString, Value)>) -> Self {
+        Self { entries: entries.into_iter().collect() }
+    }
+
+    /// The members, to change them.
+    pub(crate) fn entries_mut(&mut self) -> &mut EcoVec<(CompactString, Value)> {
+        &mut self.entries
     }
 
     /// How many members there are.

@@ -68,7 +68,7 @@ impl Inner {
         let mut response = Object::new();
         response.push("schemas", vec![Value::from(BULK_RESPONSE)]);
         response.push("Operations", results);
-        Ok(Answer::new(StatusCode::OK, Some(Value::Object(response))))
+        Ok(Answer::json(StatusCode::OK, &response))
     }
 
     fn steps(&self, message: &Object) -> Result<Vec<Step>, Error> {

@@ -31,14 +31,11 @@ pub(super) fn prefers_minimal(headers: &HeaderMap) -> bool {
 }
 
 pub(super) fn respond(answer: Answer, media_type: &'static str) -> Response<Bytes> {
-    let body = match &answer.body {
-        Some(value) => serde_json::to_vec(value).map(Bytes::from).unwrap_or_default(),
-        None => Bytes::new(),
-    };
-    let mut response = Response::new(body);
+    let has_body = answer.body.is_some();
+    let mut response = Response::new(answer.body.unwrap_or_default());
     *response.status_mut() = answer.status;
     let headers = response.headers_mut();
-    if answer.body.is_some() {
+    if has_body {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     }
     if let Some(version) = answer.version

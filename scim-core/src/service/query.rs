@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use scim_filter::{Filter, MatchOptions, Matcher};
-use scim_schema::{Projection, ResourceType, Selection, Value};
+use scim_schema::{Projection, ResourceType, Selection, Shown};
 
 use super::{Answer, Exchange, Inner};
 use crate::cursor::{Cursor, binding};
@@ -85,7 +85,7 @@ impl Inner {
             ));
         }
         let response = self.list_response(&query, &page, &paging, count, &projections, &bound, exchange)?;
-        Ok(Answer::new(StatusCode::OK, Some(response.into_value())))
+        Ok(Answer::json(StatusCode::OK, &response))
     }
 
     fn matcher(
@@ -155,46 +155,38 @@ impl Inner {
     }
 
     #[expect(clippy::too_many_arguments, reason = "all parts of one answer")]
-    fn list_response(
+    fn list_response<'a>(
         &self,
         query: &Query,
-        page: &Page,
+        page: &'a Page,
         paging: &Paging,
         count: usize,
-        projections: &[Projection],
+        projections: &'a [Projection],
         bound: &[u8],
-        exchange: &Exchange,
-    ) -> Result<ListResponse, Error> {
-        let mut next_cursor = None;
-        let mut previous_cursor = None;
-        let start_index = match paging {
-            Paging::Index { start } => Some(*start),
+        exchange: &'a Exchange,
+    ) -> Result<ListResponse<Shown<'a>>, Error> {
+        let resources = page.resources.iter().filter_map(|stored| {
+            let name = stored.resource.get("meta")?.get("resourceType")?.as_str()?;
+            let at = query.resource_types.iter().position(|t| t.name() == name)?;
+            Some(projections.get(at)?.show(&stored.resource, &exchange.base))
+        });
+        let mut response = ListResponse::new(page.total, resources.collect());
+        match paging {
+            Paging::Index { start } => response.start_index = Some(*start),
             Paging::Cursor(_) => {
                 let seal = |position: Position, backwards| {
                     let cursor = Cursor { position, backwards, count: count as u64 };
                     self.cursors.seal(&cursor, bound, exchange.now)
                 };
                 if let Some(last) = page.resources.last().filter(|_| page.more_after) {
-                    next_cursor = Some(seal(Position::of(query, last), false)?);
+                    response.next_cursor = Some(seal(Position::of(query, last), false)?);
                 }
                 if let Some(first) = page.resources.first().filter(|_| page.more_before) {
-                    previous_cursor = Some(seal(Position::of(query, first), true)?);
+                    response.previous_cursor = Some(seal(Position::of(query, first), true)?);
                 }
-                None
             }
-        };
-        let resources = page
-            .resources
-            .iter()
-            .filter_map(|stored| {
-                let name = stored.resource.get("meta")?.get("resourceType")?.as_str()?;
-                let at = query.resource_types.iter().position(|t| t.name() == name)?;
-                let (resource_type, projection) = (query.resource_types.get(at)?, projections.get(at)?);
-                let shown = self.renderer.resource(stored, resource_type, projection, &exchange.base);
-                Some(Value::Object(shown))
-            })
-            .collect();
-        Ok(ListResponse { total: page.total, start_index, next_cursor, previous_cursor, resources })
+        }
+        Ok(response)
     }
 }
 

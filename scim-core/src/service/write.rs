@@ -45,12 +45,12 @@ impl Inner {
                 location: Some(location),
                 version: Some(committed.version),
                 preference_applied: true,
-                ..Answer::new(StatusCode::CREATED, None)
+                ..Answer::empty(StatusCode::CREATED)
             });
         }
         let projection = Projection::new(resource_type, selection, &set);
         let stored = self.stored(resource_type, document.resource, &committed);
-        Ok(self.show(StatusCode::CREATED, resource_type, &stored, &projection, exchange))
+        Ok(Self::show(StatusCode::CREATED, resource_type, &stored, &projection, exchange))
     }
 
     /// Commits a create. Where a member went away after it was looked up, the members are looked up again.
@@ -258,7 +258,7 @@ impl Inner {
                 Ok(committed) => {
                     let committed = committed.into_iter().next().ok_or_else(short_answer)?;
                     self.tell_sink(&write, &committed, existing.map(|e| e.resource), exchange).await;
-                    return Ok(Answer::new(StatusCode::NO_CONTENT, None));
+                    return Ok(Answer::empty(StatusCode::NO_CONTENT));
                 }
                 Err(StoreError::VersionMismatch { .. }) => {}
                 Err(error) => return Err(error.into()),
@@ -361,14 +361,14 @@ impl Inner {
                 location: Some(location(resource_type, id, &exchange.base)),
                 version: Some(committed.version),
                 preference_applied: exchange.minimal,
-                ..Answer::new(StatusCode::NO_CONTENT, None)
+                ..Answer::empty(StatusCode::NO_CONTENT)
             });
         }
         // Read again: what is shown is what is stored, computed attributes included.
         let projection = Projection::new(resource_type, shown.selection, shown.set);
         let include = Self::include(resource_type, &projection);
         let stored = self.existing(resource_type, id, include, exchange).await?;
-        Ok(self.show(StatusCode::OK, resource_type, &stored, &projection, exchange))
+        Ok(Self::show(StatusCode::OK, resource_type, &stored, &projection, exchange))
     }
 
     /// A resource as a store would hand it out right after a create.

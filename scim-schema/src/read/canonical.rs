@@ -2,25 +2,30 @@
 
 use compact_str::CompactString;
 
+use super::place::Place;
 use crate::attribute::Attribute;
 use crate::text::fold;
 
 /// The canonical form of a string value: the schema's spelling of a canonical value; an e-mail address
 /// with its domain in lower case; an instant-message address trimmed and in lower case; a telephone
 /// number in the form of RFC 3966 where it is a global number.
-pub(super) fn canonicalize(text: CompactString, attribute: &Attribute, path: &str) -> CompactString {
+pub(super) fn canonicalize(text: CompactString, attribute: &Attribute, place: &Place<'_>) -> CompactString {
     if let Some(known) = attribute.canonical_values().iter().find(|c| fold(c) == fold(&text)) {
         return CompactString::from(known.as_str());
     }
-    match path {
-        "emails.value" => match text.rsplit_once('@') {
+    if place.is("emails.value") {
+        return match text.rsplit_once('@') {
             Some((local, domain)) => CompactString::from(format!("{local}@{}", domain.to_ascii_lowercase())),
             None => text,
-        },
-        "ims.value" => CompactString::from(text.trim().to_lowercase()),
-        "phoneNumbers.value" => global_number(&text).unwrap_or(text),
-        _ => text,
+        };
     }
+    if place.is("ims.value") {
+        return CompactString::from(text.trim().to_lowercase());
+    }
+    if place.is("phoneNumbers.value") {
+        return global_number(&text).unwrap_or(text);
+    }
+    text
 }
 
 /// `+` and at least seven digits, with visual separators only: `tel:+1-201-555-0123`.

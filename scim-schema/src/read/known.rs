@@ -33,17 +33,21 @@ ROK Singapore Turkey UCT UTC Universal W-SU WET Zulu";
 
 /// Whether a URI looks like one of an image file: by the suffix of its path, or the media type of a data URI.
 pub(super) fn is_image(uri: &str) -> bool {
-    let lower = uri.to_ascii_lowercase();
-    if let Some(data) = lower.strip_prefix("data:") {
-        return data.starts_with("image/");
+    let rest_after = |prefix: &str| {
+        let (head, rest) = uri.split_at_checked(prefix.len())?;
+        head.eq_ignore_ascii_case(prefix).then_some(rest)
+    };
+    if rest_after("data:").is_some() {
+        return rest_after("data:image/").is_some();
     }
-    let path = lower.split(['?', '#']).next().unwrap_or_default();
+    let path = uri.find(['?', '#']).and_then(|end| uri.get(..end)).unwrap_or(uri);
     let path =
         path.split_once("://").map_or(path, |(_, rest)| rest.split_once('/').map_or("", |(_, path)| path));
-    IMAGES.split(' ').any(|suffix| path.strip_suffix(suffix).is_some_and(|p| p.ends_with('.')))
+    path.rsplit_once('.').is_some_and(|(_, suffix)| IMAGES.iter().any(|i| i.eq_ignore_ascii_case(suffix)))
 }
 
-const IMAGES: &str = "avif bmp gif heic heif ico jpeg jpg jxl png svg tif tiff webp";
+const IMAGES: [&str; 14] =
+    ["avif", "bmp", "gif", "heic", "heif", "ico", "jpeg", "jpg", "jxl", "png", "svg", "tif", "tiff", "webp"];
 
 /// Whether base64 text holds one X.509 certificate and nothing else: a sequence of what is signed, the
 /// algorithm, and the signature (RFC 5280 §4.1).

@@ -10,6 +10,7 @@
 mod bodies;
 mod bundled;
 mod canonical;
+mod doubles;
 mod projection;
 mod registration;
 mod support;

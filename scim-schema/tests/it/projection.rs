@@ -32,7 +32,10 @@ fn resource() -> Resource {
 fn shown(selection: Selection, set: &[&str]) -> Vec<String> {
     let set: Vec<String> = set.iter().map(|s| (*s).to_owned()).collect();
     let projection = Projection::new(&things(), &selection, &set);
-    let object = projection.apply(&resource());
+    let (resource, base) = (resource(), "https://h/v2");
+    let object = projection.apply(&resource);
+    let written = serde_json::to_string(&projection.show(&resource, base)).unwrap();
+    assert_eq!(written, serde_json::to_string(&object).unwrap(), "written out as copied");
     let mut paths = Vec::new();
     for (name, value) in object.iter() {
         match value.as_object() {
@@ -114,4 +117,46 @@ fn the_default_set_can_be_narrowed() {
 fn unknown_names_select_nothing() {
     assert_eq!(shown(only(&["nothing"]), &[]), ["schemas", "id", "always"]);
     assert_eq!(shown(except(&["nothing", "a b", ""]), &[]), USUAL);
+}
+
+// ledger: 7643-2.3.7-002
+#[test]
+fn references_are_absolute_where_a_resource_is_written_out() {
+    let reference = |name: &str| json!({"name": name, "type": "reference", "referenceTypes": ["Thing"]});
+    let mut many = reference("many");
+    many["multiValued"] = json!(true);
+    let hidden = json!({"name": "hidden", "returned": "never"});
+    let things = thing(json!([
+        reference("one"), many,
+        {"name": "elsewhere", "type": "reference", "referenceTypes": ["external"]},
+        {"name": "whole", "type": "complex", "multiValued": true, "subAttributes": [reference("$ref"), {"name": "value"}]},
+        {"name": "partly", "type": "complex", "multiValued": true, "subAttributes": [reference("$ref"), hidden]},
+        {"name": "nothing", "type": "complex", "multiValued": true, "subAttributes": [hidden]},
+    ]));
+    let resource = Resource::from_canonical(
+        serde_json::from_str(
+            r#"{
+            "id": "1", "one": "Things/1", "many": ["../Things/2", "https://h/x", "urn:example:3"],
+            "elsewhere": "Things/4", "whole": [{"$ref": "Things/5", "value": "Things/6"}, {"value": "7"}],
+            "partly": [{"$ref": "Things/8", "hidden": "9"}, {"hidden": "10"}], "nothing": [{"hidden": "11"}],
+            "meta": {"resourceType": "Thing", "location": "Things/1"}, "unknown": "12"
+        }"#,
+        )
+        .unwrap(),
+    );
+    let projection = Projection::new(&things, &Selection::Default, &[]);
+    let written = serde_json::to_value(projection.show(&resource, "https://b/v2/")).unwrap();
+    let expected = json!({
+        "id": "1", "one": "https://b/v2/Things/1", "many": ["https://b/v2/Things/2", "https://h/x", "urn:example:3"],
+        "elsewhere": "Things/4",
+        "whole": [{"$ref": "https://b/v2/Things/5", "value": "Things/6"}, {"value": "7"}],
+        "partly": [{"$ref": "https://b/v2/Things/8"}],
+        "meta": {"resourceType": "Thing", "location": "https://b/v2/Things/1"}
+    });
+    assert_eq!(written, expected);
+    assert_eq!(
+        projection.apply(&resource).get("one").unwrap().as_str(),
+        Some("Things/1"),
+        "a copy keeps them"
+    );
 }
