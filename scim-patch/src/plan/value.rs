@@ -20,7 +20,7 @@ impl<'t> Builder<'t, '_, '_> {
             return Ok(None);
         }
         let members = located.sub.is_none() && self.is_membership(located);
-        Ok(coerce(value, located.leaf(), &located.path(), members, &self.options.read, self.report)?)
+        Ok(coerce(value, located, members, &self.options.read, self.report)?)
     }
 
     /// The values for a list; none for null, `[]` and values that are all unassigned.
@@ -183,7 +183,7 @@ impl<'t> Builder<'t, '_, '_> {
         let mut unused = Report::default();
         let read = &self.options.read;
         let members = self.is_membership(&whole);
-        match coerce(value, whole.attribute, &whole.path(), members, read, &mut unused) {
+        match coerce(value, &whole, members, read, &mut unused) {
             Ok(Some(Value::Array(list))) => {
                 list.into_iter().next().map_or(Otherwise::Nothing, Otherwise::Create)
             }

@@ -10,26 +10,27 @@ use crate::attribute::{Attribute, Mutability, Type, Uniqueness, find};
 use crate::datetime::DateTime;
 use crate::dialect::{Leniency, Report};
 use crate::json::{JsonLimits, parse_json};
+use crate::resource_type::Located;
 use crate::text::fold;
 use crate::value::{Array, Number, Object, Value};
 
-/// Reads the value that a client gave for an attribute: coerced to its type, canonical names in complex
-/// values, lists without doubled values and with at most one `primary`. `None` means unassigned.
+/// Reads the value that a client gave for an attribute or sub-attribute: coerced to its type, canonical names
+/// in complex values, lists without doubled values and with at most one `primary`. `None` means unassigned.
 ///
-/// `path` is the attribute's path for messages; `members` says whether the values are members of a
-/// declared relation, to which another limit applies.
+/// `members` says whether the values are members of a declared relation, to which another limit applies.
 ///
 /// # Errors
 /// [`Violation`] at the attribute or sub-attribute that is wrong.
 pub fn coerce(
     mut value: Value,
-    attribute: &Attribute,
-    path: &str,
+    located: &Located<'_>,
     members: bool,
     options: &ReadOptions<'_>,
     report: &mut Report,
 ) -> Result<Option<Value>, Violation> {
-    let assigned = coerce_at(&mut value, attribute, &Place::at(path), members, options, report)?;
+    let whole = Place::of(located.extension, located.attribute);
+    let place = located.sub.map_or(whole, |sub| whole.part(sub.name()));
+    let assigned = coerce_at(&mut value, located.leaf(), &place, members, options, report)?;
     Ok(assigned.then_some(value))
 }
 

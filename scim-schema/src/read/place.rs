@@ -20,11 +20,6 @@ enum Above<'p> {
 }
 
 impl<'p> Place<'p> {
-    /// A place that is known by its whole path.
-    pub(super) fn at(path: &'p str) -> Self {
-        Self { above: Above::Nothing, name: path }
-    }
-
     /// The place of an attribute of the base schema or of an extension.
     pub(super) fn of(extension: Option<&'p Extension>, attribute: &'p Attribute) -> Self {
         let above = extension.map_or(Above::Nothing, |e| Above::Extension(e.schema().id()));

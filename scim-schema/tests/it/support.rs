@@ -1,8 +1,8 @@
 //! Small helpers.
 
 use scim_schema::{
-    Attribute, Dialect, Intent, ReadOptions, Registry, Report, Resource, ResourceType, Schema, SchemaError,
-    SchemaProblem, Value, Violation, ViolationKind, coerce, read,
+    Attribute, Dialect, Intent, Located, ReadOptions, Registry, Report, Resource, ResourceType, Schema,
+    SchemaError, SchemaProblem, Value, Violation, ViolationKind, coerce, read,
 };
 use serde_json::json;
 use std::sync::Arc;
@@ -42,11 +42,16 @@ pub(crate) fn user() -> Arc<ResourceType> {
     Arc::clone(Registry::standard().resource_type("User").unwrap())
 }
 
+/// An attribute of a base schema.
+pub(crate) fn located(attribute: &Attribute) -> Located<'_> {
+    Located { extension: None, attribute, sub: None }
+}
+
 /// One value of an attribute, under the strict dialect.
 pub(crate) fn one(attribute: &Attribute, given: serde_json::Value) -> Result<Option<Value>, Violation> {
     let dialect = Dialect::strict();
     let mut report = Report::default();
-    coerce(value(given), attribute, attribute.name(), false, &ReadOptions::new(&dialect), &mut report)
+    coerce(value(given), &located(attribute), false, &ReadOptions::new(&dialect), &mut report)
 }
 
 /// The value is taken as it is.

@@ -3,7 +3,7 @@
 use scim_schema::{DateTime, Dialect, Leniency, ReadOptions, Report, coerce, is_uri};
 use serde_json::json;
 
-use crate::support::{create, one, refuses, schema_of, takes, thing, user, value};
+use crate::support::{create, located, one, refuses, schema_of, takes, thing, user, value};
 
 fn attribute(kind: &str) -> scim_schema::Attribute {
     schema_of(json!([{"name": "a", "type": kind}])).unwrap().attributes()[0].clone()
@@ -51,7 +51,7 @@ fn integers_have_neither_fraction_nor_exponent() {
     let parsed = |text: &str| {
         let value = scim_schema::parse_json(text.as_bytes(), scim_schema::JsonLimits::default()).unwrap();
         let dialect = Dialect::default();
-        coerce(value, &integer, "a", false, &ReadOptions::new(&dialect), &mut Report::default())
+        coerce(value, &located(&integer), false, &ReadOptions::new(&dialect), &mut Report::default())
     };
     for text in ["1.5", "1e3", "1E3", "1.0", "-2.0", "10e-1"] {
         assert!(parsed(text).is_err(), "{text}");
@@ -161,7 +161,7 @@ fn references_to_resources_are_kept_relative_to_the_service_root() {
     let members = group.resource_type("Group").unwrap().attribute("members").unwrap().clone();
     let stored = |reference: &str| {
         let given = value(json!([{"value": "9", "$ref": reference}]));
-        let read = coerce(given, &members, "members", true, &options, &mut Report::default());
+        let read = coerce(given, &located(&members), true, &options, &mut Report::default());
         read.unwrap().unwrap().elements()[0].get("$ref").unwrap().as_str().unwrap().to_owned()
     };
     assert_eq!(stored("https://h/t/1/v2/Users/9"), "Users/9");
@@ -181,7 +181,7 @@ fn the_version_in_a_uri_does_not_make_another_resource() {
         let options = ReadOptions { base: Some(base), ..ReadOptions::new(&dialect) };
         for reference in ["https://h/Users/1", "https://h/v2/Users/1", "https://h/v1/Users/1"] {
             let given = value(json!([{"$ref": reference}]));
-            let read = coerce(given, &members, "members", true, &options, &mut Report::default());
+            let read = coerce(given, &located(&members), true, &options, &mut Report::default());
             let read = read.unwrap().unwrap();
             assert_eq!(read, value(json!([{"$ref": "Users/1"}])), "{base} {reference}");
         }
