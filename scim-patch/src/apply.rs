@@ -124,12 +124,12 @@ impl<'p> Work<'p, '_> {
             self.touched.push(*located);
         }
         // What is unassigned does not change by being taken away (ledger choice `remove-no-match`).
-        let present = self.resource.value_at(located).is_some();
-        if located.attribute.is_hidden() && (present || !matches!(edit, AttributeEdit::Set(None))) {
+        let is_present = |work: &Self| work.resource.value_at(located).is_some();
+        if located.attribute.is_hidden() && (!matches!(edit, AttributeEdit::Set(None)) || is_present(self)) {
             self.hide(located.path());
         }
         for part in edit.parts().iter().filter(|p| p.sub.is_hidden()) {
-            if present || !matches!(part.edit, PartEdit::Set(None)) {
+            if !matches!(part.edit, PartEdit::Set(None)) || is_present(self) {
                 self.hide(format!("{}.{}", located.path(), part.sub.name()));
             }
         }
