@@ -1,7 +1,7 @@
 //! Resource types and documents for the tests.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use scim_filter::{Filter, FilterErrorKind, MatchOptions, Matcher, Options};
 use scim_schema::{Registry, RegistryBuilder, Resource, ResourceType, Value};
@@ -23,16 +23,19 @@ pub(crate) fn documents() -> Vec<(String, Resource)> {
 }
 
 /// User with the enterprise and the lab extension, and Group.
-pub(crate) fn registry() -> Registry {
-    let file = docs_file();
-    let lab = &file.get("extra_schemas").and_then(Value::as_array).unwrap()[0];
-    RegistryBuilder::standard()
-        .schema_json(&serde_json::to_string(lab).unwrap())
-        .unwrap()
-        .extend("User", LAB, false)
-        .unwrap()
-        .build()
-        .unwrap()
+pub(crate) fn registry() -> &'static Registry {
+    static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
+        let file = docs_file();
+        let lab = &file.get("extra_schemas").and_then(Value::as_array).unwrap()[0];
+        RegistryBuilder::standard()
+            .schema_json(&serde_json::to_string(lab).unwrap())
+            .unwrap()
+            .extend("User", LAB, false)
+            .unwrap()
+            .build()
+            .unwrap()
+    });
+    &REGISTRY
 }
 
 pub(crate) fn user() -> Arc<ResourceType> {
