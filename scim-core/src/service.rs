@@ -189,8 +189,10 @@ impl Answer {
     }
 
     fn json(status: StatusCode, body: &impl Serialize) -> Self {
-        let body = serde_json::to_vec(body).map(Bytes::from).unwrap_or_default();
-        Self { body: Some(body), ..Self::empty(status) }
+        // Room for a resource of an ordinary size, which is then written without moving it about.
+        let mut text = Vec::with_capacity(4096);
+        let written = serde_json::to_writer(&mut text, body);
+        Self { body: Some(written.map(|()| text.into()).unwrap_or_default()), ..Self::empty(status) }
     }
 }
 

@@ -24,6 +24,7 @@ pub use serde_json::Number;
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, Default, PartialEq)]
+// With a tag of one byte, the rest of a value begins at an odd address, and to move it is slow.
 #[repr(usize)]
 pub enum Value {
     /// `null`, which SCIM reads as "unassigned" (RFC 7643 §2.5).
