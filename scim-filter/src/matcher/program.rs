@@ -66,6 +66,7 @@ impl Member {
         Self { name: CompactString::from(name), place: AtomicUsize::new(0) }
     }
 
+    #[inline]
     fn value<'r>(&self, object: &'r Object) -> Option<&'r Value> {
         let last = self.place.load(Ordering::Relaxed);
         let (place, value) = object.find(&self.name, last)?;
@@ -94,6 +95,7 @@ impl Place {
         }
     }
 
+    #[inline]
     fn value<'r>(&self, resource: &'r Resource) -> Option<&'r Value> {
         let attributes = resource.attributes();
         match &self.extension {
@@ -152,6 +154,7 @@ impl Program {
             })
     }
 
+    #[inline]
     fn run(&self, start: usize, test: impl Fn(&Test) -> bool) -> bool {
         let mut at = start;
         while let Some(step) = self.steps.get(at) {
@@ -163,7 +166,16 @@ impl Program {
 
 impl Leaf {
     /// Any value of the attribute will do (RFC 7644 §3.4.2.2).
+    #[inline]
     fn matches(&self, value: Option<&Value>) -> bool {
+        match (value, &self.check, &self.sub) {
+            // By far the most conditions: one string.
+            (Some(Value::String(value)), Check::Text(text), None) => text.matches(value),
+            _ => self.matches_any(value),
+        }
+    }
+
+    fn matches_any(&self, value: Option<&Value>) -> bool {
         any(value, |value| match value {
             Some(value) => self.matches_one(value),
             None => self.check.matches(None),
