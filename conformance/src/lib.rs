@@ -2,6 +2,7 @@
 
 mod client;
 pub mod http;
+pub mod naive;
 mod outcome;
 pub mod replay;
 pub mod simulators;

@@ -4,6 +4,7 @@
 
 mod corpus;
 mod http;
+mod naive;
 mod replay;
 mod servers;
 mod spec;
