@@ -7,10 +7,12 @@
 mod compare;
 mod filter;
 mod matching;
+mod patch;
 mod schema;
 
 pub use filter::{Expr, Fault, Literal, Operator, parse};
 pub use matching::{InvalidFilter, check, matches};
+pub use patch::{Patched, ScimType, patch};
 pub use schema::{
     Attribute, AttributePath, Extension, Kind, Located, Mutability, ResourceType, Schema, Target,
 };
