@@ -182,7 +182,7 @@ impl Check {
             (Self::Null { negated }, _) => *negated,
             (Self::Bool { value: wanted, negated, .. }, Value::Bool(value)) => (wanted == value) != *negated,
             (Self::Number { operator, value: wanted }, Value::Number(value)) => {
-                holds(*operator, Decimal::from_number(value).compare(*wanted))
+                holds(*operator, Decimal::compare_stored(value, *wanted))
             }
             (Self::Instant { operator, value: wanted }, Value::String(value)) => {
                 holds(*operator, DateTime::parse(value).map(|value| value.cmp(wanted)))

@@ -209,6 +209,20 @@ fn numbers_compare_by_value_and_exactly() {
 }
 
 #[test]
+fn a_number_equals_what_was_made_of_its_own_text() {
+    for text in
+        ["1e23", "1.8446744073709552e19", "18446744073709551616", "0.1", "9007199254740993.0", "-1e30"]
+    {
+        let user = format!(r#"{{"{LAB}": {{"score": {text}}}}}"#);
+        assert!(matches_user(&format!("score eq {text}"), &user), "{text}");
+        assert!(
+            !matches_user(&format!("score ne {text} or score gt {text} or score lt {text}"), &user),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn relative_references_compare_with_the_base_url() {
     let options = MatchOptions { base: Some("https://example.com/scim/v2".into()) };
     let registry = registry();
