@@ -1,7 +1,7 @@
 //! What filters mean, requirement by requirement.
 
 use scim_filter::{ConjunctValue, ElementMatcher, Filter, FilterErrorKind, MatchOptions, Matcher, Operator};
-use scim_schema::{Attribute, DateTime, Mutability, Returned, Value};
+use scim_schema::{Attribute, DateTime, Mutability, RegistryBuilder, Returned, Value};
 
 use crate::world::{LAB, matches_user, matching, refusal, registry, resource, user};
 
@@ -183,6 +183,24 @@ fn hidden_attributes_are_refused_and_told_apart() {
     let extension = format!(r#"{{"{LAB}": {{"secret": "x", "badgeNumber": 1}}}}"#);
     assert!(matches_user(&format!("{LAB} pr"), &extension));
     assert_eq!(refusal(&format!("{LAB} eq \"x\"")), FilterErrorKind::ExtensionOperator);
+}
+
+#[test]
+fn hidden_sub_attributes_do_not_make_an_extension_present() {
+    const VAULT: &str = "urn:example:params:scim:schemas:extension:1.0:Vault";
+    let schema = format!(
+        r#"{{"id": "{VAULT}", "name": "Vault", "attributes": [{{"name": "key", "type": "complex", "subAttributes": [
+            {{"name": "label"}}, {{"name": "secret", "mutability": "writeOnly", "returned": "never"}}]}}]}}"#
+    );
+    let builder = RegistryBuilder::standard().schema_json(&schema).unwrap();
+    let registry = builder.extend("User", VAULT, false).unwrap().build().unwrap();
+    let text = format!("{VAULT} pr");
+    let filter = Filter::parse(&text).unwrap();
+    let matcher = Matcher::new(&filter, registry.resource_types(), &MatchOptions::default()).unwrap();
+    let matches =
+        |key: &str| matcher.matches("User", &resource(&format!(r#"{{"{VAULT}": {{"key": {key}}}}}"#)));
+    assert!(!matches(r#"{"secret": "x"}"#));
+    assert!(matches(r#"{"secret": "x", "label": "y"}"#));
 }
 
 #[test]
