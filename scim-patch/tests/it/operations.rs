@@ -34,6 +34,18 @@ fn a_filter_without_match_creates_under_add_and_fails_under_replace() {
 }
 
 #[test]
+fn two_spellings_of_one_text_are_one_value() {
+    let strict = Patch::strict(user());
+    for op in ["add", "replace"] {
+        let operation = format!(
+            "[{{\"op\": \"{op}\", \"path\": \"{LAB}:codes\", \"value\": [\"\u{e9}\", \"e\u{301}\", \"E\u{301}\"]}}]"
+        );
+        let user = strict.changed(r#"{"userName": "b"}"#, &operation);
+        assert_eq!(json_of(&user, LAB), "{\"codes\":[\"\u{e9}\",\"E\u{301}\"]}");
+    }
+}
+
+#[test]
 fn several_adds_to_a_missing_value_make_one_value() {
     let operations = r#"[
         {"op": "add", "path": "addresses[type eq \"work\"].locality", "value": "Hollywood"},

@@ -7,7 +7,7 @@ use crate::attribute::{Attribute, Mutability, Type, Uniqueness};
 use crate::datetime::DateTime;
 use crate::dialect::{Leniency, Report};
 use crate::json::{JsonLimits, parse_json};
-use crate::text::fold;
+use crate::text::{fold, normalize};
 use crate::value::{Number, Object, Value};
 
 /// Reads the value that a client gave for an attribute: coerced to its type, canonical names in complex
@@ -377,18 +377,15 @@ impl Context<'_, '_> {
 
 /// What makes a value of a list the same as another: the member's id; the (type, value) pair; else all of it.
 fn identity(value: &Value, attribute: &Attribute, members: bool) -> String {
-    let Value::Object(object) = value else {
-        return match value {
-            Value::String(s) if !attribute.case_exact() => fold(s).into_owned(),
-            other => format!("{other:?}"),
-        };
+    let key = |value: &Value, attribute: &Attribute| match value {
+        Value::String(s) if attribute.case_exact() => normalize(s).into_owned(),
+        Value::String(s) => fold(s).into_owned(),
+        other => format!("{other:?}"),
     };
+    let Value::Object(object) = value else { return key(value, attribute) };
     let part = |name: &str| {
         let sub = attribute.sub_attribute(name)?;
-        object.get(sub.name()).map(|v| match v {
-            Value::String(s) if !sub.case_exact() => fold(s).into_owned(),
-            other => format!("{other:?}"),
-        })
+        object.get(sub.name()).map(|v| key(v, sub))
     };
     match (part("value"), members) {
         (Some(id), true) => id,
