@@ -91,6 +91,8 @@ fn adding_what_is_there_changes_nothing() {
         r#"{"op": "add", "path": "emails", "value": {"value": "babs@jensen.org"}}"#,
         r#"{"op": "add", "path": "emails", "value": {"value": "babs@jensen.org", "primary": false}}"#,
         r#"{"op": "add", "path": "emails", "value": []}"#,
+        r#"{"op": "add", "path": "emails[type eq \"home\"]", "value": []}"#,
+        r#"{"op": "add", "path": "emails[type eq \"other\"]", "value": [null]}"#,
         r#"{"op": "add", "path": "title", "value": null}"#,
         r#"{"op": "add", "path": "title", "value": "Guide"}"#,
         r#"{"op": "add", "path": "name", "value": {"givenName": "Barbara"}}"#,

@@ -79,6 +79,11 @@ fn an_extension_of_an_extension_is_no_path() {
     }
     let text = format!(r#"[{{"op": "add", "path": "{ENTERPRISE}", "value": "x"}}]"#);
     assert_eq!(strict.refused(&with_department(), &text), InvalidValue);
+    // Ledger choice `add-empty-list`; to replace with nothing is to take away.
+    let nothing = |op: &str| format!(r#"[{{"op": "{op}", "path": "{ENTERPRISE}", "value": []}}]"#);
+    strict.unchanged(&with_department(), &nothing("add"));
+    let user = strict.changed(&with_department(), &nothing("replace"));
+    assert_eq!(json_of(&user, ENTERPRISE), "nothing");
 }
 
 const BADGE: &str = "urn:example:params:scim:schemas:1.0:Badge";
