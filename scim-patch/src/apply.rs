@@ -131,6 +131,11 @@ impl<'p> Work<'p, '_> {
                 self.hide(format!("{}.{}", located.path(), part.sub.name()));
             }
         }
+        for sub in located.attribute.sub_attributes().iter().filter(|sub| sub.is_hidden()) {
+            if edit.values().iter().any(|value| value.get(sub.name()).is_some()) {
+                self.hide(format!("{}.{}", located.path(), sub.name()));
+            }
+        }
     }
 
     fn hide(&mut self, path: String) {

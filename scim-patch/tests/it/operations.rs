@@ -355,11 +355,17 @@ fn hidden_sub_attributes_can_not_be_filtered_on() {
             assert_eq!((outcome.changes[0].from.as_ref(), outcome.changes[0].to.as_ref()), (None, None));
         }
     }
-    let outcome = strict
-        .run(&resource(before), r#"[{"op": "add", "path": "keys[label eq \"a\"].secret", "value": "x"}]"#)
-        .unwrap();
-    assert!(outcome.changed);
-    assert_eq!(outcome.changes[0].path, "keys.secret");
+    for operation in [
+        r#"{"op": "add", "path": "keys[label eq \"a\"].secret", "value": "x"}"#,
+        r#"{"op": "add", "path": "keys[label eq \"a\"]", "value": {"secret": "x"}}"#,
+        r#"{"op": "add", "path": "keys", "value": [{"label": "a", "secret": "x"}]}"#,
+        r#"{"op": "replace", "path": "keys", "value": [{"label": "a", "secret": "x"}]}"#,
+        r#"{"op": "replace", "path": "keys[label eq \"a\"]", "value": {"label": "a", "secret": "x"}}"#,
+    ] {
+        let outcome = strict.run(&resource(before), &format!("[{operation}]")).unwrap();
+        assert!(outcome.changed, "{operation}");
+        assert_eq!(outcome.changes[0].path, "keys.secret");
+    }
 }
 
 #[test]
