@@ -102,15 +102,18 @@ impl<'p> List<'p> {
         let attribute = self.attribute();
         for value in values {
             let candidates = match key_of(attribute, value) {
-                Some(key) => self.lookup(&key, budget)?,
+                Some(key) => {
+                    let known = self.lookup(&key, budget)?;
+                    if self.members && !known.is_empty() {
+                        continue;
+                    }
+                    known
+                }
                 None => {
                     budget.spend(self.places.len())?;
                     (0..self.places.len()).collect()
                 }
             };
-            if self.members && !candidates.is_empty() {
-                continue;
-            }
             let has = |place: &&usize| self.get(**place).is_some_and(|v| contains(attribute, v, value));
             if let Some(place) = candidates.iter().find(has).copied() {
                 if is_primary(value) {
