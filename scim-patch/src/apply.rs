@@ -188,7 +188,7 @@ impl<'p> Work<'p, '_> {
             match &selection.otherwise {
                 _ if selected => Ok(()),
                 Otherwise::Nothing => Ok(()),
-                Otherwise::Create(value) => list.create(value),
+                Otherwise::Create(value) => list.create(value, budget),
                 Otherwise::Fail(error) => Err(error.clone()),
             }
         })?;

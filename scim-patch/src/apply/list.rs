@@ -133,12 +133,12 @@ impl<'p> List<'p> {
         Ok(())
     }
 
-    pub(super) fn create(&mut self, value: &Value) -> Result<(), PatchError> {
+    /// Adds a value that a filter did not find; it may be there all the same, without what the filter asks for.
+    pub(super) fn create(&mut self, value: &Value, budget: &mut Budget) -> Result<(), PatchError> {
         if self.live > 0 && !self.attribute().multi_valued() {
             return Err(self.error(PatchErrorKind::NoTarget, "the path selects no value"));
         }
-        self.push(value.clone());
-        Ok(())
+        self.append(std::slice::from_ref(value), budget)
     }
 
     pub(super) fn remove_listed(&mut self, listed: &[Listed], budget: &mut Budget) -> Result<(), PatchError> {

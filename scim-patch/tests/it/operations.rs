@@ -46,6 +46,23 @@ fn two_spellings_of_one_text_are_one_value() {
 }
 
 #[test]
+fn what_a_filter_creates_is_not_there_twice() {
+    let strict = Patch::strict(user());
+    // The value is there, but not with that display; so it gains the display.
+    let operation = r#"[{"op": "add", "path": "emails[display eq \"B\"]", "value": {"value": "babs@jensen.org", "type": "home"}}]"#;
+    assert_eq!(
+        json_of(&strict.changed(BABS, operation), "emails"),
+        r#"[{"value":"bjensen@example.com","type":"work","primary":true},{"value":"babs@jensen.org","type":"home","display":"B"}]"#
+    );
+    let tags = format!(r#"{{"userName": "b", "{LAB}": {{"tags": ["red"]}}}}"#);
+    let operation = format!(r#"[{{"op": "add", "path": "{LAB}:tags[value eq \"blue\"]", "value": "RED"}}]"#);
+    strict.unchanged(&tags, &operation);
+    let group = r#"{"displayName": "G", "members": [{"value": "a"}, {"value": "b"}]}"#;
+    let operation = r#"[{"op": "add", "path": "members[value eq \"c\"]", "value": {"value": "a"}}]"#;
+    Patch::strict(crate::support::group()).unchanged(group, operation);
+}
+
+#[test]
 fn several_adds_to_a_missing_value_make_one_value() {
     let operations = r#"[
         {"op": "add", "path": "addresses[type eq \"work\"].locality", "value": "Hollywood"},
