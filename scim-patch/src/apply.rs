@@ -220,7 +220,11 @@ impl<'p> Work<'p, '_> {
         };
         let Some(list) = self.lists.get_mut(at) else { return Ok(()) };
         edit(list, &mut self.budget)?;
-        list.check(&mut self.budget)
+        list.check(&mut self.budget)?;
+        if !list.is_empty() {
+            self.open_container(located);
+        }
+        Ok(())
     }
 
     /// Puts the values of a list back, if it is being edited.
@@ -233,8 +237,14 @@ impl<'p> Work<'p, '_> {
     }
 
     fn merge(&mut self, located: &Located<'p>, parts: &[Part<'_>]) -> Result<(), PatchError> {
-        let assigns = parts.iter().any(|p| !matches!(p.edit, PartEdit::Set(None)));
-        if self.value_mut(located).is_none() {
+        // A missing `primary` is false already (RFC 7643 §2.4).
+        let assigns = parts.iter().any(|p| match &p.edit {
+            PartEdit::Set(None) => false,
+            PartEdit::Set(Some(Value::Bool(false))) => p.sub.name() != "primary",
+            _ => true,
+        });
+        let had_value = self.value_mut(located).is_some();
+        if !had_value {
             if !assigns {
                 return Ok(());
             }
@@ -246,6 +256,10 @@ impl<'p> Work<'p, '_> {
             element::edit_part(object, part, &path)?;
         }
         if object.is_empty() {
+            if had_value && located.attribute.required() {
+                let reason = "a required value can't be taken away";
+                return Err(PatchError::new(PatchErrorKind::Mutability, path, reason));
+            }
             self.set(located, None);
             return Ok(());
         }
@@ -269,19 +283,25 @@ impl<'p> Work<'p, '_> {
         }
     }
 
+    /// The object of the attribute's extension, so that it is known later that there was one.
+    fn open_container(&mut self, located: &Located<'_>) {
+        let Some(extension) = located.extension else { return };
+        let (urn, attributes) = (extension.schema().id(), self.resource.attributes_mut());
+        if !attributes.contains(urn) {
+            attributes.push(urn, Object::new());
+            self.schemas_differ = true;
+        }
+    }
+
     fn set(&mut self, located: &Located<'_>, value: Option<Value>) {
+        if value.is_some() {
+            self.open_container(located);
+        }
         let name = located.attribute.name();
         let attributes = self.resource.attributes_mut();
         let container = match located.extension {
             None => Some(attributes),
-            Some(extension) => {
-                let urn = extension.schema().id();
-                if value.is_some() && !attributes.contains(urn) {
-                    attributes.push(urn, Object::new());
-                    self.schemas_differ = true;
-                }
-                attributes.get_mut(urn).and_then(Value::as_object_mut)
-            }
+            Some(extension) => attributes.get_mut(extension.schema().id()).and_then(Value::as_object_mut),
         };
         match (container, value) {
             (Some(container), Some(value)) => drop(container.insert(name, value)),

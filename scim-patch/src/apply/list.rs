@@ -61,6 +61,10 @@ impl<'p> List<'p> {
         self.located
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.live == 0
+    }
+
     pub(super) fn into_value(self) -> Option<Value> {
         let mut values = self.places.into_iter().flatten();
         if !self.located.attribute.multi_valued() {
