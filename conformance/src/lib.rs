@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod client;
+pub mod differential;
 pub mod http;
 pub mod naive;
 mod outcome;

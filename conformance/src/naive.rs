@@ -12,7 +12,8 @@ mod schema;
 
 pub use filter::{Expr, Fault, Literal, Operator, parse};
 pub use matching::{InvalidFilter, check, matches};
-pub use patch::{Patched, ScimType, patch};
+pub use patch::{Patched, Refused, ScimType, patch};
+pub(crate) use patch::{drop_doubled, without_marks};
 pub use schema::{
     Attribute, AttributePath, Extension, Kind, Located, Mutability, ResourceType, Schema, Target,
 };

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use serde_json::Value;
+use serde_json::{Number, Value};
 use unicode_normalization::UnicodeNormalization;
 
 use super::schema::{Attribute, Kind};
@@ -28,42 +28,31 @@ pub(super) fn is_unassigned(value: &Value) -> bool {
     }
 }
 
-/// Whether two values of an attribute are the same by its comparison rules.
+/// Whether two values of an attribute are the same: texts by the attribute's comparison rules, everything else
+/// as it is written.
 pub(super) fn same(a: &Value, b: &Value, attribute: &Attribute) -> bool {
     match (a, b) {
-        (Value::Array(a), Value::Array(b)) => {
+        (Value::String(a), Value::String(b)) => {
+            comparable_text(a, attribute.case_exact) == comparable_text(b, attribute.case_exact)
+        }
+        (Value::Array(a), Value::Array(b)) if attribute.kind != Kind::Complex => {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b, attribute))
         }
-        // Each sub-attribute is the same on both sides, and a missing `primary` is false.
-        (Value::Object(_), Value::Object(_)) => {
-            attribute.subs.iter().all(|sub| same_sub(a.get(&sub.name), b.get(&sub.name), sub))
-        }
-        (Value::String(a), Value::String(b)) => match attribute.kind {
-            Kind::DateTime => match (instant(a), instant(b)) {
-                (Some(a), Some(b)) => a == b,
-                _ => a == b,
-            },
-            _ => comparable_text(a, attribute.case_exact) == comparable_text(b, attribute.case_exact),
-        },
-        (Value::Number(a), Value::Number(b)) => numbers(&a.to_string(), &b.to_string()) == Ordering::Equal,
         _ => a == b,
     }
 }
 
-/// The same for sub-attributes, which may be missing.
-pub(super) fn same_sub(a: Option<&Value>, b: Option<&Value>, sub: &Attribute) -> bool {
-    let known = |value: Option<&Value>| match value {
-        Some(value) if !is_unassigned(value) => value.clone(),
-        _ if sub.name.eq_ignore_ascii_case("primary") => Value::Bool(false),
-        _ => Value::Null,
-    };
-    same(&known(a), &known(b), sub)
-}
-
-/// Compares two JSON numbers by their exact decimal value.
-pub(super) fn numbers(a: &str, b: &str) -> Ordering {
-    let (a_negative, a_digits, a_exponent) = decimal(a);
-    let (b_negative, b_digits, b_exponent) = decimal(b);
+/// Compares a stored number with a literal by value (ledger choice `integer-decimal-literal`). A stored number
+/// is a whole number, or the double that a JSON reader made of its text; then the literal is one, too. A
+/// literal that is not whole is a double in any case (RFC 8259 §6).
+pub(super) fn numbers(stored: &Number, literal: &str) -> Ordering {
+    if !(stored.is_i64() || stored.is_u64())
+        && let (Some(stored), Ok(literal)) = (stored.as_f64(), literal.parse::<f64>())
+    {
+        return stored.partial_cmp(&literal).unwrap_or(Ordering::Equal);
+    }
+    let (a_negative, a_digits, a_exponent) = decimal(&stored.to_string());
+    let (b_negative, b_digits, b_exponent) = decimal(&read_number(literal));
     let sign = |negative: bool, digits: &str| match (digits.is_empty(), negative) {
         (true, _) => 0,
         (false, true) => -1,
@@ -76,6 +65,27 @@ pub(super) fn numbers(a: &str, b: &str) -> Ordering {
     // 0.ddd times ten to the exponent: the larger exponent wins, then the digits from the left.
     let magnitude = a_exponent.cmp(&b_exponent).then_with(|| a_digits.cmp(&b_digits));
     if a_sign < 0 { magnitude.reverse() } else { magnitude }
+}
+
+/// The digits of a whole number of up to 38 of them, or all digits of the double.
+fn read_number(text: &str) -> String {
+    let (_, digits, exponent) = decimal(text);
+    let whole = exponent <= 38 && i128::try_from(digits.len()).is_ok_and(|length| length <= exponent);
+    match text.parse::<f64>() {
+        Ok(double) if !whole && !digits.is_empty() && double.is_finite() => format!("{double:.1074}"),
+        _ => text.to_owned(),
+    }
+}
+
+/// The value of a literal that is whole and fits into a JSON reader's whole numbers.
+pub(super) fn whole_number(text: &str) -> Option<Value> {
+    let (negative, digits, exponent) = decimal(text);
+    if digits.is_empty() {
+        return Some(Value::from(0));
+    }
+    let zeros = usize::try_from(exponent).ok()?.checked_sub(digits.len()).filter(|zeros| *zeros <= 38)?;
+    let text = format!("{}{digits}{}", if negative { "-" } else { "" }, "0".repeat(zeros));
+    text.parse::<i64>().map(Value::from).or_else(|_| text.parse::<u64>().map(Value::from)).ok()
 }
 
 /// Sign, digits without zeros at both ends, and the exponent of `0.digits`.

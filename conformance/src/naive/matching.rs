@@ -36,16 +36,12 @@ fn check_for(filter: &Expr, resource_type: &ResourceType) -> Result<(), InvalidF
             Some(Target::Attribute(located)) => check_comparison(leaf(&located), *operator, value),
             None => check_null(*operator, value),
         },
-        Expr::Values(path, inner) => {
-            if path.sub.is_some() {
-                return Err(InvalidFilter);
-            }
-            match resource_type.resolve(path) {
-                Some(Target::Attribute(located)) => check_values(inner, located.attribute),
-                Some(Target::Extension(_)) => Err(InvalidFilter),
-                None => Ok(()),
-            }
-        }
+        Expr::Values(path, inner) => match resource_type.resolve(path) {
+            Some(Target::Attribute(Located { sub: Some(_), .. })) => Err(InvalidFilter),
+            Some(Target::Attribute(located)) => check_values(inner, located.attribute),
+            Some(Target::Extension(_)) => Err(InvalidFilter),
+            None => Ok(()),
+        },
     }
 }
 
@@ -146,7 +142,10 @@ pub fn matches(filter: &Expr, resource_type: &ResourceType, resource: &Value) ->
                 let found = values(&located, resource);
                 // Ledger choice `ne-unassigned`: no value acts as the single value null.
                 (found.is_empty() && null_compares(*operator, value))
-                    || found.iter().any(|v| compares(v, leaf(&located), *operator, value))
+                    || found.iter().any(|v| match located.sub {
+                        Some(sub) => sub_compares(v, located.attribute, sub, *operator, value),
+                        None => compares(v, located.attribute, *operator, value),
+                    })
             }
             // Ledger choice `unknown-attribute`: no value.
             Some(Target::Extension(_)) | None => null_compares(*operator, value),
@@ -172,7 +171,9 @@ pub(super) fn matches_value(filter: &Expr, attribute: &Attribute, element: &Valu
             Err(InvalidFilter) => false,
         },
         Expr::Compare(path, operator, value) => match sub_of(attribute, path) {
-            Ok(sub) => sub_values(attribute, sub, element).iter().any(|v| compares(v, sub, *operator, value)),
+            Ok(sub) => sub_values(attribute, sub, element)
+                .iter()
+                .any(|v| sub_compares(v, attribute, sub, *operator, value)),
             Err(InvalidFilter) => false,
         },
         Expr::Values(..) => false,
@@ -231,8 +232,9 @@ fn is_present(value: &Value, attribute: &Attribute) -> bool {
     }
 }
 
-pub(super) fn is_primary(attribute: &Attribute) -> bool {
-    attribute.kind == Kind::Boolean && attribute.name.eq_ignore_ascii_case("primary")
+/// Whether that is the `primary` of RFC 7643 §2.4, which only multi-valued attributes have.
+fn is_primary(attribute: &Attribute, sub: &Attribute) -> bool {
+    attribute.multi_valued && sub.kind == Kind::Boolean && sub.name.eq_ignore_ascii_case("primary")
 }
 
 fn null_compares(operator: Operator, value: &Literal) -> bool {
@@ -243,7 +245,20 @@ fn null_compares(operator: Operator, value: &Literal) -> bool {
     }
 }
 
-/// Whether one value satisfies the comparison; null where there is none.
+/// Whether one value of a sub-attribute satisfies the comparison; null where there is none.
+fn sub_compares(
+    value: &Value,
+    attribute: &Attribute,
+    sub: &Attribute,
+    operator: Operator,
+    literal: &Literal,
+) -> bool {
+    // RFC 7643 §2.4: a value without `primary` is not primary.
+    let not_primary = value.is_null() && *literal != Literal::Null && is_primary(attribute, sub);
+    compares(if not_primary { &Value::Bool(false) } else { value }, sub, operator, literal)
+}
+
+/// The same for an attribute.
 fn compares(value: &Value, attribute: &Attribute, operator: Operator, literal: &Literal) -> bool {
     if *literal == Literal::Null {
         // Ledger choice `eq-null`.
@@ -252,11 +267,10 @@ fn compares(value: &Value, attribute: &Attribute, operator: Operator, literal: &
     if attribute.kind == Kind::Complex {
         // Ledger choice `implicit-value`.
         let Some(sub) = attribute.sub("value") else { return false };
-        return sub_values(attribute, sub, value).iter().any(|v| compares(v, sub, operator, literal));
+        return sub_values(attribute, sub, value)
+            .iter()
+            .any(|v| sub_compares(v, attribute, sub, operator, literal));
     }
-    // RFC 7643 §2.4: a value without `primary` is not primary.
-    let not_primary = value.is_null() && is_primary(attribute);
-    let value = if not_primary { &Value::Bool(false) } else { value };
     if value.is_null() {
         return null_compares(operator, literal);
     }
@@ -266,9 +280,7 @@ fn compares(value: &Value, attribute: &Attribute, operator: Operator, literal: &
             let equal = boolean(literal) == Some(*value);
             if operator == Operator::Ne { !equal } else { equal && operator == Operator::Eq }
         }
-        (Value::Number(value), Literal::Number(literal)) => {
-            by_order(operator, numbers(&value.to_string(), literal))
-        }
+        (Value::Number(value), Literal::Number(literal)) => by_order(operator, numbers(value, literal)),
         (Value::String(value), Literal::Text(literal)) if attribute.kind == Kind::DateTime => {
             match (instant(value), instant(literal)) {
                 (Some(value), Some(literal)) => by_order(operator, value.cmp(&literal)),

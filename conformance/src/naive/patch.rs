@@ -3,15 +3,17 @@
 //! A request is first read as a whole, so that what is wrong with any of its operations is found before the
 //! first is carried out; then the operations are carried out one after the other on a copy.
 
+mod edit;
 mod list;
 mod request;
 mod step;
 mod value;
 
+pub(crate) use list::drop_doubled;
 use serde_json::{Map, Value};
 
-use super::compare::{is_unassigned, same};
-use super::schema::{Attribute, Kind, ResourceType};
+use super::compare::is_unassigned;
+use super::schema::{Attribute, Kind, Mutability, ResourceType};
 
 /// Why a PATCH is refused (RFC 7644 table 9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,19 +52,35 @@ pub struct Patched {
     pub changed: bool,
 }
 
+/// What is wrong with a request. Where that is more than one thing, a server may name any of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Refused {
+    /// What can be said without the resource, operation by operation; then what carrying out meets first.
+    pub faults: Vec<ScimType>,
+}
+
+impl Refused {
+    /// The keywords.
+    pub fn keywords(&self) -> Vec<&'static str> {
+        self.faults.iter().map(|fault| fault.as_str()).collect()
+    }
+}
+
 /// Applies a PatchOp body to a resource, under the strict dialect. The resource has no unassigned values.
 ///
 /// # Errors
-/// The keyword for what is wrong.
-pub fn patch(body: &Value, resource_type: &ResourceType, resource: &Value) -> Result<Patched, ScimType> {
-    let steps = request::read(body, resource_type)?;
+/// [`Refused`] says what is wrong.
+pub fn patch(body: &Value, resource_type: &ResourceType, resource: &Value) -> Result<Patched, Refused> {
+    let (steps, mut faults) = request::read(body, resource_type);
     let mut state = State { resource: resource.as_object().cloned().unwrap_or_default(), hidden_set: false };
-    for step in &steps {
-        step.carry_out(&mut state, resource_type)?;
-    }
+    let carried_out = steps.iter().try_for_each(|step| step.carry_out(&mut state));
     let mut after = Value::Object(state.resource);
-    finish(&mut after, resource, resource_type)?;
-    let changed = state.hidden_set || !same_resource(&after, resource, resource_type);
+    faults.extend(carried_out.and_then(|()| finish(&mut after, resource, resource_type)).err());
+    if !faults.is_empty() {
+        return Err(Refused { faults });
+    }
+    let changed = state.hidden_set || without_marks(&after) != without_marks(resource);
     Ok(Patched { resource: after, changed })
 }
 
@@ -76,7 +94,11 @@ struct State {
 /// The last step: `schemas` names the extensions in use, and what is required is there.
 fn finish(after: &mut Value, before: &Value, resource_type: &ResourceType) -> Result<(), ScimType> {
     set_schemas(after, resource_type);
-    let missing = |a: &Attribute, v: Option<&Value>| a.required && v.is_none_or(is_unassigned);
+    let missing = |a: &Attribute, v: Option<&Value>| {
+        a.required
+            && a.mutability != Mutability::ReadOnly
+            && v.is_none_or(|v| is_unassigned(v) || v.as_str() == Some(""))
+    };
     for attribute in resource_type.common.iter().chain(&resource_type.base.attributes) {
         // A resource that is older than the requirement may stay as it is.
         let now = after.get(&attribute.name);
@@ -104,14 +126,9 @@ fn check_subs(attribute: &Attribute, now: Option<&Value>, then: Option<&Value>) 
     if attribute.kind != Kind::Complex || now == then {
         return Ok(());
     }
-    for element in super::matching::elements(now) {
-        for sub in attribute.subs.iter().filter(|sub| sub.required) {
-            if element.get(&sub.name).is_none_or(is_unassigned) {
-                return Err(ScimType::InvalidValue);
-            }
-        }
-    }
-    Ok(())
+    super::matching::elements(now)
+        .into_iter()
+        .try_for_each(|element| value::check_required(element, attribute))
 }
 
 /// The base schema, then the extensions that are required, have values or were listed (RFC 7643 §3).
@@ -131,23 +148,21 @@ pub(super) fn set_schemas(resource: &mut Value, resource_type: &ResourceType) {
     object.insert("schemas".to_owned(), Value::Array(urns));
 }
 
-/// Whether two states of a resource are the same. Values are compared as they are written; only `primary:
-/// false` is the same as none, and numbers and instants are the same however they are written.
-fn same_resource(a: &Value, b: &Value, resource_type: &ResourceType) -> bool {
-    let _ = (resource_type, same);
-    without_marks(a) == without_marks(b)
-}
-
-/// A value without each `primary: false` in it.
-pub(super) fn without_marks(value: &Value) -> Value {
+/// A resource without each `primary: false` in the values of its lists, which is what none means (RFC 7643 §2.4).
+pub(crate) fn without_marks(value: &Value) -> Value {
     match value {
         Value::Object(members) => {
-            let kept = members
-                .iter()
-                .filter(|(name, value)| !(name.as_str() == "primary" && **value == Value::Bool(false)));
-            Value::Object(kept.map(|(name, value)| (name.clone(), without_marks(value))).collect())
+            Value::Object(members.iter().map(|(name, value)| (name.clone(), without_marks(value))).collect())
         }
-        Value::Array(elements) => Value::Array(elements.iter().map(without_marks).collect()),
+        Value::Array(elements) => Value::Array(elements.iter().map(without_mark).collect()),
         other => other.clone(),
     }
+}
+
+fn without_mark(element: &Value) -> Value {
+    let mut element = element.clone();
+    if let Some(members) = element.as_object_mut() {
+        members.retain(|name, value| name != "primary" || *value != Value::Bool(false));
+    }
+    element
 }

@@ -291,7 +291,8 @@ impl AttributePath {
             None => (rest, None),
         };
         let version = urn.is_some() && rest.starts_with(|c: char| c.is_ascii_digit());
-        if !version && !(is_name(attribute) && sub.is_none_or(is_name)) {
+        let named = is_name(attribute) && sub.is_none_or(is_name);
+        if !version && !named {
             return None;
         }
         Some(Self {

@@ -3,31 +3,55 @@
 use serde_json::Value;
 
 use super::ScimType;
-use crate::naive::compare::{is_unassigned, same, same_sub};
+use crate::naive::compare::same;
 use crate::naive::schema::{Attribute, Kind};
 
 /// Whether two values are one: the same member, the same pair of value and type, or the same altogether.
 pub(super) fn is_same_value(a: &Value, b: &Value, attribute: &Attribute, member: bool) -> bool {
-    let part = |value: &Value, name: &str| value.get(name).filter(|v| !is_unassigned(v)).cloned();
     if attribute.kind != Kind::Complex {
         return same(a, b, attribute);
     }
-    match (attribute.sub("value"), part(a, "value"), part(b, "value")) {
-        (Some(value), Some(_), Some(_)) => {
-            let values = same_sub(a.get("value"), b.get("value"), value);
-            let types = match attribute.sub("type") {
-                Some(sub) => same_sub(a.get("type"), b.get("type"), sub),
-                None => true,
-            };
-            values && (member || types)
+    match (attribute.sub("value"), a.get("value"), b.get("value")) {
+        (Some(sub), Some(a_value), Some(b_value)) => {
+            same(a_value, b_value, sub) && (member || same_part(a, b, attribute, "type"))
         }
-        (_, None, None) => same(a, b, attribute),
+        (_, None, None) => a == b,
         _ => false,
     }
 }
 
+/// The id of a member; one that is given by its URI only has its id at the end of it.
+pub(super) fn member_id(member: &Value) -> Option<Value> {
+    let text = |name: &str| member.get(name).and_then(Value::as_str);
+    let id = text("value").or_else(|| text("$ref").and_then(|uri| uri.rsplit('/').next()))?;
+    if id.is_empty() { None } else { Some(Value::from(id)) }
+}
+
+/// Whether both lack a sub-attribute, or it is the same.
+fn same_part(a: &Value, b: &Value, attribute: &Attribute, name: &str) -> bool {
+    match (attribute.sub(name), a.get(name), b.get(name)) {
+        (Some(sub), Some(a), Some(b)) => same(a, b, sub),
+        (_, None, None) | (None, ..) => true,
+        _ => false,
+    }
+}
+
+/// Whether a value has all that another says, so that to add it would change nothing (ledger choice
+/// `add-subset`). What tells values apart is compared by its rules, everything else as it is written.
+pub(super) fn holds(value: &Value, given: &Value, attribute: &Attribute) -> bool {
+    let (Value::Object(value), Value::Object(given)) = (value, given) else {
+        return same(value, given, attribute);
+    };
+    given.iter().all(|(name, part)| match (value.get(name), attribute.sub(name)) {
+        (Some(present), Some(sub)) if name == "value" || name == "type" => same(present, part, sub),
+        (Some(present), _) => present == part,
+        // RFC 7643 §2.4: no `primary` is false.
+        (None, _) => name == "primary" && *part == Value::Bool(false),
+    })
+}
+
 /// Keeps the first of values that are the same.
-pub(super) fn drop_doubled(values: &mut Vec<Value>, attribute: &Attribute, member: bool) {
+pub(crate) fn drop_doubled(values: &mut Vec<Value>, attribute: &Attribute, member: bool) {
     let mut kept: Vec<Value> = Vec::new();
     for value in values.drain(..) {
         if !kept.iter().any(|k| is_same_value(k, &value, attribute, member)) {

@@ -4,9 +4,9 @@ use serde_json::{Map, Value};
 
 use super::ScimType;
 use super::step::{Op, Step};
-use super::value;
-use crate::naive::filter::{Expr, Fault, parse_bracketed};
-use crate::naive::matching::check_values;
+use super::value::{self, Given, Wanted};
+use crate::naive::filter::{Expr, Fault, Literal, Operator, parse_bracketed};
+use crate::naive::matching::{check_values, matches_value};
 use crate::naive::schema::{
     AttributePath, Extension, Kind, Located, Mutability, ResourceType, Target, is_name,
 };
@@ -18,103 +18,102 @@ const MAX_OPERATIONS: usize = 1000;
 /// The longest path, in bytes.
 const MAX_PATH: usize = 1024;
 
-/// The steps that a body asks for.
-pub(super) fn read<'t>(body: &Value, resource_type: &'t ResourceType) -> Result<Vec<Step<'t>>, ScimType> {
+/// The steps that a body asks for, and what is wrong with it.
+pub(super) fn read<'t>(body: &Value, resource_type: &'t ResourceType) -> (Vec<Step<'t>>, Vec<ScimType>) {
+    let mut reader = Reader { resource_type, steps: Vec::new(), faults: Vec::new() };
     let schemas = body.get("schemas").and_then(Value::as_array);
-    if !schemas.is_some_and(|urns| urns.iter().any(|urn| urn.as_str() == Some(PATCH_OP))) {
-        return Err(ScimType::InvalidSyntax);
-    }
-    let operations = body.get("Operations").and_then(Value::as_array).ok_or(ScimType::InvalidSyntax)?;
+    let is_message = schemas.is_some_and(|urns| urns.iter().any(|urn| urn.as_str() == Some(PATCH_OP)));
     // Ledger choice `patch-body-errors`.
-    if operations.is_empty() || operations.len() > MAX_OPERATIONS {
-        return Err(ScimType::InvalidSyntax);
-    }
-    let mut read = Vec::new();
-    for operation in operations {
-        let word = operation.get("op").and_then(Value::as_str).ok_or(ScimType::InvalidSyntax)?;
-        // Ledger choice `op-case`.
-        let op = match word.to_ascii_lowercase().as_str() {
-            "add" => Op::Add,
-            "remove" => Op::Remove,
-            "replace" => Op::Replace,
-            _ => return Err(ScimType::InvalidSyntax),
-        };
-        read.push((op, operation.get("path"), operation.get("value")));
-    }
-    let mut reader = Reader { resource_type, steps: Vec::new() };
-    for (op, path, value) in read {
-        match path {
-            None | Some(Value::Null) => reader.without_path(op, value)?,
-            Some(Value::String(path)) => reader.with_path(op, path, value, false)?,
-            Some(_) => return Err(ScimType::InvalidPath),
+    match body.get("Operations").and_then(Value::as_array) {
+        Some(operations) if is_message && !operations.is_empty() && operations.len() <= MAX_OPERATIONS => {
+            operations.iter().for_each(|operation| reader.operation(operation));
         }
+        _ => reader.faults.push(ScimType::InvalidSyntax),
     }
-    Ok(reader.steps)
+    (reader.steps, reader.faults)
 }
 
 struct Reader<'t> {
     resource_type: &'t ResourceType,
     steps: Vec<Step<'t>>,
+    faults: Vec<ScimType>,
 }
 
 impl<'t> Reader<'t> {
-    /// The target is the resource itself: each member of the value is an operation of its own.
-    fn without_path(&mut self, op: Op, value: Option<&Value>) -> Result<(), ScimType> {
-        if op == Op::Remove {
-            return Err(ScimType::NoTarget);
-        }
+    fn operation(&mut self, operation: &Value) {
+        // Ledger choice `op-case`.
+        let word = operation.get("op").and_then(Value::as_str).unwrap_or_default();
+        let op = match word.to_ascii_lowercase().as_str() {
+            "add" => Op::Add,
+            "remove" => Op::Remove,
+            "replace" => Op::Replace,
+            _ => return self.faults.push(ScimType::InvalidSyntax),
+        };
+        let (path, value) = (operation.get("path").filter(|path| !path.is_null()), operation.get("value"));
         // Ledger choice `missing-value`.
-        let members = value.and_then(Value::as_object).ok_or(ScimType::InvalidValue)?;
-        check_doubled(members)?;
-        // Ledger choice `dotted-keys`.
-        members.iter().try_for_each(|(key, value)| self.with_path(op, key, Some(value), true))
+        if op != Op::Remove && value.is_none() {
+            self.faults.push(ScimType::InvalidValue);
+        }
+        match path {
+            None if op == Op::Remove => self.faults.push(ScimType::NoTarget),
+            None => match value.map(Value::as_object) {
+                Some(Some(members)) => self.members(op, members, None),
+                _ => self.faults.push(ScimType::InvalidValue),
+            },
+            Some(Value::String(path)) => self.target(op, path, value, false),
+            Some(_) => self.faults.push(ScimType::InvalidPath),
+        }
+    }
+
+    /// The target is the resource itself, or an extension as a whole: each member of the value is an
+    /// operation of its own (ledger choice `dotted-keys`).
+    fn members(&mut self, op: Op, members: &Map<String, Value>, extension: Option<&Extension>) {
+        if is_doubled(members) {
+            self.faults.push(ScimType::InvalidSyntax);
+        }
+        for (key, value) in members {
+            match extension {
+                None => self.target(op, key, Some(value), true),
+                // An extension inside an extension is no path.
+                Some(_) if key.contains(':') => self.faults.push(ScimType::InvalidPath),
+                Some(extension) => {
+                    self.target(op, &format!("{}:{key}", extension.schema.urn), Some(value), true);
+                }
+            }
+        }
     }
 
     /// `pathless` tells a key of a value without path from the path of an operation.
-    fn with_path(
-        &mut self,
-        op: Op,
-        text: &str,
-        value: Option<&Value>,
-        pathless: bool,
-    ) -> Result<(), ScimType> {
-        let (path, filter) = parse_path(text)?;
-        let target = self.resource_type.resolve(&path).ok_or(ScimType::InvalidPath)?;
-        match target {
-            Target::Extension(_) if filter.is_some() => Err(ScimType::InvalidPath),
-            Target::Extension(extension) => self.extension(op, extension, value),
-            Target::Attribute(located) => self.attribute(op, located, filter, value, pathless),
+    fn target(&mut self, op: Op, text: &str, value: Option<&Value>, pathless: bool) {
+        let (path, filter) = match parse_path(text) {
+            Ok(parsed) => parsed,
+            Err(fault) => return self.faults.push(fault),
+        };
+        match self.resource_type.resolve(&path) {
+            None => self.faults.push(ScimType::InvalidPath),
+            Some(Target::Extension(_)) if filter.is_some() => self.faults.push(ScimType::InvalidPath),
+            Some(Target::Extension(extension)) => self.extension(op, extension, value),
+            Some(Target::Attribute(located))
+                if located.extension.is_none() && located.attribute.name == "schemas" =>
+            {
+                if let Err(fault) = self.schemas(op, filter, value, pathless) {
+                    self.faults.push(fault);
+                }
+            }
+            Some(Target::Attribute(located)) => self.attribute(op, located, filter, value, pathless),
         }
     }
 
     /// Ledger choice `extension-path`.
-    fn extension(&mut self, op: Op, extension: &'t Extension, value: Option<&Value>) -> Result<(), ScimType> {
-        let clears = match (op, value) {
-            (Op::Remove, _) => true,
-            (_, None) => return Err(ScimType::InvalidValue),
-            (_, Some(value)) => is_null(value),
-        };
-        if clears {
-            if op == Op::Add {
-                return Ok(());
-            }
-            if extension.required {
-                return Err(ScimType::Mutability);
-            }
-            self.steps.push(Step::DropExtension(extension));
-            return Ok(());
+    fn extension(&mut self, op: Op, extension: &'t Extension, value: Option<&Value>) {
+        let clears = op == Op::Remove || value.is_some_and(|v| v.is_null() || *v == Value::Array(Vec::new()));
+        match value {
+            _ if clears && op == Op::Add => {}
+            _ if clears && extension.required => self.faults.push(ScimType::Mutability),
+            _ if clears => self.steps.push(Step::DropExtension(extension)),
+            Some(Value::Object(members)) => self.members(op, members, Some(extension)),
+            _ => self.faults.push(ScimType::InvalidValue),
         }
-        let members = value.and_then(Value::as_object).ok_or(ScimType::InvalidValue)?;
-        check_doubled(members)?;
-        for (key, value) in members {
-            // An extension inside an extension is no path.
-            if key.contains(':') {
-                return Err(ScimType::InvalidPath);
-            }
-            let path = format!("{}:{key}", extension.schema.urn);
-            self.with_path(op, &path, Some(value), true)?;
-        }
-        Ok(())
     }
 
     fn attribute(
@@ -124,62 +123,96 @@ impl<'t> Reader<'t> {
         filter: Option<Expr>,
         value: Option<&Value>,
         pathless: bool,
-    ) -> Result<(), ScimType> {
+    ) {
         let attribute = located.attribute;
-        if located.extension.is_none() && attribute.name == "schemas" {
-            return self.schemas(op, filter, value, pathless);
-        }
-        if let Some(filter) = &filter {
-            // Ledger choice `value-path-on-simple`.
-            if attribute.kind != Kind::Complex && !attribute.multi_valued {
-                return Err(ScimType::InvalidPath);
-            }
-            check_values(filter, attribute).map_err(|_| ScimType::InvalidFilter)?;
-        }
         let leaf = located.sub.unwrap_or(attribute);
+        let faults = self.faults.len();
         if attribute.mutability == Mutability::ReadOnly || leaf.mutability == Mutability::ReadOnly {
             // Ledger choice `read-only-in-pathless`.
-            if !pathless {
-                return Err(ScimType::Mutability);
+            if pathless && attribute.name == "meta" && located.extension.is_none() {
+                return;
             }
-            if attribute.name != "meta" {
-                let value = value.cloned().unwrap_or_default();
-                self.steps.push(Step::MustBe { located, value });
+            if pathless && filter.is_none() && located.sub.is_none() {
+                self.steps.push(Step::MustBe { located, value: value.cloned().unwrap_or_default() });
+                return;
             }
-            return Ok(());
+            self.faults.push(ScimType::Mutability);
         }
-        if op == Op::Remove {
-            let listed = match value {
-                Some(value) if filter.is_none() && leaf.multi_valued && !is_null(value) => Some(value),
-                _ => None,
-            };
-            // RFC 7644 §3.5.2.2: what is required can't be taken away.
-            let all = listed.is_none() && (filter.is_none() || located.sub.is_some());
-            if all && leaf.required {
-                return Err(ScimType::Mutability);
-            }
-            let listed = listed.map(|value| value::listed(value, leaf)).transpose()?;
-            self.steps.push(Step::Remove { located, filter, listed });
-            return Ok(());
+        // Ledger choice `value-path-on-simple`.
+        if filter.is_some() && attribute.kind != Kind::Complex && !attribute.multi_valued {
+            return self.faults.push(ScimType::InvalidPath);
         }
-        let value = value.ok_or(ScimType::InvalidValue)?;
-        if is_null(value) {
-            // Ledger choices `add-empty-list`, `null-required`.
-            if op == Op::Replace {
-                let all = filter.is_none() || located.sub.is_some();
-                if all && leaf.required {
-                    return Err(ScimType::Mutability);
+        if filter.as_ref().is_some_and(|filter| check_values(filter, attribute).is_err()) {
+            self.faults.push(ScimType::InvalidFilter);
+        }
+        let one = filter.is_some() && located.sub.is_none();
+        let all = !one
+            && (op == Op::Replace && value.is_some_and(|v| value::is_null(v, leaf, one)) || op == Op::Remove);
+        // Ledger choice `remove-with-value` is about attributes; it says nothing about parts of them.
+        let filtered = filter.is_some() || located.sub.is_some();
+        let step = match (op, value) {
+            (Op::Remove, value) => {
+                let names = |v: &&Value| !v.is_null() && **v != Value::Array(Vec::new());
+                let listed = value.filter(|v| !filtered && leaf.multi_valued && names(v));
+                let all = all && listed.is_none();
+                match listed.map(|value| value::listed(value, leaf)).transpose() {
+                    // RFC 7644 §3.5.2.2: what is required can't be taken away.
+                    Ok(_) if all && leaf.required => Err(ScimType::Mutability),
+                    Ok(Some(listed)) if listed.is_empty() => return,
+                    Ok(listed) => Ok(Step::Remove { located, filter: filter.clone(), listed }),
+                    Err(fault) => Err(fault),
                 }
-                self.steps.push(Step::Clear { located, filter });
             }
-            return Ok(());
+            (_, None) => Err(ScimType::InvalidValue),
+            // Ledger choice `add-empty-list`.
+            (Op::Add, Some(value)) if value::is_null(value, leaf, one) => return,
+            // Ledger choice `null-required`.
+            (Op::Replace, Some(value)) if value::is_null(value, leaf, one) => {
+                if all && leaf.required {
+                    Err(ScimType::Mutability)
+                } else {
+                    Ok(Step::Clear { located, filter: filter.clone() })
+                }
+            }
+            (op, Some(value)) => {
+                let is_member = located.extension.is_none()
+                    && self.resource_type.members.as_ref() == Some(&attribute.name);
+                let wanted = match op {
+                    _ if !one => Wanted::All,
+                    Op::Add => Wanted::Parts,
+                    _ => Wanted::One,
+                };
+                let given = value::read(value, leaf, wanted, is_member && located.sub.is_none());
+                let empty = leaf.required
+                    && !leaf.multi_valued
+                    && located.sub.is_some()
+                    && value.as_str() == Some("");
+                if empty {
+                    self.faults.push(ScimType::InvalidValue);
+                }
+                match given {
+                    // What is left of the value may be nothing.
+                    Ok(Given::Parts(parts)) if parts.is_empty() && filter.is_none() => return,
+                    Ok(Given::List(values)) if values.is_empty() && op == Op::Add => return,
+                    Ok(Given::List(values)) if values.is_empty() && leaf.required => {
+                        Err(ScimType::Mutability)
+                    }
+                    Ok(Given::List(values)) if values.is_empty() => {
+                        Ok(Step::Clear { located, filter: filter.clone() })
+                    }
+                    Ok(given) => Ok(Step::Set { op, located, filter: filter.clone(), given, is_member }),
+                    Err(fault) => Err(fault),
+                }
+            }
+        };
+        match step {
+            Ok(step) if self.faults.len() == faults => self.steps.push(step),
+            Ok(_) => {}
+            Err(fault) => {
+                self.faults.push(fault);
+                self.steps.push(Step::Probe { op, located, filter });
+            }
         }
-        let is_member = located.extension.is_none()
-            && self.resource_type.members.as_ref() == Some(&attribute.name)
-            && located.sub.is_none();
-        let given = value::read(value, leaf, filter.is_some() && located.sub.is_none(), is_member)?;
-        self.steps.push(Step::Set { op, located, filter, given, is_member });
-        Ok(())
     }
 
     /// Ledger choice `schemas-patch`.
@@ -196,12 +229,24 @@ impl<'t> Reader<'t> {
         let attribute = self.resource_type.attribute("schemas").ok_or(ScimType::InvalidPath)?;
         if let Some(filter) = filter {
             check_values(&filter, attribute).map_err(|_| ScimType::InvalidFilter)?;
-            self.steps.push(Step::UnlistMatching(filter));
-            return Ok(());
+            if !names_urns(&filter) {
+                return Err(ScimType::InvalidFilter);
+            }
+            let is_named = |urn: &str| matches_value(&filter, attribute, &Value::from(urn));
+            if is_named(&self.resource_type.base.urn) {
+                return Err(ScimType::Mutability);
+            }
+            let named =
+                self.resource_type.extensions.iter().filter(|extension| is_named(&extension.schema.urn));
+            return self.unlist(named.collect());
         }
-        let empty = value.is_none_or(is_null);
+        let empty = value.is_none_or(|v| v.is_null() || *v == Value::Array(Vec::new()));
+        let names = |v: &Value| match v {
+            Value::Array(urns) => urns.iter().any(Value::is_string),
+            single => single.is_string(),
+        };
         match op {
-            Op::Remove if empty => return Err(ScimType::Mutability),
+            Op::Remove if empty || !value.is_some_and(names) => return Err(ScimType::Mutability),
             Op::Replace if value.is_some() && empty && !pathless => return Err(ScimType::Mutability),
             _ if value.is_none() => return Err(ScimType::InvalidValue),
             _ => {}
@@ -211,43 +256,65 @@ impl<'t> Reader<'t> {
             Some(Value::Null) | None => Vec::new(),
             Some(single) => vec![single.clone()],
         };
-        let mut extensions = Vec::new();
+        let mut listed = Vec::new();
         let mut base = false;
-        for element in elements.iter().filter(|e| !e.is_null()) {
-            let urn = element.as_str().ok_or(ScimType::InvalidValue)?;
-            if urn.eq_ignore_ascii_case(&self.resource_type.base.urn) {
-                base = true;
-                continue;
-            }
+        for element in &elements {
+            let urn = match element.as_str() {
+                Some(urn) => urn,
+                None if op == Op::Remove => continue,
+                None => return Err(ScimType::InvalidValue),
+            };
             match self.resource_type.extension(urn) {
-                Some(extension) => extensions.push(extension),
+                _ if urn.eq_ignore_ascii_case(&self.resource_type.base.urn) => base = true,
+                Some(extension) => listed.push(extension),
                 None if op == Op::Remove => {}
                 None => return Err(ScimType::InvalidValue),
             }
         }
         match op {
-            Op::Remove if base => return Err(ScimType::Mutability),
-            Op::Remove => self.steps.push(Step::Unlist(extensions)),
-            Op::Replace if !pathless && !base => return Err(ScimType::InvalidValue),
+            Op::Remove if base => Err(ScimType::Mutability),
+            Op::Remove => self.unlist(listed),
+            Op::Replace if !pathless && !base => Err(ScimType::InvalidValue),
             // In a value without path, `schemas` takes nothing away.
-            Op::Replace if !pathless => self.steps.push(Step::ListOnly(extensions)),
-            _ => self.steps.push(Step::List(extensions)),
+            Op::Replace if !pathless => {
+                let is_listed =
+                    |extension: &Extension| listed.iter().any(|l| l.schema.urn == extension.schema.urn);
+                let others = self.resource_type.extensions.iter().filter(|extension| !is_listed(extension));
+                let others = others.collect();
+                self.steps.push(Step::List(listed));
+                self.unlist(others)
+            }
+            _ => {
+                self.steps.push(Step::List(listed));
+                Ok(())
+            }
         }
+    }
+
+    fn unlist(&mut self, extensions: Vec<&'t Extension>) -> Result<(), ScimType> {
+        if extensions.iter().any(|extension| extension.required) {
+            return Err(ScimType::Mutability);
+        }
+        self.steps.push(Step::Unlist(extensions));
         Ok(())
     }
 }
 
-/// Null and the empty list are the same (RFC 7643 §2.5).
-fn is_null(value: &Value) -> bool {
-    value.is_null() || value.as_array().is_some_and(Vec::is_empty)
+/// Whether a filter on `schemas` is nothing but `value eq "urn"`, or several of them joined by `or`.
+fn names_urns(filter: &Expr) -> bool {
+    match filter {
+        Expr::Or(any) => any.iter().all(names_urns),
+        Expr::Compare(_, Operator::Eq, Literal::Text(_)) => true,
+        _ => false,
+    }
 }
 
-/// One name twice, in different letter case.
-fn check_doubled(members: &Map<String, Value>) -> Result<(), ScimType> {
+/// Whether there is one name twice, in different letter case.
+fn is_doubled(members: &Map<String, Value>) -> bool {
     let mut names: Vec<String> = members.keys().map(|key| key.to_ascii_lowercase()).collect();
     names.sort_unstable();
     names.dedup();
-    if names.len() == members.len() { Ok(()) } else { Err(ScimType::InvalidSyntax) }
+    names.len() < members.len()
 }
 
 /// `PATH = attrPath / valuePath [subAttr]` (RFC 7644 figure 7). Unbalanced brackets are `invalidPath`, other

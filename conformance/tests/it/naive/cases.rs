@@ -101,7 +101,7 @@ fn patched(operations: &Value, types: &[ResourceType], before: &Value) -> (Strin
         json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": operations});
     match naive::patch(&body, resource_type, before) {
         Ok(patched) => (String::new(), comparable(patched.resource), patched.changed),
-        Err(scim_type) => (format!("!{}", scim_type.as_str()), comparable(before.clone()), false),
+        Err(refused) => (format!("!{}", refused.keywords()[0]), comparable(before.clone()), false),
     }
 }
 
