@@ -2,6 +2,7 @@
 
 mod crash;
 mod deny;
+mod differential;
 mod fuzz;
 mod requirements;
 mod spec;
@@ -29,6 +30,8 @@ enum Command {
     Tidy,
     /// Run the filter and PATCH cases of a folder, end with `N passed, N failed`
     Spec(spec::Options),
+    /// Compare filters and PATCH with a naive interpreter, many times, on made-up input
+    Differential(differential::Options),
     /// Run the fuzz targets for a short while each; a finding is a failure
     Fuzz(fuzz::Options),
     /// Kill scimd under load, start it again, and check that nothing was lost and every event told
@@ -55,6 +58,7 @@ fn run(cli: &Cli) -> anyhow::Result<bool> {
         Command::Test => test::run(&root),
         Command::Tidy => tidy::run(&root),
         Command::Spec(options) => spec::run(&root, options),
+        Command::Differential(options) => differential::run(&root, options),
         Command::Fuzz(options) => fuzz::run(&root, options),
         Command::Crash(options) => crash::run(&root, options),
         Command::Deny => deny::run(&root),
