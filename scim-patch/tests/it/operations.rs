@@ -46,6 +46,17 @@ fn two_spellings_of_one_text_are_one_value() {
 }
 
 #[test]
+fn an_empty_type_is_a_type() {
+    let strict = Patch::strict(user());
+    let value = r#"[{"value": "a"}, {"value": "a", "type": ""}, {"value": "A", "type": ""}]"#;
+    for op in ["add", "replace"] {
+        let operation = format!(r#"[{{"op": "{op}", "path": "emails", "value": {value}}}]"#);
+        let user = strict.changed(r#"{"userName": "b"}"#, &operation);
+        assert_eq!(json_of(&user, "emails"), r#"[{"value":"a"},{"value":"a","type":""}]"#);
+    }
+}
+
+#[test]
 fn what_a_filter_creates_is_not_there_twice() {
     let strict = Patch::strict(user());
     // The value is there, but not with that display; so it gains the display.

@@ -389,7 +389,7 @@ fn identity(value: &Value, attribute: &Attribute, members: bool) -> String {
     };
     match (part("value"), members) {
         (Some(id), true) => id,
-        (Some(value), false) => format!("{value}\0{}", part("type").unwrap_or_default()),
+        (Some(value), false) => format!("{value}\0{:?}", part("type")),
         (None, _) => {
             let mut parts: Vec<String> = object.iter().map(|(k, v)| format!("{k}\0{v:?}")).collect();
             parts.sort_unstable();
