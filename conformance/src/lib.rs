@@ -1,7 +1,9 @@
 #![doc = include_str!("../README.md")]
 
 mod client;
+pub mod differential;
 pub mod http;
+pub mod naive;
 mod outcome;
 pub mod replay;
 pub mod simulators;

@@ -133,6 +133,11 @@ impl<'p> Work<'p, '_> {
                 self.hide(format!("{}.{}", located.path(), part.sub.name()));
             }
         }
+        for sub in located.attribute.sub_attributes().iter().filter(|sub| sub.is_hidden()) {
+            if edit.values().iter().any(|value| value.get(sub.name()).is_some()) {
+                self.hide(format!("{}.{}", located.path(), sub.name()));
+            }
+        }
     }
 
     fn hide(&mut self, path: String) {
@@ -185,7 +190,7 @@ impl<'p> Work<'p, '_> {
             match &selection.otherwise {
                 _ if selected => Ok(()),
                 Otherwise::Nothing => Ok(()),
-                Otherwise::Create(value) => list.create(value),
+                Otherwise::Create(value) => list.create(value, budget),
                 Otherwise::Fail(error) => Err(error.clone()),
             }
         })?;
@@ -217,7 +222,11 @@ impl<'p> Work<'p, '_> {
         };
         let Some(list) = self.lists.get_mut(at) else { return Ok(()) };
         edit(list, &mut self.budget)?;
-        list.check(&mut self.budget)
+        list.check(&mut self.budget)?;
+        if !list.is_empty() {
+            self.open_container(located);
+        }
+        Ok(())
     }
 
     /// Puts the values of a list back, if it is being edited.
@@ -230,8 +239,14 @@ impl<'p> Work<'p, '_> {
     }
 
     fn merge(&mut self, located: &Located<'p>, parts: &[Part<'_>]) -> Result<(), PatchError> {
-        let assigns = parts.iter().any(|p| !matches!(p.edit, PartEdit::Set(None)));
-        if self.value_mut(located).is_none() {
+        // A missing `primary` is false already (RFC 7643 §2.4).
+        let assigns = parts.iter().any(|p| match &p.edit {
+            PartEdit::Set(None) => false,
+            PartEdit::Set(Some(Value::Bool(false))) => p.sub.name() != "primary",
+            _ => true,
+        });
+        let had_value = self.value_mut(located).is_some();
+        if !had_value {
             if !assigns {
                 return Ok(());
             }
@@ -242,6 +257,10 @@ impl<'p> Work<'p, '_> {
             element::edit_part(object, part, located)?;
         }
         if object.is_empty() {
+            if had_value && located.attribute.required() {
+                let reason = "a required value can't be taken away";
+                return Err(PatchError::new(PatchErrorKind::Mutability, located.path(), reason));
+            }
             self.set(located, None);
             return Ok(());
         }
@@ -265,19 +284,25 @@ impl<'p> Work<'p, '_> {
         }
     }
 
+    /// The object of the attribute's extension, so that it is known later that there was one.
+    fn open_container(&mut self, located: &Located<'_>) {
+        let Some(extension) = located.extension else { return };
+        let (urn, attributes) = (extension.schema().id(), self.resource.attributes_mut());
+        if !attributes.contains(urn) {
+            attributes.push(urn, Object::new());
+            self.schemas_differ = true;
+        }
+    }
+
     fn set(&mut self, located: &Located<'_>, value: Option<Value>) {
+        if value.is_some() {
+            self.open_container(located);
+        }
         let name = located.attribute.name();
         let attributes = self.resource.attributes_mut();
         let container = match located.extension {
             None => Some(attributes),
-            Some(extension) => {
-                let urn = extension.schema().id();
-                if value.is_some() && !attributes.contains(urn) {
-                    attributes.push(urn, Object::new());
-                    self.schemas_differ = true;
-                }
-                attributes.get_mut(urn).and_then(Value::as_object_mut)
-            }
+            Some(extension) => attributes.get_mut(extension.schema().id()).and_then(Value::as_object_mut),
         };
         match (container, value) {
             (Some(container), Some(value)) => drop(container.insert(name, value)),

@@ -103,6 +103,19 @@ impl<'t> AttributeEdit<'t> {
             _ => &[],
         }
     }
+
+    /// The values of a list that are given as wholes.
+    pub(crate) fn values(&self) -> &[Value] {
+        match self {
+            Self::Set(Some(value)) => value.elements(),
+            Self::Append(values) => values,
+            Self::Select(selection) => match &selection.change {
+                ElementChange::Replace(value) => std::slice::from_ref(value),
+                ElementChange::Remove | ElementChange::Merge(_) => &[],
+            },
+            _ => &[],
+        }
+    }
 }
 
 impl Step<'_> {

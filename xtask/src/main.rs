@@ -2,6 +2,7 @@
 
 mod crash;
 mod deny;
+mod differential;
 mod fuzz;
 mod peers;
 mod requirements;
@@ -30,6 +31,8 @@ enum Command {
     Tidy,
     /// Run the filter and PATCH cases of a folder, end with `N passed, N failed`
     Spec(spec::Options),
+    /// Compare filters and PATCH with a naive interpreter, many times, on made-up input
+    Differential(differential::Options),
     /// Run the fuzz targets for a short while each; a finding is a failure
     Fuzz(fuzz::Options),
     /// Compare filters and PATCH with other implementations, from PyPI and npm
@@ -62,6 +65,7 @@ fn run(cli: &Cli) -> anyhow::Result<bool> {
         Command::Test => test::run(&root),
         Command::Tidy => tidy::run(&root),
         Command::Spec(options) => spec::run(&root, options),
+        Command::Differential(options) => differential::run(&root, options),
         Command::Fuzz(options) => fuzz::run(&root, options),
         Command::Peers(options) => peers::run(&root, options),
         Command::Crash(options) => crash::run(&root, options),

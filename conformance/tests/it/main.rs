@@ -5,6 +5,7 @@
 mod answers;
 mod corpus;
 mod http;
+mod naive;
 mod replay;
 mod servers;
 mod spec;

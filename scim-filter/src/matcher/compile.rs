@@ -290,7 +290,9 @@ pub(super) fn boolean(text: &str) -> Option<bool> {
 
 fn extension_test(extension: &Extension) -> Test {
     let schema = extension.schema();
-    Test::Extension { urn: CompactString::from(schema.id()), hidden: hidden_names(schema.attributes()) }
+    let shown = schema.attributes().iter().filter(|attribute| !attribute.is_hidden());
+    let shown = shown.map(|a| (CompactString::from(a.name()), hidden_names(a.sub_attributes())));
+    Test::Extension { urn: CompactString::from(schema.id()), shown: shown.collect() }
 }
 
 fn hidden_names(attributes: &[Attribute]) -> Vec<CompactString> {

@@ -17,7 +17,7 @@ impl Decimal {
         Self::whole(text).map_or_else(|| Self::Float(text.parse().unwrap_or(f64::NAN)), Self::Whole)
     }
 
-    pub(super) fn from_number(number: &Number) -> Self {
+    fn from_number(number: &Number) -> Self {
         if let Some(n) = number.as_i64() {
             Self::Whole(n.into())
         } else if let Some(n) = number.as_u64() {
@@ -39,7 +39,16 @@ impl Decimal {
         }
     }
 
-    pub(super) fn compare(self, other: Self) -> Option<Ordering> {
+    /// Compares a stored number with a literal. A stored fraction is the double that was made of its text,
+    /// so the literal counts as the double that would be made of it.
+    pub(super) fn compare_stored(stored: &Number, literal: Self) -> Option<Ordering> {
+        match (Self::from_number(stored), literal) {
+            (Self::Float(stored), Self::Whole(literal)) => stored.partial_cmp(&(literal as f64)),
+            (stored, literal) => stored.compare(literal),
+        }
+    }
+
+    fn compare(self, other: Self) -> Option<Ordering> {
         match (self, other) {
             (Self::Whole(a), Self::Whole(b)) => Some(a.cmp(&b)),
             (Self::Float(a), Self::Float(b)) => a.partial_cmp(&b),

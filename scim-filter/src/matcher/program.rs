@@ -37,7 +37,9 @@ pub(super) enum Test {
     /// What is known without a resource. Steps of `and`, `or` and `not`, which are never reached, have it too.
     Constant(bool),
     /// Whether the extension's object holds a value that may be read.
-    Extension { urn: CompactString, hidden: Vec<CompactString> },
+    ///
+    /// The attributes that may be read are listed, each with its sub-attributes that may not.
+    Extension { urn: CompactString, shown: Vec<(CompactString, Vec<CompactString>)> },
     /// A condition on an attribute.
     Attribute { place: Place, leaf: Leaf },
     /// Whether one value of the attribute passes the steps from `start`.
@@ -132,8 +134,12 @@ impl Program {
     pub(super) fn matches(&self, resource: &Resource) -> bool {
         self.run(self.start, |test| match test {
             Test::Constant(result) => *result,
-            Test::Extension { urn, hidden } => {
-                resource.get(urn).is_some_and(|value| is_present(value, hidden))
+            Test::Extension { urn, shown } => {
+                let has = |name: &str, hidden: &[CompactString]| {
+                    let value = resource.get(urn).and_then(|container| container.get(name));
+                    value.is_some_and(|value| is_present(value, hidden))
+                };
+                shown.iter().any(|(name, hidden)| has(name, hidden))
             }
             Test::Attribute { place, leaf } => leaf.matches(place.value(resource)),
             Test::ValuePath { place, start } => {
@@ -228,7 +234,7 @@ impl Check {
             (Self::Null { negated }, _) => *negated,
             (Self::Bool { value: wanted, negated, .. }, Value::Bool(value)) => (wanted == value) != *negated,
             (Self::Number { operator, value: wanted }, Value::Number(value)) => {
-                holds(*operator, Decimal::from_number(value).compare(*wanted))
+                holds(*operator, Decimal::compare_stored(value, *wanted))
             }
             (Self::Instant { operator, value: wanted }, Value::String(value)) => {
                 holds(*operator, DateTime::parse(value).map(|value| value.cmp(wanted)))

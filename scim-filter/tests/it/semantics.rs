@@ -1,7 +1,7 @@
 //! What filters mean, requirement by requirement.
 
 use scim_filter::{ConjunctValue, ElementMatcher, Filter, FilterErrorKind, MatchOptions, Matcher, Operator};
-use scim_schema::{Attribute, DateTime, Mutability, Returned, Value};
+use scim_schema::{Attribute, DateTime, Mutability, RegistryBuilder, Returned, Value};
 
 use crate::world::{LAB, matches_user, matching, refusal, registry, resource, user};
 
@@ -186,6 +186,24 @@ fn hidden_attributes_are_refused_and_told_apart() {
 }
 
 #[test]
+fn hidden_sub_attributes_do_not_make_an_extension_present() {
+    const VAULT: &str = "urn:example:params:scim:schemas:extension:1.0:Vault";
+    let schema = format!(
+        r#"{{"id": "{VAULT}", "name": "Vault", "attributes": [{{"name": "key", "type": "complex", "subAttributes": [
+            {{"name": "label"}}, {{"name": "secret", "mutability": "writeOnly", "returned": "never"}}]}}]}}"#
+    );
+    let builder = RegistryBuilder::standard().schema_json(&schema).unwrap();
+    let registry = builder.extend("User", VAULT, false).unwrap().build().unwrap();
+    let text = format!("{VAULT} pr");
+    let filter = Filter::parse(&text).unwrap();
+    let matcher = Matcher::new(&filter, registry.resource_types(), &MatchOptions::default()).unwrap();
+    let matches =
+        |key: &str| matcher.matches("User", &resource(&format!(r#"{{"{VAULT}": {{"key": {key}}}}}"#)));
+    assert!(!matches(r#"{"secret": "x"}"#));
+    assert!(matches(r#"{"secret": "x", "label": "y"}"#));
+}
+
+#[test]
 fn null_stands_for_unassigned() {
     assert_eq!(refusal("title gt null"), FilterErrorKind::NullOrder);
     assert_eq!(refusal("nowhere co null"), FilterErrorKind::NullOrder);
@@ -206,6 +224,20 @@ fn numbers_compare_by_value_and_exactly() {
     assert!(!matches_user("badgeNumber eq 9007199254740992", &user));
     assert!(matches_user("badgeNumber lt 1e400 and badgeNumber gt -1e400", &user));
     assert!(matches_user("score eq 1e-1 and score ge 0.1 and not (score gt 0.1)", &user));
+}
+
+#[test]
+fn a_number_equals_what_was_made_of_its_own_text() {
+    for text in
+        ["1e23", "1.8446744073709552e19", "18446744073709551616", "0.1", "9007199254740993.0", "-1e30"]
+    {
+        let user = format!(r#"{{"{LAB}": {{"score": {text}}}}}"#);
+        assert!(matches_user(&format!("score eq {text}"), &user), "{text}");
+        assert!(
+            !matches_user(&format!("score ne {text} or score gt {text} or score lt {text}"), &user),
+            "{text}"
+        );
+    }
 }
 
 #[test]

@@ -61,6 +61,10 @@ impl<'p> List<'p> {
         self.located
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.live == 0
+    }
+
     pub(super) fn into_value(self) -> Option<Value> {
         let mut values = self.places.into_iter().flatten();
         if !self.located.attribute.multi_valued() {
@@ -102,15 +106,18 @@ impl<'p> List<'p> {
         let attribute = self.attribute();
         for value in values {
             let candidates = match key_of(attribute, value) {
-                Some(key) => self.lookup(&key, budget)?,
+                Some(key) => {
+                    let known = self.lookup(&key, budget)?;
+                    if self.members && !known.is_empty() {
+                        continue;
+                    }
+                    known
+                }
                 None => {
                     budget.spend(self.places.len())?;
                     (0..self.places.len()).collect()
                 }
             };
-            if self.members && !candidates.is_empty() {
-                continue;
-            }
             let has = |place: &&usize| self.get(**place).is_some_and(|v| contains(attribute, v, value));
             if let Some(place) = candidates.iter().find(has).copied() {
                 if is_primary(value) {
@@ -130,12 +137,12 @@ impl<'p> List<'p> {
         Ok(())
     }
 
-    pub(super) fn create(&mut self, value: &Value) -> Result<(), PatchError> {
+    /// Adds a value that a filter did not find; it may be there all the same, without what the filter asks for.
+    pub(super) fn create(&mut self, value: &Value, budget: &mut Budget) -> Result<(), PatchError> {
         if self.live > 0 && !self.attribute().multi_valued() {
             return Err(self.error(PatchErrorKind::NoTarget, "the path selects no value"));
         }
-        self.push(value.clone());
-        Ok(())
+        self.append(std::slice::from_ref(value), budget)
     }
 
     pub(super) fn remove_listed(&mut self, listed: &[Listed], budget: &mut Budget) -> Result<(), PatchError> {

@@ -127,9 +127,13 @@ impl<'t> Builder<'t, '_, '_> {
             value @ Value::Object(_) if op != Op::Remove => {
                 return self.keys(op, value, Place::Inside(extension));
             }
-            Value::Null if op == Op::Add => return Ok(()),
-            Value::Null => {}
             _ if op == Op::Remove => {}
+            // `[]` means unassigned like null (ledger choices `add-empty-list`, `null-required`).
+            value if value.is_null() || value.as_array().is_some_and(<[_]>::is_empty) => {
+                if op == Op::Add {
+                    return Ok(());
+                }
+            }
             _ => {
                 let reason = "must be an object of the extension's attributes";
                 return Err(PatchError::new(PatchErrorKind::InvalidValue, urn, reason));
@@ -292,10 +296,11 @@ impl<'t> Builder<'t, '_, '_> {
                 (ElementChange::Merge(parts), otherwise)
             }
             (Op::Add, None) if attribute.is_complex() => {
+                let value = single(value, located)?;
                 if value.is_null() {
                     return Ok(None);
                 }
-                let parts = self.parts(op, single(value, located)?, located)?;
+                let parts = self.parts(op, value, located)?;
                 let otherwise = self.create(matcher.as_ref(), &parts, located);
                 (ElementChange::Merge(parts), otherwise)
             }

@@ -31,8 +31,7 @@ impl<'t> Builder<'t, '_, '_> {
             None => Array::new(),
         };
         if self.is_membership(located) && list.iter().any(|m| super::members::member_of(m).is_none()) {
-            let reason = "each member needs a `value`";
-            return Err(PatchError::new(PatchErrorKind::InvalidValue, located.path(), reason));
+            return Err(lacks_id(located));
         }
         Ok(list)
     }
@@ -184,9 +183,12 @@ impl<'t> Builder<'t, '_, '_> {
         let read = &self.options.read;
         let members = self.is_membership(&whole);
         match coerce(value, &whole, members, read, &mut unused) {
-            Ok(Some(Value::Array(list))) => {
-                list.into_iter().next().map_or(Otherwise::Nothing, Otherwise::Create)
-            }
+            Ok(Some(Value::Array(list))) => match list.into_iter().next() {
+                Some(member) if members && super::members::member_of(&member).is_none() => {
+                    Otherwise::Fail(lacks_id(&whole))
+                }
+                created => created.map_or(Otherwise::Nothing, Otherwise::Create),
+            },
             Ok(Some(value)) => Otherwise::Create(value),
             Ok(None) => Otherwise::Nothing,
             Err(violation) => Otherwise::Fail(violation.into()),
@@ -205,6 +207,10 @@ pub(super) fn required(located: &Located<'_>) -> PatchError {
 
 pub(super) fn read_only(located: &Located<'_>) -> PatchError {
     PatchError::new(PatchErrorKind::Mutability, located.path(), "the attribute is readOnly")
+}
+
+fn lacks_id(located: &Located<'_>) -> PatchError {
+    PatchError::new(PatchErrorKind::InvalidValue, located.path(), "each member needs a `value`")
 }
 
 fn not_an_object(located: &Located<'_>) -> PatchError {

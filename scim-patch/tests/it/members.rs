@@ -107,7 +107,20 @@ fn what_depends_on_the_members_needs_them() {
 }
 
 #[test]
+fn a_member_that_is_given_by_its_uri_is_added_to_others() {
+    let before = r#"{"displayName": "G", "members": [{"value": "a"}]}"#;
+    let add = r#"[{"op": "add", "path": "members", "value": [{"$ref": "Users/b"}]}]"#;
+    let strict = Patch::strict(group());
+    let group = strict.changed(before, add);
+    assert_eq!(json_of(&group, "members"), r#"[{"value":"a"},{"$ref":"Users/b"}]"#);
+    strict.unchanged(r#"{"displayName": "G", "members": [{"value": "a"}, {"$ref": "Users/b"}]}"#, add);
+}
+
+#[test]
 fn a_member_needs_an_id() {
+    let created = r#"[{"op": "add", "path": "members[display eq \"Z\"].type", "value": "User"}]"#;
+    let before = r#"{"displayName": "G", "members": [{"value": "a"}]}"#;
+    assert_eq!(Patch::strict(group()).refused(before, created), InvalidValue);
     for members in [r#"[{"display": "A"}]"#, r#"[{"value": ""}]"#, r#"[{"value": "a"}, {"type": "User"}]"#] {
         for op in ["add", "replace"] {
             let operations = format!(r#"[{{"op": "{op}", "path": "members", "value": {members}}}]"#);

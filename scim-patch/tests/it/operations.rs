@@ -34,6 +34,46 @@ fn a_filter_without_match_creates_under_add_and_fails_under_replace() {
 }
 
 #[test]
+fn two_spellings_of_one_text_are_one_value() {
+    let strict = Patch::strict(user());
+    for op in ["add", "replace"] {
+        let operation = format!(
+            "[{{\"op\": \"{op}\", \"path\": \"{LAB}:codes\", \"value\": [\"\u{e9}\", \"e\u{301}\", \"E\u{301}\"]}}]"
+        );
+        let user = strict.changed(r#"{"userName": "b"}"#, &operation);
+        assert_eq!(json_of(&user, LAB), "{\"codes\":[\"\u{e9}\",\"E\u{301}\"]}");
+    }
+}
+
+#[test]
+fn an_empty_type_is_a_type() {
+    let strict = Patch::strict(user());
+    let value = r#"[{"value": "a"}, {"value": "a", "type": ""}, {"value": "A", "type": ""}]"#;
+    for op in ["add", "replace"] {
+        let operation = format!(r#"[{{"op": "{op}", "path": "emails", "value": {value}}}]"#);
+        let user = strict.changed(r#"{"userName": "b"}"#, &operation);
+        assert_eq!(json_of(&user, "emails"), r#"[{"value":"a"},{"value":"a","type":""}]"#);
+    }
+}
+
+#[test]
+fn what_a_filter_creates_is_not_there_twice() {
+    let strict = Patch::strict(user());
+    // The value is there, but not with that display; so it gains the display.
+    let operation = r#"[{"op": "add", "path": "emails[display eq \"B\"]", "value": {"value": "babs@jensen.org", "type": "home"}}]"#;
+    assert_eq!(
+        json_of(&strict.changed(BABS, operation), "emails"),
+        r#"[{"value":"bjensen@example.com","type":"work","primary":true},{"value":"babs@jensen.org","type":"home","display":"B"}]"#
+    );
+    let tags = format!(r#"{{"userName": "b", "{LAB}": {{"tags": ["red"]}}}}"#);
+    let operation = format!(r#"[{{"op": "add", "path": "{LAB}:tags[value eq \"blue\"]", "value": "RED"}}]"#);
+    strict.unchanged(&tags, &operation);
+    let group = r#"{"displayName": "G", "members": [{"value": "a"}, {"value": "b"}]}"#;
+    let operation = r#"[{"op": "add", "path": "members[value eq \"c\"]", "value": {"value": "a"}}]"#;
+    Patch::strict(crate::support::group()).unchanged(group, operation);
+}
+
+#[test]
 fn several_adds_to_a_missing_value_make_one_value() {
     let operations = r#"[
         {"op": "add", "path": "addresses[type eq \"work\"].locality", "value": "Hollywood"},
@@ -79,6 +119,8 @@ fn adding_what_is_there_changes_nothing() {
         r#"{"op": "add", "path": "emails", "value": {"value": "babs@jensen.org"}}"#,
         r#"{"op": "add", "path": "emails", "value": {"value": "babs@jensen.org", "primary": false}}"#,
         r#"{"op": "add", "path": "emails", "value": []}"#,
+        r#"{"op": "add", "path": "emails[type eq \"home\"]", "value": []}"#,
+        r#"{"op": "add", "path": "emails[type eq \"other\"]", "value": [null]}"#,
         r#"{"op": "add", "path": "title", "value": null}"#,
         r#"{"op": "add", "path": "title", "value": "Guide"}"#,
         r#"{"op": "add", "path": "name", "value": {"givenName": "Barbara"}}"#,
@@ -341,11 +383,17 @@ fn hidden_sub_attributes_can_not_be_filtered_on() {
             assert_eq!((outcome.changes[0].from.as_ref(), outcome.changes[0].to.as_ref()), (None, None));
         }
     }
-    let outcome = strict
-        .run(&resource(before), r#"[{"op": "add", "path": "keys[label eq \"a\"].secret", "value": "x"}]"#)
-        .unwrap();
-    assert!(outcome.changed);
-    assert_eq!(outcome.changes[0].path, "keys.secret");
+    for operation in [
+        r#"{"op": "add", "path": "keys[label eq \"a\"].secret", "value": "x"}"#,
+        r#"{"op": "add", "path": "keys[label eq \"a\"]", "value": {"secret": "x"}}"#,
+        r#"{"op": "add", "path": "keys", "value": [{"label": "a", "secret": "x"}]}"#,
+        r#"{"op": "replace", "path": "keys", "value": [{"label": "a", "secret": "x"}]}"#,
+        r#"{"op": "replace", "path": "keys[label eq \"a\"]", "value": {"label": "a", "secret": "x"}}"#,
+    ] {
+        let outcome = strict.run(&resource(before), &format!("[{operation}]")).unwrap();
+        assert!(outcome.changed, "{operation}");
+        assert_eq!(outcome.changes[0].path, "keys.secret");
+    }
 }
 
 #[test]

@@ -79,6 +79,11 @@ fn an_extension_of_an_extension_is_no_path() {
     }
     let text = format!(r#"[{{"op": "add", "path": "{ENTERPRISE}", "value": "x"}}]"#);
     assert_eq!(strict.refused(&with_department(), &text), InvalidValue);
+    // Ledger choice `add-empty-list`; to replace with nothing is to take away.
+    let nothing = |op: &str| format!(r#"[{{"op": "{op}", "path": "{ENTERPRISE}", "value": []}}]"#);
+    strict.unchanged(&with_department(), &nothing("add"));
+    let user = strict.changed(&with_department(), &nothing("replace"));
+    assert_eq!(json_of(&user, ENTERPRISE), "nothing");
 }
 
 const BADGE: &str = "urn:example:params:scim:schemas:1.0:Badge";
@@ -147,6 +152,53 @@ fn a_required_extension_stays() {
         format!(r#"{{"op": "replace", "value": {{"{BADGE}": null}}}}"#),
         format!(r#"{{"op": "remove", "path": "schemas[value eq \"{BADGE}\"]"}}"#),
         format!(r#"{{"op": "replace", "path": "schemas", "value": ["{}"]}}"#, scim_schema::USER),
+    ] {
+        assert_eq!(strict.refused(&before, &format!("[{operation}]")), Mutability, "{operation}");
+    }
+}
+
+#[test]
+fn a_list_that_comes_and_goes_takes_its_extension_with_it() {
+    let base = scim_schema::USER;
+    let before = format!(r#"{{"schemas": ["{base}"], "userName": "b"}}"#);
+    let operations = format!(
+        r#"[{{"op": "add", "path": "schemas", "value": ["{LAB}"]}},
+            {{"op": "add", "path": "{LAB}:tags", "value": ["x"]}}, {{"op": "remove", "path": "{LAB}:tags"}}]"#
+    );
+    Patch::strict(user()).unchanged(&before, &operations);
+}
+
+#[test]
+fn what_changes_nothing_leaves_a_listed_extension_listed() {
+    let schema = format!(
+        r#"{{"id": "{BADGE}", "name": "Badge", "attributes": [
+            {{"name": "door", "type": "complex", "subAttributes": [{{"name": "primary", "type": "boolean"}}]}}]}}"#
+    );
+    let builder = RegistryBuilder::standard().schema_json(&schema).unwrap();
+    let registry = builder.extend("User", BADGE, false).unwrap().build().unwrap();
+    let strict = Patch::strict(registry.resource_type("User").unwrap());
+    let listed = format!(r#"{{"schemas": ["{}", "{BADGE}"], "userName": "b"}}"#, scim_schema::USER);
+    for (op, value) in [("add", "false"), ("replace", "null"), ("remove", "null")] {
+        let operation = format!(r#"[{{"op": "{op}", "path": "{BADGE}:door.primary", "value": {value}}}]"#);
+        strict.unchanged(&listed, &operation);
+    }
+}
+
+// ledger: 7644-3.5.2.2-006
+#[test]
+fn a_required_complex_value_is_not_taken_away_part_by_part() {
+    let schema = format!(
+        r#"{{"id": "{BADGE}", "name": "Badge", "attributes": [
+            {{"name": "owner", "type": "complex", "required": true, "subAttributes": [{{"name": "name"}}]}}]}}"#
+    );
+    let builder = RegistryBuilder::standard().schema_json(&schema).unwrap();
+    let registry = builder.extend("User", BADGE, false).unwrap().build().unwrap();
+    let strict = Patch::strict(registry.resource_type("User").unwrap());
+    let before = format!(r#"{{"userName": "b", "{BADGE}": {{"owner": {{"name": "B"}}}}}}"#);
+    for operation in [
+        format!(r#"{{"op": "remove", "path": "{BADGE}:owner.name"}}"#),
+        format!(r#"{{"op": "replace", "path": "{BADGE}:owner", "value": {{"name": null}}}}"#),
+        format!(r#"{{"op": "remove", "path": "{BADGE}:owner"}}"#),
     ] {
         assert_eq!(strict.refused(&before, &format!("[{operation}]")), Mutability, "{operation}");
     }

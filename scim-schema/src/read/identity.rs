@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use crate::attribute::Attribute;
-use crate::text::fold;
+use crate::text::{fold, normalize};
 use crate::value::{Array, Object, Value};
 
 /// From how many values on a hash set pays.
@@ -59,7 +59,7 @@ enum Identity<'v> {
     /// The value itself, or a member's id.
     Value(Cow<'v, str>),
     /// The `value` and the `type`.
-    Pair(Cow<'v, str>, Cow<'v, str>),
+    Pair(Cow<'v, str>, Option<Cow<'v, str>>),
     /// All parts of a value that has no `value`, by name.
     Whole(Vec<(&'v str, Cow<'v, str>)>),
 }
@@ -71,7 +71,7 @@ impl<'v> Identity<'v> {
         };
         match part(object, attribute, "value") {
             Some(id) if members => Self::Value(id),
-            Some(value) => Self::Pair(value, part(object, attribute, "type").unwrap_or_default()),
+            Some(value) => Self::Pair(value, part(object, attribute, "type")),
             None => {
                 let mut parts: Vec<_> = object.iter().map(|(name, value)| (name, exact(value))).collect();
                 parts.sort_unstable();
@@ -88,7 +88,8 @@ fn part<'v>(object: &'v Object, attribute: &Attribute, name: &str) -> Option<Cow
 
 fn comparable<'v>(value: &'v Value, attribute: &Attribute) -> Cow<'v, str> {
     match value {
-        Value::String(text) if !attribute.case_exact() => fold(text),
+        Value::String(text) if attribute.case_exact() => normalize(text),
+        Value::String(text) => fold(text),
         _ => exact(value),
     }
 }
