@@ -507,7 +507,11 @@ impl<'a, 'p> Parser<'a, 'p> {
 
     fn check_length(&self) -> Result<(), ParseError> {
         let limit = self.options.limits.length.min(Index::MAX);
-        if self.text.len() > limit { Err(self.limit("length", limit, limit)) } else { Ok(()) }
+        if self.text.len() <= limit {
+            return Ok(());
+        }
+        // The first character that is too much.
+        Err(self.limit("length", limit, self.text.floor_char_boundary(limit)))
     }
 
     #[cold]

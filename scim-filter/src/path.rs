@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 
 use scim_schema::AttributePath;
 
@@ -40,21 +41,21 @@ impl<'a> Path<'a> {
     /// [`PathError`]: `invalidPath` for the path itself, `invalidFilter` for what is in its brackets.
     pub fn parse(text: &'a str) -> Result<Self, PathError> {
         if text.len() > Self::MAX_LENGTH {
-            return Err(PathError::TooLong);
+            return Err(PathError::TooLong { at: text.floor_char_boundary(Self::MAX_LENGTH) });
         }
         if text.is_empty() {
             return Err(PathError::Empty);
         }
-        let name = parse::attribute_path(text, 0).ok_or(PathError::Malformed)?;
+        let name = parse::attribute_path(text, 0).ok_or(PathError::Malformed { at: 0 })?;
         let bracket = name.end.get();
         let path = |filter, sub| Self { text: Cow::Borrowed(text), name, filter, sub };
         match text.as_bytes().get(bracket) {
             None => return Ok(path(None, None)),
             Some(b'[') if name.dot == name.end => {}
-            Some(_) => return Err(PathError::Malformed),
+            Some(_) => return Err(PathError::Malformed { at: bracket }),
         }
         if !text.contains(']') {
-            return Err(PathError::Unclosed);
+            return Err(PathError::Unclosed { at: bracket });
         }
         let (filter, end) =
             parse::bracketed(text, bracket + 1, &Options::strict()).map_err(PathError::in_brackets)?;
@@ -62,9 +63,9 @@ impl<'a> Path<'a> {
             None => None,
             Some(b'.') => {
                 let sub = parse::name(text, end + 1).filter(|sub| sub.end.get() == text.len());
-                Some(sub.ok_or(PathError::Malformed)?)
+                Some(sub.ok_or(PathError::Malformed { at: end + 1 })?)
             }
-            Some(_) => return Err(PathError::Malformed),
+            Some(_) => return Err(PathError::Malformed { at: end }),
         };
         Ok(path(Some(filter), sub))
     }
@@ -113,17 +114,26 @@ impl fmt::Display for Path<'_> {
 #[non_exhaustive]
 pub enum PathError {
     /// The path is empty (ledger choice `empty-path`).
-    #[error("the path is empty")]
+    #[error("the path is empty, at byte 0")]
     Empty,
     /// The path is longer than [`Path::MAX_LENGTH`] bytes.
-    #[error("the path is longer than {} bytes", Path::MAX_LENGTH)]
-    TooLong,
+    #[error("the path is longer than {} bytes, at byte {at}", Path::MAX_LENGTH)]
+    TooLong {
+        /// Where the first character begins that is too much.
+        at: usize,
+    },
     /// The path does not follow the grammar.
-    #[error("the path is malformed")]
-    Malformed,
+    #[error("the path is malformed, at byte {at}")]
+    Malformed {
+        /// Where what can't be read begins.
+        at: usize,
+    },
     /// The bracket is not closed.
-    #[error("the bracket of the path is not closed")]
-    Unclosed,
+    #[error("the bracket of the path is not closed, at byte {at}")]
+    Unclosed {
+        /// Where the bracket is.
+        at: usize,
+    },
     /// What is in the brackets is not a filter.
     #[error("the filter in the path: {0}")]
     Filter(#[source] ParseError),
@@ -135,9 +145,18 @@ impl PathError {
         matches!(self, Self::Filter(_))
     }
 
+    /// The bytes of the path at fault; empty where only their beginning is known.
+    pub fn span(&self) -> Range<usize> {
+        match self {
+            Self::Empty => 0..0,
+            Self::TooLong { at } | Self::Malformed { at } | Self::Unclosed { at } => *at..*at,
+            Self::Filter(error) => error.span(),
+        }
+    }
+
     fn in_brackets(error: ParseError) -> Self {
         match error.kind() {
-            ParseErrorKind::Unclosed('[') => Self::Unclosed,
+            ParseErrorKind::Unclosed('[') => Self::Unclosed { at: error.span().start },
             _ => Self::Filter(error),
         }
     }

@@ -46,7 +46,8 @@ pub(crate) fn operations(
     }
     if items.len() > options.max_operations {
         let reason = format!("the request has more than {} operations", options.max_operations);
-        return Err(PatchError::new(PatchErrorKind::TooManyOperations, "", reason));
+        let error = PatchError::new(PatchErrorKind::TooManyOperations, "", reason);
+        return Err(error.in_operation(options.max_operations));
     }
     let read = |(index, item)| operation(item).map_err(|e| e.in_operation(index));
     items.into_iter().enumerate().map(read).collect()

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use scim_filter::{FilterError, PathError};
+use scim_filter::{FilterError, ParseErrorKind, PathError};
 use scim_schema::{Violation, ViolationKind};
 
 /// Which rule a PATCH broke (RFC 7644 §3.12, table 9).
@@ -114,9 +114,14 @@ impl From<PathError> for PatchError {
     fn from(error: PathError) -> Self {
         let kind =
             if error.is_filter() { PatchErrorKind::InvalidFilter } else { PatchErrorKind::InvalidPath };
-        // An unknown operator's name is the only text of a filter that its error repeats.
         let reason = match &error {
-            PathError::Filter(_) => "the filter in the path is malformed".to_owned(),
+            // An unknown operator's name is the only text of a filter that its error repeats.
+            PathError::Filter(inner) if matches!(inner.kind(), ParseErrorKind::UnknownOperator(_)) => {
+                format!(
+                    "the filter in the path: the operator is not supported, at byte {}",
+                    inner.span().start
+                )
+            }
             other => other.to_string(),
         };
         Self::new(kind, "", reason)

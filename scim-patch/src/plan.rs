@@ -113,7 +113,8 @@ impl<'t> Plan<'t> {
         let mut delta_sets = None;
         if let (MembershipPlan::Delta(delta), Some(name)) = (&membership, members) {
             if delta.add.len() > limits.max_members {
-                return Err(members::too_many(name, limits.max_members));
+                let last = steps.iter().rfind(|step| touches(step)).map_or(0, |step| step.operation);
+                return Err(members::too_many(name, limits.max_members).in_operation(last));
             }
             delta_sets = (!delta.add.is_empty()).then_some(name);
             steps.retain(|step| !step.is_on(name));

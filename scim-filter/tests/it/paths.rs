@@ -88,5 +88,25 @@ fn faults_of_the_path_and_of_its_filter_are_told_apart() {
 fn long_paths_are_refused() {
     let longest = "a".repeat(Path::MAX_LENGTH);
     assert!(Path::parse(&longest).is_ok());
-    assert_eq!(Path::parse(&format!("{longest}a")).unwrap_err(), PathError::TooLong);
+    let error = Path::parse(&format!("{longest}a")).unwrap_err();
+    assert_eq!(error, PathError::TooLong { at: Path::MAX_LENGTH });
+    assert_eq!(error.to_string(), "the path is longer than 1024 bytes, at byte 1024");
+    let split = format!("{}é", "a".repeat(Path::MAX_LENGTH - 1));
+    assert_eq!(Path::parse(&split).unwrap_err(), PathError::TooLong { at: Path::MAX_LENGTH - 1 });
+}
+
+#[test]
+fn errors_say_where() {
+    for (text, at) in [
+        ("", 0),
+        ("1emails", 0),
+        ("emails ", 6),
+        ("emails.value[type pr]", 12),
+        ("emails[type pr", 6),
+        ("emails[type pr].", 16),
+        ("emails[type pr]x", 15),
+        ("emails[type zz \"é\"]", 12),
+    ] {
+        assert_eq!(Path::parse(text).unwrap_err().span().start, at, "{text}");
+    }
 }

@@ -113,4 +113,5 @@ fn the_number_of_operations_is_limited() {
     let error = strict.plan(&many(1001)).unwrap_err();
     assert_eq!(error.kind(), PatchErrorKind::TooManyOperations);
     assert_eq!(error.kind().scim_type(), None);
+    assert_eq!(error.to_string(), "Operations[1000]: the request has more than 1000 operations");
 }

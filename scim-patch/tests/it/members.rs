@@ -176,3 +176,14 @@ fn an_only_member_goes_and_the_attribute_with_it() {
         assert!(!group.attributes().contains("members"), "{operation}");
     }
 }
+
+/// A member may be given by its URI only, and is not one of those that are there.
+#[test]
+fn a_member_without_value_joins_the_others() {
+    let before = r#"{"displayName": "G", "members": [{"value": "a"}]}"#;
+    let add = r#"[{"op": "add", "path": "members", "value": [{"$ref": "https://example.com/v2/Users/b"}]}]"#;
+    let after = Patch::strict(group()).changed(before, add);
+    assert_eq!(json_of(&after, "members"), r#"[{"value":"a"},{"$ref":"https://example.com/v2/Users/b"}]"#);
+    let again = serde_json::to_string(after.attributes()).unwrap();
+    Patch::strict(group()).unchanged(&again, add);
+}
