@@ -1,8 +1,12 @@
 //! Texts made to hurt: refused or parsed on a small stack, at a cost linear in their length.
 
-use scim_filter::{Filter, Limits, MatchOptions, Matcher, Options, ParseErrorKind, Path};
+use scim_filter::{Filter, Limits, MatchOptions, Matcher, Options, ParseErrorKind, Path, PathError};
 
 use crate::world;
+
+mod texts;
+
+use texts::TEXTS;
 
 /// Without limits, so that the parser itself is tested and not the limits before it.
 fn unlimited() -> Options {
@@ -10,44 +14,11 @@ fn unlimited() -> Options {
     Options { limits, ..Options::default() }
 }
 
-/// Hostile texts of about `n` repetitions.
-fn texts(n: usize) -> Vec<(&'static str, String)> {
-    let nested = |open: &str, inside: &str| format!("{}{inside}{}", open.repeat(n), ")".repeat(n));
-    vec![
-        ("parentheses", nested("(", "title pr")),
-        ("open parentheses", "(".repeat(n)),
-        ("closing parentheses", format!("title pr{}", ")".repeat(n))),
-        ("not", nested("not (", "title pr")),
-        ("not without spaces", nested("not(", "title pr")),
-        ("not alone", "not ".repeat(n)),
-        ("and", vec!["title pr"; n].join(" and ")),
-        ("or", vec!["title pr"; n].join(" or ")),
-        ("and or", vec!["title pr and title pr"; n / 2].join(" or ")),
-        ("or to the right", format!("{}title pr{}", "title pr or (".repeat(n), ")".repeat(n))),
-        ("and of ors", vec!["(title eq \"1\" or title eq \"2\")"; n].join(" and ")),
-        ("brackets", format!("emails[{}", "type[".repeat(n))),
-        ("value path of ors", format!("emails[{}]", vec!["type pr"; n].join(" or "))),
-        ("value path of parentheses", format!("emails[{}]", nested("(", "type pr"))),
-        ("sub-attributes behind brackets", vec!["emails[type pr].value pr"; n].join(" or ")),
-        ("dots", format!("a{} pr", ".a".repeat(n))),
-        ("colons", format!("urn{} pr", ":a".repeat(n))),
-        ("urn of dots", format!("urn:a:b:c{} pr", ".a".repeat(n))),
-        ("long name", format!("{} pr", "a".repeat(n))),
-        ("spaces", " ".repeat(n)),
-        ("spaces between", format!("title{0}eq{0}\"x\"{0}", " ".repeat(n))),
-        ("spaces before parentheses", format!("{}title pr", "not    ".repeat(n))),
-        ("long string", format!("title eq \"{}\"", "x".repeat(n))),
-        ("open string", format!("title eq \"{}", "x".repeat(n))),
-        ("escapes", format!("title eq \"{}\"", "\\u00e9".repeat(n))),
-        ("surrogates", format!("title eq \"{}\"", "\\ud800".repeat(n))),
-        ("quotes", "\"".repeat(n)),
-        ("backslashes", format!("title eq \"{}", "\\".repeat(n))),
-        ("digits", format!("title eq {}", "1".repeat(n))),
-        ("exponent", format!("badgeNumber eq 1e{}", "9".repeat(n))),
-        ("two byte letters", "é".repeat(n)),
-        ("nul", "\0".repeat(n)),
-    ]
-}
+/// Where something could go wrong: nothing, little, every limit with its neighbours, and far beyond.
+const SIZES: &[usize] = &[
+    0, 1, 2, 15, 40, 63, 64, 65, 255, 256, 257, 511, 512, 513, 1_000, 1_023, 1_025, 1_500, 4_095, 4_097,
+    5_000, 10_000, 16_383, 16_384, 16_385, 20_000, 100_000,
+];
 
 /// A debug build on a stack of 128 KiB. Whatever is accepted goes all the way.
 #[test]
@@ -55,13 +26,14 @@ fn hostile_texts_need_no_stack() {
     let user = world::user();
     let document = world::documents().remove(0).1;
     let run = move || {
-        for (name, text) in texts(100_000) {
+        for (name, text) in TEXTS {
+            let text = text(100_000);
             if let Ok(filter) = Filter::parse_with(&text, &unlimited()) {
                 let printed = filter.to_string();
                 assert!(filter.to_s_expression().len() >= printed.len() / 2, "{name}");
                 let owned = filter.clone().into_owned();
                 assert!(owned == filter, "{name}");
-                assert!(filter.post_order().len() > 0, "{name}");
+                assert!((1..=text.len()).contains(&filter.post_order().len()), "{name}");
                 let matcher = Matcher::new(&filter, [&user], &MatchOptions::default());
                 if let Ok(matcher) = matcher {
                     matcher.matches("User", &document);
@@ -69,6 +41,65 @@ fn hostile_texts_need_no_stack() {
             }
             assert!(Filter::parse(&text).is_err(), "{name}: the default limits refuse it");
             assert!(Path::parse(&text).is_err(), "{name}");
+        }
+    };
+    std::thread::Builder::new().stack_size(128 * 1024).spawn(run).unwrap().join().unwrap();
+}
+
+/// Around every limit: what is refused that would be a filter without limits is refused by a limit, which is named, with
+/// its value, and with a place that is in the text; what is accepted keeps within them.
+#[test]
+fn hostile_texts_of_any_size_are_accepted_or_meet_a_named_limit() {
+    let run = || {
+        let limits = Limits::default();
+        for size in SIZES {
+            for (name, text) in TEXTS {
+                let text = text(*size);
+                let error = match Filter::parse(&text) {
+                    Ok(filter) => {
+                        assert!(text.len() <= limits.length, "{name} × {size}");
+                        assert!(filter.post_order().len() <= limits.nodes, "{name} × {size}");
+                        continue;
+                    }
+                    Err(error) => error,
+                };
+                assert!(text.get(error.span()).is_some(), "{name} × {size}: {error}");
+                let value = match error.kind() {
+                    ParseErrorKind::Limit { limit: "length", value } => (*value, limits.length),
+                    ParseErrorKind::Limit { limit: "depth", value } => (*value, limits.depth),
+                    ParseErrorKind::Limit { limit: "nodes", value } => (*value, limits.nodes),
+                    ParseErrorKind::Limit { limit: "literal", value } => (*value, limits.literal),
+                    _ => {
+                        assert!(Filter::parse_with(&text, &unlimited()).is_err(), "{name} × {size}: {error}");
+                        continue;
+                    }
+                };
+                assert_eq!(value.0, value.1, "{name} × {size}: {error}");
+                assert!(text.len() <= limits.length || value.0 == limits.length, "{name} × {size}: {error}");
+            }
+        }
+    };
+    std::thread::Builder::new().stack_size(128 * 1024).spawn(run).unwrap().join().unwrap();
+}
+
+/// As filters of a value path, and as paths.
+#[test]
+fn hostile_paths_of_any_size_are_accepted_or_refused() {
+    let run = || {
+        for size in SIZES {
+            for (name, text) in TEXTS {
+                let text = text(*size);
+                for text in [format!("emails[{text}]"), format!("emails[{text}].value"), text] {
+                    match Path::parse(&text) {
+                        Ok(_) => assert!(text.len() <= Path::MAX_LENGTH, "{name} × {size}"),
+                        Err(error) => {
+                            assert!(text.get(error.span()).is_some(), "{name} × {size}: {error}");
+                            let too_long = matches!(error, PathError::TooLong { .. });
+                            assert_eq!(too_long, text.len() > Path::MAX_LENGTH, "{name} × {size}: {error}");
+                        }
+                    }
+                }
+            }
         }
     };
     std::thread::Builder::new().stack_size(128 * 1024).spawn(run).unwrap().join().unwrap();
@@ -120,4 +151,13 @@ fn a_limit_is_named_with_its_value_and_place() {
     let options = Options { limits: Limits { depth: 2, ..Limits::default() }, ..Options::default() };
     let error = Filter::parse_with("title pr and (((a pr)))", &options).unwrap_err();
     assert_eq!(error.to_string(), "the filter is nested deeper than 2 levels, at byte 15");
+}
+
+/// A character that the limit cuts in two is not split by the error.
+#[test]
+fn the_place_of_a_limit_is_a_character() {
+    let options = Options { limits: Limits { length: 4, ..Limits::default() }, ..Options::default() };
+    let error = Filter::parse_with("a pé", &options).unwrap_err();
+    assert_eq!(error.span(), 3..3);
+    assert_eq!(error.with_caret("a pé"), "a pé\n   ^");
 }

@@ -9,6 +9,7 @@
 )]
 
 mod body;
+mod custom;
 mod hostile;
 mod members;
 mod more_cases;
