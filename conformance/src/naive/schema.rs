@@ -273,7 +273,7 @@ impl AttributePath {
             Some((urn, rest)) => (Some(urn), rest),
             None => (None, text),
         };
-        if let Some(urn) = urn {
+        if urn.is_some() {
             let mut parts = text.splitn(3, ':');
             let scheme = parts.next()?;
             let (namespace, specific) = (parts.next()?, parts.next()?);
@@ -281,7 +281,7 @@ impl AttributePath {
             let well_formed = scheme.eq_ignore_ascii_case("urn")
                 && !namespace.is_empty()
                 && !specific.is_empty()
-                && urn.chars().all(characters);
+                && text.chars().all(characters);
             if !well_formed {
                 return None;
             }
