@@ -14,7 +14,7 @@ const LAYERS: &[&[&str]] = &[
     &["adapters/"],
     &["conformance", "directory"],
     &["server"],
-    &["examples/", "benches", "xtask"],
+    &["examples/", "benches", "fuzz/", "xtask"],
 ];
 
 /// The crates that do no I/O, start no runtime, read no clock and draw no randomness.

@@ -1,0 +1,215 @@
+//! Filters: parsing, and matching a resource.
+
+use scim_conformance::naive;
+use scim_filter::{
+    ConjunctValue, Filter, Limits, MatchOptions, Matcher, Options, ParseError, ParseErrorKind,
+};
+use scim_schema::Resource;
+
+use crate::{LONGEST_MESSAGE, USER, resource_type};
+
+/// Limits that a short text can meet.
+const TIGHT: Limits = Limits { length: 64, depth: 3, nodes: 6, literal: 8 };
+
+/// A filter prints as one that parses to the same tree; an error points into the text; what the RFC's
+/// grammar accepts, the default grammar accepts too, with the same meaning; a text is refused by a limit
+/// exactly if it costs more than that limit.
+pub fn filter_parse(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let strict = Filter::parse_with(text, &Options::strict());
+    let default = Filter::parse(text);
+    if let Ok(strict) = &strict {
+        assert_eq!(Some(strict), default.as_ref().ok(), "strict accepts what default does not");
+    }
+    check_naive(text, &default);
+    // Escapes may make the canonical text longer than the original, by less than this.
+    let wide = 8 * text.len() + 1024;
+    let wide = Limits { length: wide, depth: wide, nodes: wide, literal: wide };
+    match Filter::parse_with(text, &with(wide)) {
+        Ok(filter) => {
+            let cost = Cost::of(text, &filter);
+            for limits in [Limits::default(), TIGHT] {
+                match Filter::parse_with(text, &with(limits)) {
+                    Ok(limited) => {
+                        assert!(cost.is_within(&limits), "{cost:?} is more than {limits:?}");
+                        assert_eq!(limited, filter);
+                    }
+                    Err(error) => {
+                        assert!(!cost.is_within(&limits), "{cost:?}: {error}");
+                        assert!(matches!(error.kind(), ParseErrorKind::Limit { .. }), "{error}");
+                        check_error(text, &error, &limits);
+                    }
+                }
+            }
+            let printed = filter.to_string();
+            let again = Filter::parse_with(&printed, &Options { limits: wide, ..Options::strict() })
+                .expect("canonical text parses")
+                .into_owned();
+            let filter = filter.into_owned();
+            assert_eq!(filter, again);
+            assert_eq!(printed, again.to_string());
+            assert_eq!(filter.to_s_expression(), again.to_s_expression());
+        }
+        Err(error) => {
+            check_error(text, &error, &wide);
+            let refused = default.expect_err("more room does not make a filter worse");
+            check_error(text, &refused, &Limits::default());
+            let limit = matches!(refused.kind(), ParseErrorKind::Limit { .. });
+            assert!(limit || refused == error, "{refused} is not {error}");
+        }
+    }
+}
+
+/// The naive parser, which has no limits, says the same of a text that keeps within them.
+fn check_naive(text: &str, parsed: &Result<Filter<'_>, ParseError>) {
+    match parsed {
+        Ok(filter) => {
+            let naive = naive::parse(text, true).map(|naive| naive.to_s_expression());
+            assert_eq!(naive.ok(), Some(filter.to_s_expression()), "the naive parser reads it otherwise");
+        }
+        Err(error) if matches!(error.kind(), ParseErrorKind::Limit { .. }) => {}
+        Err(error) => assert!(naive::parse(text, true).is_err(), "the naive parser accepts it: {error}"),
+    }
+}
+
+fn with(limits: Limits) -> Options {
+    Options { limits, ..Options::default() }
+}
+
+/// An error points at whole characters of the text, says little, and names the limit that was hit.
+fn check_error(text: &str, error: &ParseError, limits: &Limits) {
+    let span = error.span();
+    assert!(span.start <= span.end && span.end <= text.len(), "{span:?} is outside of the text");
+    assert!(
+        text.is_char_boundary(span.start) && text.is_char_boundary(span.end),
+        "{span:?} splits a character"
+    );
+    assert!(error.to_string().len() <= LONGEST_MESSAGE);
+    assert!(error.to_string().ends_with(&format!("at byte {}", span.start)));
+    assert_eq!(error.with_caret(text).matches('\n').count(), 1);
+    if let ParseErrorKind::Limit { limit, value } = error.kind() {
+        let expected = match *limit {
+            "length" => limits.length,
+            "depth" => limits.depth,
+            "nodes" => limits.nodes,
+            "literal" => limits.literal,
+            other => panic!("there is no limit '{other}'"),
+        };
+        assert_eq!(*value, expected);
+        assert!(error.to_string().contains(&format!(" {expected} ")), "{error}");
+    }
+}
+
+/// What a well-formed text costs, counted without the parser.
+#[derive(Debug, Default)]
+struct Cost {
+    length: usize,
+    depth: usize,
+    nodes: usize,
+    literal: usize,
+}
+
+impl Cost {
+    fn of(text: &str, filter: &Filter<'_>) -> Self {
+        let mut cost = Self { length: text.len(), nodes: filter.post_order().len(), ..Self::default() };
+        let mut open = 0_usize;
+        let mut rest = text;
+        while let Some(first) = rest.bytes().next() {
+            let (length, literal) = match first {
+                b'"' => {
+                    let length = string_length(rest);
+                    (length, length - 2)
+                }
+                b'(' | b'[' => {
+                    open += 1;
+                    (1, 0)
+                }
+                b')' | b']' => {
+                    open -= 1;
+                    (1, 0)
+                }
+                b' ' => (1, 0),
+                _ => {
+                    // A URN may have parentheses in it.
+                    let is_urn = rest.get(..4).is_some_and(|head| head.eq_ignore_ascii_case("urn:"));
+                    let ends: &[char] = if is_urn { &[' ', '['] } else { &[' ', '"', '(', ')', '[', ']'] };
+                    let length = rest.find(ends).unwrap_or(rest.len());
+                    let is_number = first.is_ascii_digit() || first == b'-';
+                    (length, if is_number { length } else { 0 })
+                }
+            };
+            cost.literal = cost.literal.max(literal);
+            cost.depth = cost.depth.max(open);
+            rest = rest.get(length..).expect("tokens end between characters");
+        }
+        cost
+    }
+
+    fn is_within(&self, limits: &Limits) -> bool {
+        self.length <= limits.length
+            && self.depth <= limits.depth
+            && self.nodes <= limits.nodes
+            && self.literal <= limits.literal
+    }
+}
+
+/// The length of the string that the text begins with, quotation marks included.
+fn string_length(text: &str) -> usize {
+    let mut escaped = false;
+    let end = text.bytes().skip(1).position(|byte| {
+        let ends = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        ends
+    });
+    end.expect("a string has an end") + 2
+}
+
+/// A filter that can be typed decides: what it says of a resource is the opposite of what its negation says, and its
+/// canonical text says the same. Attributes that it does not use do not matter, and what is necessary for a match
+/// holds for a match.
+pub fn filter_match(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(filter) = Filter::parse(text) else { return };
+    let matcher = match typed(&filter) {
+        Ok(matcher) => matcher,
+        Err(error) => {
+            assert!(error.to_string().len() <= LONGEST_MESSAGE);
+            return;
+        }
+    };
+    let answer = matcher.matches("User", &USER);
+    let printed = filter.to_string();
+    for (text, expected) in [(printed.clone(), answer), (format!("not ({printed})"), !answer)] {
+        // Longer than the original, it may meet a limit.
+        let Ok(again) = Filter::parse(&text) else { continue };
+        let again = typed(&again).expect("the same filter can be typed again");
+        assert_eq!(again.matches("User", &USER), expected);
+    }
+    assert!(!matcher.matches("Group", &USER), "the filter was not typed for groups");
+
+    let mut attributes = USER.attributes().clone();
+    attributes.retain(|name, value| match value.as_object().filter(|_| name.starts_with("urn:")) {
+        Some(extension) => extension.keys().any(|inner| matcher.uses(&format!("{name}:{inner}"))),
+        None => matcher.uses(name),
+    });
+    let used = Resource::from_canonical(attributes);
+    assert_eq!(matcher.matches("User", &used), answer, "an attribute matters that is not used");
+
+    for conjunct in matcher.conjuncts("User").filter(|_| answer) {
+        let value = match conjunct.value {
+            ConjunctValue::Text { key, .. } => serde_json::to_string(key).expect("a string is JSON"),
+            ConjunctValue::Bool(value) => value.to_string(),
+            ConjunctValue::Instant(value) => format!("\"{value}\""),
+            other => panic!("{other:?} is new"),
+        };
+        let text = format!("{} {} {value}", conjunct.path, conjunct.operator);
+        // The key may be longer than the text it stands for, and meet a limit.
+        let Ok(necessary) = Filter::parse(&text) else { continue };
+        let necessary = typed(&necessary).expect("a condition on the same attribute");
+        assert!(necessary.matches("User", &USER), "a match without {}", conjunct.path);
+    }
+}
+
+fn typed(filter: &Filter<'_>) -> Result<Matcher, scim_filter::FilterError> {
+    Matcher::new(filter, [resource_type("User")], &MatchOptions::default())
+}
