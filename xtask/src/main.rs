@@ -1,9 +1,12 @@
 //! `cargo xtask`: the workspace's own commands, one file for each.
 
+mod coverage;
 mod crash;
 mod deny;
 mod differential;
 mod fuzz;
+mod hostile;
+mod mutants;
 mod peers;
 mod requirements;
 mod spec;
@@ -41,6 +44,12 @@ enum Command {
     /// RFC who is right. The run fails where one has none, or where a verdict has not as many differences as it
     /// says. The peers are installed below target/peers. The table at the end is the one of COMPARE.md.
     Peers(peers::Options),
+    /// Time filters, paths and PATCH requests that are made to hurt; what is too slow is a failure
+    Hostile,
+    /// Measure which lines of the filter and PATCH crates their tests reach
+    Coverage(coverage::Options),
+    /// Put mistakes into the filter and PATCH crates, one at a time, and see that their tests catch them
+    Mutants(mutants::Options),
     /// Kill scimd under load, start it again, and check that nothing was lost and every event told
     Crash(crash::Options),
     /// Check licences, bans, advisories and sources with cargo-deny
@@ -68,6 +77,9 @@ fn run(cli: &Cli) -> anyhow::Result<bool> {
         Command::Differential(options) => differential::run(&root, options),
         Command::Fuzz(options) => fuzz::run(&root, options),
         Command::Peers(options) => peers::run(&root, options),
+        Command::Hostile => hostile::run(&root),
+        Command::Coverage(options) => coverage::run(&root, options),
+        Command::Mutants(options) => mutants::run(&root, options),
         Command::Crash(options) => crash::run(&root, options),
         Command::Deny => deny::run(&root),
     }

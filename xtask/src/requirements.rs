@@ -14,6 +14,8 @@ use crate::workspace::command;
 pub(crate) enum Purpose {
     Tests,
     Fuzzing,
+    Coverage,
+    Mutants,
     Deny,
     Peers,
 }
@@ -27,6 +29,8 @@ enum Source {
     Cargo(&'static str),
     /// A Rust toolchain.
     Toolchain(&'static str),
+    /// A component of the Rust toolchain in use.
+    Component(&'static str),
 }
 
 #[derive(Debug)]
@@ -45,7 +49,7 @@ const REQUIREMENTS: &[Requirement] = &[
         detect: &["cc", "--version"],
         source: Source::Apt("build-essential"),
         why: "SQLite and the TLS library are compiled from their bundled C sources",
-        purposes: &[Purpose::Tests, Purpose::Fuzzing],
+        purposes: &[Purpose::Tests, Purpose::Fuzzing, Purpose::Coverage, Purpose::Mutants],
     },
     Requirement {
         name: "C++ compiler",
@@ -67,6 +71,27 @@ const REQUIREMENTS: &[Requirement] = &[
         source: Source::Cargo("cargo-fuzz"),
         why: "it builds and runs the targets of fuzz/",
         purposes: &[Purpose::Fuzzing],
+    },
+    Requirement {
+        name: "LLVM tools of the Rust toolchain",
+        detect: &["sh", "-c", "test -x \"$(rustc --print target-libdir)/../bin/llvm-cov\""],
+        source: Source::Component("llvm-tools"),
+        why: "they read what the compiler's coverage counters wrote",
+        purposes: &[Purpose::Coverage],
+    },
+    Requirement {
+        name: "cargo-llvm-cov",
+        detect: &["cargo", "llvm-cov", "--version"],
+        source: Source::Cargo("cargo-llvm-cov"),
+        why: "it builds and runs tests with coverage counters and sums them up",
+        purposes: &[Purpose::Coverage],
+    },
+    Requirement {
+        name: "cargo-mutants",
+        detect: &["cargo", "mutants", "--version"],
+        source: Source::Cargo("cargo-mutants"),
+        why: "it makes the mutants and tests each in a copy of the workspace",
+        purposes: &[Purpose::Mutants],
     },
     Requirement {
         name: "cargo-deny",
@@ -135,6 +160,7 @@ fn install_commands(source: Source, is_root: bool) -> Vec<Vec<String>> {
         Source::Toolchain(name) => {
             vec![words(&["rustup", "toolchain", "install", name, "--profile", "minimal"])]
         }
+        Source::Component(name) => vec![words(&["rustup", "component", "add", name])],
     }
 }
 
@@ -186,7 +212,15 @@ mod tests {
 
     #[test]
     fn every_purpose_has_requirements_and_every_requirement_a_reason() {
-        for purpose in [Purpose::Tests, Purpose::Fuzzing, Purpose::Deny, Purpose::Peers] {
+        let purposes = [
+            Purpose::Tests,
+            Purpose::Fuzzing,
+            Purpose::Coverage,
+            Purpose::Mutants,
+            Purpose::Deny,
+            Purpose::Peers,
+        ];
+        for purpose in purposes {
             assert!(REQUIREMENTS.iter().any(|requirement| requirement.purposes.contains(&purpose)));
         }
         assert!(REQUIREMENTS.iter().all(|requirement| !requirement.why.is_empty()));
