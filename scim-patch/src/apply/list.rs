@@ -94,6 +94,7 @@ impl<'p> List<'p> {
         if self.live == 0 && self.had_values && self.attribute().required() {
             return Err(self.error(PatchErrorKind::Mutability, "a required value can't be taken away"));
         }
+        self.had_values |= self.live > 0;
         if self.live > self.limit {
             return Err(self.error(PatchErrorKind::TooLarge, &format!("has more than {} values", self.limit)));
         }

@@ -142,6 +142,22 @@ fn required_attributes_of_an_extension_are_there_as_long_as_it_is() {
     assert_eq!(json_of(&user, BADGE), "nothing");
 }
 
+// ledger: 7644-3.5.2-013, 7644-3.5.2.2-006
+#[test]
+fn a_required_list_that_an_operation_brought_can_not_be_emptied_by_the_next() {
+    let schema = format!(
+        r#"{{"id": "{BADGE}", "name": "Badge", "attributes": [{{"name": "doors", "multiValued": true, "required": true}}]}}"#
+    );
+    let builder = RegistryBuilder::standard().schema_json(&schema).unwrap();
+    let registry = builder.extend("User", BADGE, false).unwrap().build().unwrap();
+    let operations = format!(
+        r#"[{{"op": "add", "path": "{BADGE}:doors", "value": ["a"]}},
+            {{"op": "remove", "path": "{BADGE}:doors[value pr]"}}]"#
+    );
+    let strict = Patch::strict(registry.resource_type("User").unwrap());
+    assert_eq!(strict.refused(r#"{"userName": "b"}"#, &operations), Mutability);
+}
+
 #[test]
 fn a_required_extension_stays() {
     let registry = with_badges(true);

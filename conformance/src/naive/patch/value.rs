@@ -74,7 +74,10 @@ pub(super) fn read<'t>(
         Value::String(_) if !attribute.multi_valued => {
             let sub = attribute.sub("value").ok_or(ScimType::InvalidValue)?;
             if sub.mutability == Mutability::ReadOnly {
-                return Ok(Given::Parts(Vec::new()));
+                return Ok(match wanted {
+                    Wanted::One => Given::Simple(object(&[])),
+                    _ => Given::Parts(Vec::new()),
+                });
             }
             let value = simple(value, sub)?;
             if sub.required && value.as_str() == Some("") {
