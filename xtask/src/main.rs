@@ -1,5 +1,6 @@
 //! `cargo xtask`: the workspace's own commands, one file for each.
 
+mod bench;
 mod crash;
 mod deny;
 mod fuzz;
@@ -31,6 +32,8 @@ enum Command {
     Spec(spec::Options),
     /// Run the fuzz targets for a short while each; a finding is a failure
     Fuzz(fuzz::Options),
+    /// Measure against floors and peers, and check the performance targets
+    Bench(bench::Options),
     /// Kill scimd under load, start it again, and check that nothing was lost and every event told
     Crash(crash::Options),
     /// Check licences, bans, advisories and sources with cargo-deny
@@ -56,6 +59,7 @@ fn run(cli: &Cli) -> anyhow::Result<bool> {
         Command::Tidy => tidy::run(&root),
         Command::Spec(options) => spec::run(&root, options),
         Command::Fuzz(options) => fuzz::run(&root, options),
+        Command::Bench(options) => bench::run(&root, options),
         Command::Crash(options) => crash::run(&root, options),
         Command::Deny => deny::run(&root),
     }

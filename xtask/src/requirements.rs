@@ -15,6 +15,7 @@ pub(crate) enum Purpose {
     Tests,
     Fuzzing,
     Deny,
+    Benches,
 }
 
 /// How a missing requirement is obtained.
@@ -44,7 +45,21 @@ const REQUIREMENTS: &[Requirement] = &[
         detect: &["cc", "--version"],
         source: Source::Apt("build-essential"),
         why: "SQLite and the TLS library are compiled from their bundled C sources",
-        purposes: &[Purpose::Tests, Purpose::Fuzzing],
+        purposes: &[Purpose::Tests, Purpose::Fuzzing, Purpose::Benches],
+    },
+    Requirement {
+        name: "pkg-config",
+        detect: &["pkg-config", "--version"],
+        source: Source::Apt("pkg-config"),
+        why: "the build of a library that we compare with looks for OpenSSL by it",
+        purposes: &[Purpose::Benches],
+    },
+    Requirement {
+        name: "OpenSSL",
+        detect: &["pkg-config", "--exists", "openssl"],
+        source: Source::Apt("libssl-dev"),
+        why: "a library that we compare with links to it",
+        purposes: &[Purpose::Benches],
     },
     Requirement {
         name: "C++ compiler",
@@ -164,7 +179,7 @@ mod tests {
 
     #[test]
     fn every_purpose_has_requirements_and_every_requirement_a_reason() {
-        for purpose in [Purpose::Tests, Purpose::Fuzzing, Purpose::Deny] {
+        for purpose in [Purpose::Tests, Purpose::Fuzzing, Purpose::Deny, Purpose::Benches] {
             assert!(REQUIREMENTS.iter().any(|requirement| requirement.purposes.contains(&purpose)));
         }
         assert!(REQUIREMENTS.iter().all(|requirement| !requirement.why.is_empty()));
