@@ -4,8 +4,8 @@ mod harness;
 
 use std::hint::black_box;
 
-use criterion::Bencher;
-use harness::{Group, Harness, each};
+use cpu_time::ThreadTime;
+use harness::{Bencher, Group, Harness, each};
 use scim_benches::fixtures::{FilterFixture, filters};
 use scim_benches::{check, corpus, floor, hostile, ours, peers};
 
@@ -90,7 +90,7 @@ fn evaluate(
 fn per_item<I>(items: &[I], mut work: impl FnMut(&I) -> bool) -> impl FnMut(&mut Bencher<'_>) {
     move |bencher| {
         bencher.iter_custom(|passes| {
-            let start = std::time::Instant::now();
+            let start = ThreadTime::now();
             for _ in 0..passes {
                 let found = items.iter().filter(|item| work(item)).count();
                 std::hint::black_box(found);

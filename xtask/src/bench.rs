@@ -102,8 +102,9 @@ fn measure(
     (program, features): (&str, &[&str]),
     options: &Options,
 ) -> Result<()> {
-    let mut command = command(root, "cargo", &["bench", "--quiet", "--locked", "--bench", program]);
-    command.args(features).arg("--").args(&options.filter).current_dir(root.join("benches"));
+    let args = ["bench", "--quiet", "--locked", "--bench", program];
+    let mut command = command(&root.join("benches"), "cargo", &args);
+    command.args(features).arg("--").args(&options.filter);
     command.env("CRITERION_HOME", home.join(format!("{program}-{round}")));
     command.env("SCIM_BENCH_VERDICTS", home.join(format!("{program}.verdicts.json")));
     if options.quick {
@@ -140,9 +141,7 @@ fn verdicts(home: &Path) -> Result<Vec<Verdict>> {
 
 /// How often memory was asked for, by `parse/{fixture}`, `parse_owned/{fixture}` and `eval/{fixture}`.
 fn allocations(root: &Path) -> Result<BTreeMap<String, u64>> {
-    let manifest = ["--manifest-path", "benches/Cargo.toml"];
-    let program =
-        ["run", "--quiet", "--release", "--locked", "--no-default-features", "--bin", "allocations"];
-    let json = output(root, "cargo", &[&program[..], &manifest[..]].concat())?;
+    let args = ["bench", "--quiet", "--locked", "--no-default-features", "--bench", "allocations"];
+    let json = output(&root.join("benches"), "cargo", &args)?;
     serde_json::from_str(&json).context("unexpected counts of allocations")
 }

@@ -1,6 +1,7 @@
 //! `cargo xtask`: the workspace's own commands, one file for each.
 
 mod bench;
+mod counts;
 mod crash;
 mod deny;
 mod fuzz;
@@ -34,6 +35,8 @@ enum Command {
     Fuzz(fuzz::Options),
     /// Measure against floors and peers, and check the performance targets
     Bench(bench::Options),
+    /// Count instructions under valgrind and compare with benches/counts.json
+    Counts(counts::Options),
     /// Kill scimd under load, start it again, and check that nothing was lost and every event told
     Crash(crash::Options),
     /// Check licences, bans, advisories and sources with cargo-deny
@@ -60,6 +63,7 @@ fn run(cli: &Cli) -> anyhow::Result<bool> {
         Command::Spec(options) => spec::run(&root, options),
         Command::Fuzz(options) => fuzz::run(&root, options),
         Command::Bench(options) => bench::run(&root, options),
+        Command::Counts(options) => counts::run(&root, options),
         Command::Crash(options) => crash::run(&root, options),
         Command::Deny => deny::run(&root),
     }

@@ -16,6 +16,7 @@ pub(crate) enum Purpose {
     Fuzzing,
     Deny,
     Benches,
+    Counts,
 }
 
 /// How a missing requirement is obtained.
@@ -81,6 +82,21 @@ const REQUIREMENTS: &[Requirement] = &[
         source: Source::Cargo("cargo-fuzz"),
         why: "it builds and runs the targets of fuzz/",
         purposes: &[Purpose::Fuzzing],
+    },
+    Requirement {
+        name: "valgrind",
+        detect: &["valgrind", "--version"],
+        source: Source::Apt("valgrind"),
+        why: "it counts instructions",
+        purposes: &[Purpose::Counts],
+    },
+    // The version is that of gungraun in benches/Cargo.toml; others refuse to run together.
+    Requirement {
+        name: "gungraun-runner 0.20.0",
+        detect: &["sh", "-c", "gungraun-runner --version | grep -qF ' 0.20.0'"],
+        source: Source::Cargo("gungraun-runner@0.20.0"),
+        why: "it runs the counting program of benches/ under valgrind",
+        purposes: &[Purpose::Counts],
     },
     Requirement {
         name: "cargo-deny",
@@ -179,7 +195,7 @@ mod tests {
 
     #[test]
     fn every_purpose_has_requirements_and_every_requirement_a_reason() {
-        for purpose in [Purpose::Tests, Purpose::Fuzzing, Purpose::Deny, Purpose::Benches] {
+        for purpose in [Purpose::Tests, Purpose::Fuzzing, Purpose::Deny, Purpose::Benches, Purpose::Counts] {
             assert!(REQUIREMENTS.iter().any(|requirement| requirement.purposes.contains(&purpose)));
         }
         assert!(REQUIREMENTS.iter().all(|requirement| !requirement.why.is_empty()));

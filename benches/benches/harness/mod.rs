@@ -1,16 +1,24 @@
 //! Criterion with the names that are an interface: `group/fixture/implementation`.
 //!
+//! Processor time is measured, not wall time: other programs run on the machine too.
+//!
 //! `SCIM_BENCH_VERDICTS` names the file for what was not timed; `SCIM_BENCH_QUICK` makes all samples short.
+
+mod cpu;
 
 use std::time::Duration;
 
-use criterion::measurement::WallTime;
-use criterion::{Bencher, BenchmarkGroup, BenchmarkId, Criterion, SamplingMode};
+use criterion::{BenchmarkGroup, BenchmarkId, Criterion, SamplingMode};
 use scim_benches::check::{Unfit, Verdict};
+
+pub use cpu::CpuTime;
+
+/// What times one benchmark.
+pub type Bencher<'b> = criterion::Bencher<'b, CpuTime>;
 
 /// Times what gives the right answer, and keeps a list of what does not.
 pub struct Harness {
-    criterion: Criterion,
+    criterion: Criterion<CpuTime>,
     verdicts: Vec<Verdict>,
     quick: bool,
 }
@@ -18,14 +26,18 @@ pub struct Harness {
 /// One group of benchmarks.
 pub struct Group<'h> {
     name: &'static str,
-    group: BenchmarkGroup<'h, WallTime>,
+    group: BenchmarkGroup<'h, CpuTime>,
     verdicts: &'h mut Vec<Verdict>,
 }
 
 impl Harness {
     /// Reads the command line.
     pub fn from_args() -> Self {
-        let criterion = Criterion::default().without_plots().nresamples(1000).configure_from_args();
+        let criterion = Criterion::default()
+            .with_measurement(CpuTime)
+            .without_plots()
+            .nresamples(1000)
+            .configure_from_args();
         let quick = std::env::var_os("SCIM_BENCH_QUICK").is_some();
         Self { criterion, verdicts: Vec::new(), quick }
     }
@@ -37,7 +49,7 @@ impl Harness {
         let millis = if self.quick { millis / 3 } else { millis };
         group
             .sampling_mode(SamplingMode::Flat)
-            .sample_size(if self.quick { 20 } else { 50 })
+            .sample_size(if self.quick { 20 } else { 60 })
             .warm_up_time(Duration::from_millis(millis / 4))
             .measurement_time(Duration::from_millis(millis));
         Group { name, group, verdicts: &mut self.verdicts }
