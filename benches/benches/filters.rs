@@ -7,26 +7,33 @@ use std::hint::black_box;
 use cpu_time::ThreadTime;
 use harness::{Bencher, Group, Harness, each};
 use scim_benches::fixtures::{FilterFixture, filters};
-use scim_benches::{check, corpus, floor, hostile, ours, peers};
+#[cfg(feature = "peers")]
+use scim_benches::peers;
+use scim_benches::{check, corpus, floor, hostile, ours};
 
 fn main() {
     let mut harness = Harness::from_args();
-    let mut group = harness.group("filter_parse", 250);
+    let mut group = harness.group("filter_parse", 250, 60);
     for fixture in filters() {
         parse(&mut group, &fixture);
+        #[cfg(feature = "peers")]
+        parse_peers(&mut group, &fixture);
     }
     drop(group);
-    let mut group = harness.group("filter_hostile", 100);
+    let mut group = harness.group("filter_hostile", 100, 60);
     for (id, text) in hostile::filters() {
         group.time(id, "floor", Ok(()), each(|| floor::scan(black_box(&text))));
         group.time(id, "ours", Ok(()), each(|| hostile::parse(black_box(&text)).is_ok()));
     }
     drop(group);
-    let mut group = harness.group("filter_eval", 400);
+    let mut group = harness.group("filter_eval", 400, 20);
     let users = corpus::users(0..corpus::USERS);
+    #[cfg(feature = "peers")]
     let json = corpus::users_json(0..corpus::USERS);
     for fixture in filters() {
-        evaluate(&mut group, &fixture, &users, &json);
+        evaluate(&mut group, &fixture, &users);
+        #[cfg(feature = "peers")]
+        evaluate_peers(&mut group, &fixture, &json);
     }
     drop(group);
     harness.finish();
@@ -38,6 +45,11 @@ fn parse(group: &mut Group<'_>, fixture: &FilterFixture) {
     let right = ours::parse_filter(text).to_string() == text;
     let checked = check::equal("as printed", right, true);
     group.time(id, "ours", checked, each(|| ours::parse_filter(black_box(text))));
+}
+
+#[cfg(feature = "peers")]
+fn parse_peers(group: &mut Group<'_>, fixture: &FilterFixture) {
+    let (id, text) = (&*fixture.id, &*fixture.text);
     {
         let checked = peers::rustauth::parse(text).map(drop);
         group.time(id, "rustauth-scim", checked, each(|| peers::rustauth::parse(black_box(text))));
@@ -52,12 +64,7 @@ fn parse(group: &mut Group<'_>, fixture: &FilterFixture) {
     }
 }
 
-fn evaluate(
-    group: &mut Group<'_>,
-    fixture: &FilterFixture,
-    users: &[scim_schema::Resource],
-    json: &[serde_json::Value],
-) {
+fn evaluate(group: &mut Group<'_>, fixture: &FilterFixture, users: &[scim_schema::Resource]) {
     let id = &*fixture.id;
     let predicate = floor::predicate(id);
     let found = users.iter().filter(|user| predicate(user)).count();
@@ -68,6 +75,11 @@ fn evaluate(
     let found = users.iter().filter(|user| matcher.matches("User", user)).count();
     let checked = check::equal("users match", found, fixture.matches);
     group.time(id, "ours", checked, per_item(users, |user| matcher.matches("User", black_box(user))));
+}
+
+#[cfg(feature = "peers")]
+fn evaluate_peers(group: &mut Group<'_>, fixture: &FilterFixture, json: &[serde_json::Value]) {
+    let id = &*fixture.id;
     {
         use peers::scim_filter::{matches, parse};
         let filter = parse(&fixture.text);

@@ -8,24 +8,35 @@ use std::hint::black_box;
 use harness::{Group, Harness, each};
 use scim_benches::check::{self, Unfit};
 use scim_benches::fixtures::{self, GROUP_SIZES, NEW_MEMBER, PatchFixture};
-use scim_benches::{floor, ours, peers};
+#[cfg(feature = "resource-peers")]
+use scim_benches::peers;
+use scim_benches::{floor, ours};
 use scim_schema::{Resource, ResourceType, Value};
 
 fn main() {
     let mut harness = Harness::from_args();
-    let mut group = harness.group("patch_user", 300);
+    let mut group = harness.group("patch_user", 300, 60);
     for fixture in fixtures::user_patches() {
         patch_user(&mut group, &fixture);
+        #[cfg(feature = "resource-peers")]
+        patch_user_peers(&mut group, &fixture);
     }
     drop(group);
     for name in ["patch_group_add", "patch_group_remove"] {
-        let mut group = harness.group(name, 300);
+        let mut group = harness.group(name, 300, 60);
         for members in GROUP_SIZES {
-            patch_group(&mut group, members, name == "patch_group_add");
+            let add = name == "patch_group_add";
+            patch_group(&mut group, members, add);
+            #[cfg(feature = "resource-peers")]
+            patch_group_peers(&mut group, members, add);
         }
     }
-    parse(&mut harness.group("resource_parse", 500));
-    project(&mut harness.group("resource_project", 500));
+    let mut group = harness.group("resource_parse", 500, 60);
+    parse(&mut group);
+    #[cfg(feature = "resource-peers")]
+    parse_peers(&mut group);
+    drop(group);
+    project(&mut harness.group("resource_project", 500, 60));
     harness.finish();
 }
 
@@ -47,13 +58,16 @@ fn patch_user(group: &mut Group<'_>, fixture: &PatchFixture) {
     let checked = patched_right(fixture, &patched)
         .and_then(|()| check::equal("touched the original", user != fixtures::stored_user(), false));
     group.time(id, "ours", checked, each(|| ours::patch_user(black_box(&body), &user, user_type)));
-    {
-        let patcher = peers::scim_server::Patcher::default();
-        let operations = &fixture.operations;
-        let checked = patcher.patch(&json, operations).and_then(|p| patched_right(fixture, &p));
-        let work = || patcher.patch(black_box(&json), black_box(operations));
-        group.time(id, "scim-server", checked, each(work));
-    }
+}
+
+#[cfg(feature = "resource-peers")]
+fn patch_user_peers(group: &mut Group<'_>, fixture: &PatchFixture) {
+    let json = fixtures::stored_user_json();
+    let patcher = peers::scim_server::Patcher::default();
+    let operations = &fixture.operations;
+    let checked = patcher.patch(&json, operations).and_then(|p| patched_right(fixture, &p));
+    let work = || patcher.patch(black_box(&json), black_box(operations));
+    group.time(&fixture.id, "scim-server", checked, each(work));
 }
 
 fn patched_right(fixture: &PatchFixture, patched: &serde_json::Value) -> Result<(), Unfit> {
@@ -86,16 +100,23 @@ fn patch_group(group: &mut Group<'_>, size: usize, add: bool) {
     let changed = change(&mut members, &body, group_type);
     let checked = check::equal("the delta", right, true).and(check::equal("members changed", changed, 1));
     group.time(id, "ours", checked, each(|| change(&mut members, black_box(&body), group_type)));
-    {
-        let patcher = peers::scim_server::Patcher::default();
-        let json = fixtures::group_json(size);
-        let checked = patcher.patch(&json, &operations).and_then(|patched| {
-            let left = patched["members"].as_array().map_or(0, Vec::len);
-            check::equal("members", left, if add { size + 1 } else { size })
-        });
-        let work = || patcher.patch(black_box(&json), black_box(&operations));
-        group.time(id, "scim-server", checked, each(work));
+}
+
+#[cfg(feature = "resource-peers")]
+fn patch_group_peers(group: &mut Group<'_>, size: usize, add: bool) {
+    let patcher = peers::scim_server::Patcher::default();
+    let mut json = fixtures::group_json(size);
+    let operations = if add { fixtures::group_add() } else { fixtures::group_remove() };
+    if !add {
+        let members = json["members"].as_array_mut().expect("members");
+        members.push(serde_json::json!({"value": NEW_MEMBER}));
     }
+    let checked = patcher.patch(&json, &operations).and_then(|patched| {
+        let left = patched["members"].as_array().map_or(0, Vec::len);
+        check::equal("members", left, if add { size + 1 } else { size })
+    });
+    let work = || patcher.patch(black_box(&json), black_box(&operations));
+    group.time(&size.to_string(), "scim-server", checked, each(work));
 }
 
 fn parse(group: &mut Group<'_>) {
@@ -105,17 +126,19 @@ fn parse(group: &mut Group<'_>) {
     group.time("user", "floor", Ok(()), each(floor));
     let checked = read_right(&ours::read_user(&body, user_type));
     group.time("user", "ours", checked, each(|| ours::read_user(black_box(&body), user_type)));
-    {
-        use peers::scim_server::{read_user, show_user};
-        let checked = read_user(&body).and_then(|user| has_all(&show_user(&user)?, &body));
-        group.time("user", "scim-server", checked, each(|| read_user(black_box(&body))));
-    }
-    {
-        use peers::scim_v2::read_user;
-        let checked = read_user(&body)
-            .and_then(|user| has_all(&serde_json::to_value(&user).map_err(Unfit::refused)?, &body));
-        group.time("user", "scim_v2", checked, each(|| read_user(black_box(&body))));
-    }
+}
+
+#[cfg(feature = "resource-peers")]
+fn parse_peers(group: &mut Group<'_>) {
+    use peers::{scim_server, scim_v2};
+
+    let body = fixtures::user_body();
+    let checked =
+        scim_server::read_user(&body).and_then(|user| has_all(&scim_server::show_user(&user)?, &body));
+    group.time("user", "scim-server", checked, each(|| scim_server::read_user(black_box(&body))));
+    let checked = scim_v2::read_user(&body)
+        .and_then(|user| has_all(&serde_json::to_value(&user).map_err(Unfit::refused)?, &body));
+    group.time("user", "scim_v2", checked, each(|| scim_v2::read_user(black_box(&body))));
 }
 
 /// What a client sent is there, except what it may not set.
@@ -139,6 +162,7 @@ fn read_right(user: &Resource) -> Result<(), Unfit> {
 }
 
 /// A library that takes what a client sent as it is must at least keep it.
+#[cfg(feature = "resource-peers")]
 fn has_all(shown: &serde_json::Value, body: &[u8]) -> Result<(), Unfit> {
     let sent: serde_json::Map<String, serde_json::Value> =
         serde_json::from_slice(body).map_err(Unfit::refused)?;

@@ -61,8 +61,9 @@ pub fn predicate(id: &str) -> fn(&Resource) -> bool {
                 && (email_contains(user, "example.com") || email_contains(user, "example.org"))
         },
         "f08_not_group" => |user| {
-            !is(user.get("userType"), "employee")
-                && !(email_contains(user, "example.com") || email_contains(user, "example.org"))
+            !(is(user.get("userType"), "employee")
+                || email_contains(user, "example.com")
+                || email_contains(user, "example.org"))
         },
         "f09_value_path" => work_email_at_example_com,
         "f10_value_path_or" => |user| {

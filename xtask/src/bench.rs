@@ -8,9 +8,10 @@ mod table;
 mod targets;
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{BufRead as _, BufReader, IsTerminal as _, Write as _};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
@@ -21,10 +22,7 @@ use crate::workspace::{command, output};
 
 /// The programs of `benches/` and the features they are built with. `serde_json` is the floor of
 /// `resources`; a peer that turns on another map in it is left out there.
-const PROGRAMS: [(&str, &[&str]); 2] = [
-    ("filters", &["--features", "peers"]),
-    ("resources", &["--no-default-features", "--features", "scim-server,scim_v2"]),
-];
+const PROGRAMS: [(&str, &str); 2] = [("filters", "peers"), ("resources", "resource-peers")];
 
 #[derive(Args, Debug)]
 pub(crate) struct Options {
@@ -35,6 +33,9 @@ pub(crate) struct Options {
     /// One short round, to see roughly where things are; missed targets are shown, but are no failure
     #[arg(long)]
     quick: bool,
+    /// Only ours and the floors. Other libraries take minutes to build; targets against them are not judged
+    #[arg(long)]
+    alone: bool,
     /// How often everything is measured; the best figures are compared
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
@@ -59,14 +60,15 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<bool> {
     }
     std::fs::create_dir_all(&home)?;
     println!("building the benchmarks");
-    for (program, features) in PROGRAMS {
-        build(root, program, features)?;
+    let programs = PROGRAMS.map(|(name, peers)| Program { name, peers: (!options.alone).then_some(peers) });
+    for program in &programs {
+        program.build(root)?;
     }
     let rounds = if options.quick { 1 } else { options.rounds };
     for round in 1..=rounds {
-        for (program, features) in PROGRAMS {
-            println!("round {round} of {rounds}: {program}");
-            measure(root, &home, round, (program, features), options)?;
+        for program in &programs {
+            println!("round {round} of {rounds}: {}", program.name);
+            program.measure(root, &home, round, options)?;
         }
     }
     let measured = samples::read(&home)?;
@@ -84,50 +86,62 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<bool> {
     Ok(options.quick || targets.iter().all(|target| target.holds != Some(false)))
 }
 
-fn build(root: &Path, program: &str, features: &[&str]) -> Result<()> {
-    let mut command =
-        command(root, "cargo", &["bench", "--quiet", "--locked", "--no-run", "--bench", program]);
-    command.args(features).current_dir(root.join("benches"));
-    if !command.status().context("cannot start cargo")?.success() {
-        bail!("the benchmark {program} does not build");
-    }
-    Ok(())
+/// A program of `benches/` with the feature that brings in the peers, where they are wanted.
+struct Program {
+    name: &'static str,
+    peers: Option<&'static str>,
 }
 
-/// Runs a program of benchmarks, with its figures below `home`.
-fn measure(
-    root: &Path,
-    home: &Path,
-    round: u32,
-    (program, features): (&str, &[&str]),
-    options: &Options,
-) -> Result<()> {
-    let args = ["bench", "--quiet", "--locked", "--bench", program];
-    let mut command = command(&root.join("benches"), "cargo", &args);
-    command.args(features).arg("--").args(&options.filter);
-    command.env("CRITERION_HOME", home.join(format!("{program}-{round}")));
-    command.env("SCIM_BENCH_VERDICTS", home.join(format!("{program}.verdicts.json")));
-    if options.quick {
-        command.env("SCIM_BENCH_QUICK", "1");
+impl Program {
+    fn command(&self, root: &Path) -> Command {
+        let args = ["bench", "--quiet", "--locked", "--no-default-features", "--bench", self.name];
+        let mut command = command(&root.join("benches"), "cargo", &args);
+        if let Some(peers) = self.peers {
+            command.args(["--features", peers]);
+        }
+        command
     }
-    let mut child = command.stdout(Stdio::piped()).spawn().context("cannot start cargo")?;
-    let stdout = child.stdout.take().context("cargo's output is not connected")?;
-    let progress = std::io::stdout().is_terminal();
-    let mut done = 0;
-    for line in BufReader::new(stdout).lines() {
-        if line?.contains("time:") {
-            done += 1;
-            if progress {
-                print!("\r  {done} benchmarks");
-                std::io::stdout().flush()?;
+
+    fn build(&self, root: &Path) -> Result<()> {
+        let status = self.command(root).arg("--no-run").status().context("cannot start cargo")?;
+        if !status.success() {
+            bail!("the benchmark {} does not build", self.name);
+        }
+        Ok(())
+    }
+
+    /// Runs the benchmarks once, with the figures below `home`.
+    fn measure(&self, root: &Path, home: &Path, round: u32, options: &Options) -> Result<()> {
+        let mut command = self.command(root);
+        command.arg("--").args(&options.filter);
+        command.env("CRITERION_HOME", home.join(format!("{}-{round}", self.name)));
+        command.env("SCIM_BENCH_VERDICTS", home.join(format!("{}.verdicts.json", self.name)));
+        if options.quick {
+            command.env("SCIM_BENCH_QUICK", "1");
+        }
+        let log = home.join(format!("{}-{round}.log", self.name));
+        command.stdout(Stdio::piped()).stderr(File::create(&log)?);
+        let mut child = command.spawn().context("cannot start cargo")?;
+        let stdout = child.stdout.take().context("cargo's output is not connected")?;
+        let progress = std::io::stdout().is_terminal();
+        let mut done = 0;
+        for line in BufReader::new(stdout).lines() {
+            if line?.contains("time:") {
+                done += 1;
+                if progress {
+                    print!("\r  {done} benchmarks");
+                    std::io::stdout().flush()?;
+                }
             }
         }
+        println!("{}  {done} benchmarks", if progress { "\r" } else { "" });
+        if !child.wait()?.success() {
+            let log = std::fs::read_to_string(&log)?;
+            let own = log.lines().filter(|line| !line.starts_with("Benchmarking "));
+            bail!("the benchmark {} failed:\n{}", self.name, own.collect::<Vec<_>>().join("\n"));
+        }
+        Ok(())
     }
-    println!("{}  {done} benchmarks", if progress { "\r" } else { "" });
-    if !child.wait()?.success() {
-        bail!("the benchmark {program} failed");
-    }
-    Ok(())
 }
 
 fn verdicts(home: &Path) -> Result<Vec<Verdict>> {

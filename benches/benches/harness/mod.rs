@@ -36,20 +36,20 @@ impl Harness {
         let criterion = Criterion::default()
             .with_measurement(CpuTime)
             .without_plots()
-            .nresamples(1000)
+            .nresamples(1001)
             .configure_from_args();
         let quick = std::env::var_os("SCIM_BENCH_QUICK").is_some();
         Self { criterion, verdicts: Vec::new(), quick }
     }
 
-    /// A group whose benchmarks take about `millis` each. The samples are short, so that most of them
-    /// are spared by whatever else the machine does.
-    pub fn group(&mut self, name: &'static str, millis: u64) -> Group<'_> {
+    /// A group whose benchmarks take about `millis` each. The more samples, the shorter they are, and the
+    /// surer some are spared by whatever else the machine does.
+    pub fn group(&mut self, name: &'static str, millis: u64, samples: usize) -> Group<'_> {
         let mut group = self.criterion.benchmark_group(name);
         let millis = if self.quick { millis / 3 } else { millis };
         group
             .sampling_mode(SamplingMode::Flat)
-            .sample_size(if self.quick { 20 } else { 60 })
+            .sample_size(if self.quick { samples.min(20) } else { samples })
             .warm_up_time(Duration::from_millis(millis / 4))
             .measurement_time(Duration::from_millis(millis));
         Group { name, group, verdicts: &mut self.verdicts }
