@@ -26,7 +26,7 @@ fn main() {
         group.time(id, "ours", Ok(()), each(|| hostile::parse(black_box(&text)).is_ok()));
     }
     drop(group);
-    let mut group = harness.group("filter_eval", 400, 20);
+    let mut group = harness.group("filter_eval", 500, 40);
     let users = corpus::users(0..corpus::USERS);
     #[cfg(feature = "peers")]
     let json = corpus::users_json(0..corpus::USERS);
