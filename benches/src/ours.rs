@@ -90,3 +90,48 @@ pub fn project_user(user: &Resource, user_type: &ResourceType) -> Vec<u8> {
     let projection = Projection::new(user_type, &Selection::Default, &[]);
     serde_json::to_vec(&projection.apply(user)).expect("JSON")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{corpus, fixtures};
+
+    #[test]
+    fn every_filter_finds_the_right_users() {
+        let users = corpus::users(0..corpus::USERS);
+        for fixture in fixtures::filters() {
+            let matcher = matcher(&fixture.text);
+            let found = users.iter().filter(|user| matcher.matches("User", user)).count();
+            assert_eq!(found, fixture.matches, "{}", fixture.id);
+        }
+    }
+
+    #[test]
+    fn every_patch_has_the_right_result() {
+        let user = fixtures::stored_user();
+        for fixture in fixtures::user_patches() {
+            let body = fixtures::patch_body(&fixture.operations).into();
+            let outcome = patch_user(&body, &user, user_type());
+            assert_eq!(serde_json::to_value(&outcome.resource).unwrap(), fixture.expected, "{}", fixture.id);
+            assert_eq!(user, fixtures::stored_user(), "{}", fixture.id);
+        }
+    }
+
+    #[test]
+    fn members_come_and_go() {
+        let mut members: HashSet<String> = fixtures::member_ids(10).collect();
+        let body = fixtures::patch_body(&fixtures::group_add()).into();
+        assert_eq!(add_and_undo(&mut members, &body, group_type()), 1);
+        members.insert(fixtures::NEW_MEMBER.to_owned());
+        let body = fixtures::patch_body(&fixtures::group_remove()).into();
+        assert_eq!(remove_and_undo(&mut members, &body, group_type()), 1);
+        assert_eq!(members.len(), 11);
+    }
+
+    #[test]
+    fn a_user_is_shown_as_it_is_stored() {
+        let shown = project_user(&fixtures::stored_user(), user_type());
+        let shown: serde_json::Value = serde_json::from_slice(&shown).unwrap();
+        assert_eq!(shown, fixtures::stored_user_json());
+    }
+}

@@ -37,6 +37,7 @@ type Counts = BTreeMap<String, u64>;
 /// `Ok(false)`: something takes more instructions than recorded, or is not in the record.
 pub(crate) fn run(root: &Path, options: &Options) -> Result<bool> {
     requirements::install(root, Purpose::Counts)?;
+    check_answers(root)?;
     let counted = count(root)?;
     let file = root.join(RECORD);
     if options.record {
@@ -51,6 +52,16 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<bool> {
     let comparison = Comparison::of(&recorded, &counted);
     print!("{comparison}");
     Ok(comparison.is_good())
+}
+
+/// What gives wrong answers is not worth counting.
+fn check_answers(root: &Path) -> Result<()> {
+    let args = ["test", "--quiet", "--release", "--locked", "--no-default-features", "--lib"];
+    let status = command(&root.join("benches"), "cargo", &args).status().context("cannot start cargo")?;
+    if !status.success() {
+        bail!("the tests of benches/ failed");
+    }
+    Ok(())
 }
 
 /// Builds and runs the counting program under valgrind.
