@@ -1,5 +1,7 @@
 //! `cargo xtask`: the workspace's own commands, one file for each.
 
+mod bench;
+mod counts;
 mod coverage;
 mod crash;
 mod deny;
@@ -50,6 +52,10 @@ enum Command {
     Coverage(coverage::Options),
     /// Put mistakes into the filter and PATCH crates, one at a time, and see that their tests catch them
     Mutants(mutants::Options),
+    /// Measure against floors and peers, and check the performance targets
+    Bench(bench::Options),
+    /// Count instructions under valgrind and compare with benches/counts.json
+    Counts(counts::Options),
     /// Kill scimd under load, start it again, and check that nothing was lost and every event told
     Crash(crash::Options),
     /// Check licences, bans, advisories and sources with cargo-deny
@@ -80,6 +86,8 @@ fn run(cli: &Cli) -> anyhow::Result<bool> {
         Command::Hostile => hostile::run(&root),
         Command::Coverage(options) => coverage::run(&root, options),
         Command::Mutants(options) => mutants::run(&root, options),
+        Command::Bench(options) => bench::run(&root, options),
+        Command::Counts(options) => counts::run(&root, options),
         Command::Crash(options) => crash::run(&root, options),
         Command::Deny => deny::run(&root),
     }

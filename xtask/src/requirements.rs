@@ -18,6 +18,8 @@ pub(crate) enum Purpose {
     Mutants,
     Deny,
     Peers,
+    Benches,
+    Counts,
 }
 
 /// How a missing requirement is obtained.
@@ -49,7 +51,21 @@ const REQUIREMENTS: &[Requirement] = &[
         detect: &["cc", "--version"],
         source: Source::Apt("build-essential"),
         why: "SQLite and the TLS library are compiled from their bundled C sources",
-        purposes: &[Purpose::Tests, Purpose::Fuzzing, Purpose::Coverage, Purpose::Mutants],
+        purposes: &[Purpose::Tests, Purpose::Fuzzing, Purpose::Coverage, Purpose::Mutants, Purpose::Benches],
+    },
+    Requirement {
+        name: "pkg-config",
+        detect: &["pkg-config", "--version"],
+        source: Source::Apt("pkg-config"),
+        why: "the build of a library that we compare with looks for OpenSSL by it",
+        purposes: &[Purpose::Benches],
+    },
+    Requirement {
+        name: "OpenSSL",
+        detect: &["pkg-config", "--exists", "openssl"],
+        source: Source::Apt("libssl-dev"),
+        why: "a library that we compare with links to it",
+        purposes: &[Purpose::Benches],
     },
     Requirement {
         name: "C++ compiler",
@@ -92,6 +108,21 @@ const REQUIREMENTS: &[Requirement] = &[
         source: Source::Cargo("cargo-mutants"),
         why: "it makes the mutants and tests each in a copy of the workspace",
         purposes: &[Purpose::Mutants],
+    },
+    Requirement {
+        name: "valgrind",
+        detect: &["valgrind", "--version"],
+        source: Source::Apt("valgrind"),
+        why: "it counts instructions",
+        purposes: &[Purpose::Counts],
+    },
+    // The version is that of gungraun in benches/Cargo.toml; others refuse to run together.
+    Requirement {
+        name: "gungraun-runner 0.20.0",
+        detect: &["sh", "-c", "gungraun-runner --version | grep -qF ' 0.20.0'"],
+        source: Source::Cargo("gungraun-runner@0.20.0"),
+        why: "it runs the counting program of benches/ under valgrind",
+        purposes: &[Purpose::Counts],
     },
     Requirement {
         name: "cargo-deny",
@@ -219,6 +250,8 @@ mod tests {
             Purpose::Mutants,
             Purpose::Deny,
             Purpose::Peers,
+            Purpose::Benches,
+            Purpose::Counts,
         ];
         for purpose in purposes {
             assert!(REQUIREMENTS.iter().any(|requirement| requirement.purposes.contains(&purpose)));

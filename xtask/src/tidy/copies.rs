@@ -23,6 +23,7 @@ const COPIES: &[Copy] = &[
     Copy { ours: "scim-schema/schemas", original: "../shared/spec/schemas", left_out: &[] },
     Copy { ours: "conformance/data/spec", original: "../shared/spec", left_out: &["rfc/"] },
     Copy { ours: "conformance/data/idp-corpus", original: "../shared/idp-corpus", left_out: &["replay.py"] },
+    Copy { ours: "benches/data", original: "../shared/perf/fixtures", left_out: &[] },
 ];
 
 pub(super) fn check(root: &Path) -> Result<Outcome> {
