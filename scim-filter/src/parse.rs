@@ -76,8 +76,8 @@ pub(crate) fn filter<'a>(text: &'a str, options: &Options) -> Result<Filter<'a>,
     if parser.is_at_end() {
         return Err(parser.error(ParseErrorKind::Empty));
     }
-    parser.run()?;
-    Ok(parser.finish())
+    let nodes = parser.run()?;
+    Ok(Filter::new(text, nodes, parser.unescaped))
 }
 
 /// Parses the inside of brackets and the closing one; `at` is the place behind the `[`. Gives the filter
@@ -89,9 +89,8 @@ pub(crate) fn bracketed<'a>(
 ) -> Result<(Filter<'a>, usize), ParseError> {
     let mut parser = Parser::new(text, at, options);
     parser.open(Bracket::Path, at.saturating_sub(1));
-    parser.run()?;
-    let end = parser.at;
-    Ok((parser.finish(), end))
+    let nodes = parser.run()?;
+    Ok((Filter::new(text, nodes, parser.unescaped), parser.at))
 }
 
 /// The attribute path that begins at a place.
@@ -174,21 +173,28 @@ impl<'a, 'p> Parser<'a, 'p> {
         }
     }
 
-    fn finish(&mut self) -> Filter<'a> {
-        Filter::new(self.text, Nodes::of(&self.nodes), std::mem::take(&mut self.unescaped))
-    }
-
-    fn run(&mut self) -> Result<(), ParseError> {
+    /// Reads the expression, up to the end of the text or the closing bracket of a path.
+    ///
+    /// This and what it calls for a condition is one piece of code, so that the node of a filter that is one
+    /// condition is written once, where it is to stay.
+    #[inline(always)]
+    fn run(&mut self) -> Result<Nodes, ParseError> {
         loop {
-            self.operand()?;
+            let node = self.operand()?;
+            let is_all = self.is_at_end() && self.nodes.is_empty() && self.open.is_empty();
+            if is_all && self.options.limits.nodes > 0 {
+                return Ok(Nodes::One(node));
+            }
+            self.push(node)?;
             if let Next::End = self.after_operand()? {
-                return Ok(());
+                return Ok(Nodes::of(&self.nodes));
             }
         }
     }
 
     /// Reads up to the end of the next condition.
-    fn operand(&mut self) -> Result<(), ParseError> {
+    #[inline(always)]
+    fn operand(&mut self) -> Result<Node, ParseError> {
         loop {
             self.skip_spaces();
             let at = self.at;
@@ -233,6 +239,7 @@ impl<'a, 'p> Parser<'a, 'p> {
         }
     }
 
+    #[inline(never)]
     fn open_value_path(&mut self, path: Name) -> Result<(), ParseError> {
         let at = self.at;
         let in_path = self.open.first().is_some_and(|open| open.bracket == Bracket::Path);
@@ -246,7 +253,8 @@ impl<'a, 'p> Parser<'a, 'p> {
     }
 
     /// Reads the operator and the value behind a path.
-    fn condition(&mut self, path: Name) -> Result<(), ParseError> {
+    #[inline(always)]
+    fn condition(&mut self, path: Name) -> Result<Node, ParseError> {
         if !self.skip_spaces() {
             let kind = if self.is_at_end() {
                 ParseErrorKind::OperatorExpected
@@ -259,7 +267,7 @@ impl<'a, 'p> Parser<'a, 'p> {
         let operator = match token::two_letters(self.text, at) {
             Some([b'p', b'r']) => {
                 self.at += 2;
-                return self.push(Node::Present(path));
+                return Ok(Node::Present(path));
             }
             Some(letters) => Operator::from_letters(letters),
             None => None,
@@ -273,7 +281,7 @@ impl<'a, 'p> Parser<'a, 'p> {
             return Err(self.error_at_word(missing));
         }
         let value = self.value()?;
-        self.push(Node::Compare { path, operator, value })
+        Ok(Node::Compare { path, operator, value })
     }
 
     #[cold]
@@ -287,6 +295,7 @@ impl<'a, 'p> Parser<'a, 'p> {
     }
 
     /// Reads a comparison value.
+    #[inline(always)]
     fn value(&mut self) -> Result<Constant, ParseError> {
         let at = self.at;
         let (value, length) = if self.take(b'"') {
@@ -343,6 +352,7 @@ impl<'a, 'p> Parser<'a, 'p> {
     }
 
     /// Reads closing brackets, and `and` or `or`, or finds the end.
+    #[inline(never)]
     fn after_operand(&mut self) -> Result<Next, ParseError> {
         loop {
             let spaces = self.skip_spaces();
@@ -422,7 +432,8 @@ impl<'a, 'p> Parser<'a, 'p> {
                 return Err(self.error_at_word(ParseErrorKind::AttributePath));
             };
             self.at = sub.end.get();
-            self.condition(sub)?;
+            let condition = self.condition(sub)?;
+            self.push(condition)?;
             self.push(Node::And { left })?;
         }
         self.push(Node::ValuePath { path, start })

@@ -50,6 +50,7 @@ fn run(bytes: &[u8], at: usize, accepted: u8) -> usize {
 }
 
 /// `attrPath = [URI ":"] ATTRNAME *1subAttr`, or a schema's URN alone.
+#[inline(always)]
 pub(super) fn path(text: &str, at: usize) -> Option<Name> {
     let bytes = text.as_bytes();
     let name = name(text, at)?;
@@ -68,6 +69,7 @@ pub(super) fn path(text: &str, at: usize) -> Option<Name> {
 }
 
 /// `ATTRNAME`, or `$ref`.
+#[inline(always)]
 pub(super) fn name(text: &str, at: usize) -> Option<Name> {
     let bytes = text.as_bytes();
     let end = run(bytes, at, ALPHA | DIGIT | NAME);
@@ -91,6 +93,7 @@ pub(super) fn word(text: &str, at: usize) -> &str {
 }
 
 /// The letters of a word of two, in lower case.
+#[inline(always)]
 pub(super) fn two_letters(text: &str, at: usize) -> Option<[u8; 2]> {
     let rest = text.as_bytes().get(at..)?;
     let (&[a, b], rest) = rest.split_first_chunk()?;
@@ -108,6 +111,7 @@ pub(super) fn is_word<const N: usize>(text: &str, at: usize, word: &[u8; N]) -> 
 }
 
 /// The URN ends at the last colon, so that dots inside it (`:2.0:`) are not taken for a sub-attribute.
+#[inline(never)]
 fn urn_path(text: &str, at: usize) -> Option<Name> {
     let end = run(text.as_bytes(), at, ALPHA | DIGIT | NAME | DOLLAR | URN);
     let urn = text.get(at..end)?;
