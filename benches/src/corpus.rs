@@ -54,7 +54,7 @@ fn part<'u>(user: &'u mut Object, name: &str) -> &'u mut Object {
 
 fn email(user: &mut Object, at: usize) -> &mut Object {
     let emails = user.get_mut("emails").and_then(Value::as_array_mut).expect("emails");
-    emails[at].as_object_mut().expect("an email")
+    emails.as_mut_slice()[at].as_object_mut().expect("an email")
 }
 
 #[cfg(test)]

@@ -73,6 +73,15 @@ pub fn stored_user_json() -> serde_json::Value {
     serde_json::to_value(stored_user()).expect("JSON")
 }
 
+/// [`stored_user_json`] as an answer shows it: a reference that is stored relative to the base URL is absolute.
+pub fn shown_user_json(base: &str) -> serde_json::Value {
+    let mut user = stored_user_json();
+    let manager = &mut user["urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"]["manager"]["$ref"];
+    let reference = manager.as_str().expect("a reference").trim_start_matches("../");
+    *manager = format!("{base}/{reference}").into();
+    user
+}
+
 /// The PATCHes of the user.
 pub fn user_patches() -> Vec<PatchFixture> {
     let file: serde_json::Value = serde_json::from_str(PATCHES).expect("patches.json");

@@ -85,10 +85,13 @@ pub fn read_user(body: &[u8], user_type: &ResourceType) -> Resource {
     read(body, user_type, Intent::Create, &options, &mut report).expect("the fixture is a valid user")
 }
 
+/// The base URL of answers.
+pub const BASE: &str = "https://example.com/v2";
+
 /// From a stored resource to the bytes of an answer.
 pub fn project_user(user: &Resource, user_type: &ResourceType) -> Vec<u8> {
     let projection = Projection::new(user_type, &Selection::Default, &[]);
-    serde_json::to_vec(&projection.apply(user)).expect("JSON")
+    serde_json::to_vec(&projection.show(user, BASE)).expect("JSON")
 }
 
 #[cfg(test)]
@@ -132,6 +135,6 @@ mod tests {
     fn a_user_is_shown_as_it_is_stored() {
         let shown = project_user(&fixtures::stored_user(), user_type());
         let shown: serde_json::Value = serde_json::from_slice(&shown).unwrap();
-        assert_eq!(shown, fixtures::stored_user_json());
+        assert_eq!(shown, fixtures::shown_user_json(BASE));
     }
 }

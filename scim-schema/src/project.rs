@@ -2,6 +2,8 @@
 
 mod shown;
 
+use std::sync::Arc;
+
 use compact_str::CompactString;
 
 pub use self::shown::Shown;
@@ -41,7 +43,7 @@ pub enum Selection {
 #[derive(Clone, Debug)]
 pub struct Projection {
     /// For common and base attributes by canonical name, and for extension containers by URN.
-    rules: Named<Rule>,
+    rules: Arc<Named<Rule>>,
 }
 
 type Named<T> = Vec<(CompactString, T)>;
@@ -68,6 +70,17 @@ impl Projection {
     /// Works out a selection. `set` holds the canonical paths that the client set with the same request:
     /// attributes with `returned: request` are shown when they are among them (RFC 7643 §7).
     pub fn new(resource_type: &ResourceType, selection: &Selection, set: &[String]) -> Self {
+        let work_out = || Self::work_out(resource_type, selection, set);
+        match selection {
+            // What most requests ask for is worked out once.
+            Selection::Default if set.is_empty() => {
+                resource_type.default_projection.get_or_init(work_out).clone()
+            }
+            _ => work_out(),
+        }
+    }
+
+    fn work_out(resource_type: &ResourceType, selection: &Selection, set: &[String]) -> Self {
         let named: Vec<Target<'_>> = match selection {
             Selection::Default => Vec::new(),
             Selection::Only(paths) | Selection::Except(paths) => {
@@ -85,7 +98,7 @@ impl Projection {
         for extension in resource_type.extensions() {
             rules.push((extension.schema().id().into(), choice.extension(extension)));
         }
-        Self { rules }
+        Self { rules: Arc::new(rules) }
     }
 
     /// Whether values of the attribute (or extension) with this canonical name are shown at all, so that

@@ -1,6 +1,6 @@
 //! The schemas and resource types that a server knows.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use indexmap::IndexMap;
 
@@ -113,6 +113,7 @@ impl RegistryBuilder {
                 extensions: vec![Extension { schema: enterprise, required: false }],
                 membership: None,
                 inverses: Vec::new(),
+                default_projection: OnceLock::new(),
             });
             builder.resource_types.push(ResourceType {
                 name: "Group".into(),
@@ -122,6 +123,7 @@ impl RegistryBuilder {
                 extensions: Vec::new(),
                 membership: Some(Membership { attribute: "members".into(), inverse: Some("groups".into()) }),
                 inverses: Vec::new(),
+                default_projection: OnceLock::new(),
             });
         }
         builder
@@ -214,6 +216,7 @@ impl RegistryBuilder {
             extensions,
             membership,
             inverses: Vec::new(),
+            default_projection: OnceLock::new(),
         });
         Ok(self)
     }

@@ -1,9 +1,10 @@
 //! Resource types (RFC 7643 §6): a base schema, extensions, an endpoint.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use crate::attribute::{Attribute, Nesting, Uniqueness, find};
 use crate::path::AttributePath;
+use crate::project::Projection;
 use crate::resource::Resource;
 use crate::schema::{RESOURCE_TYPE, Schema, read_attributes};
 use crate::text::uniqueness_key;
@@ -115,6 +116,8 @@ pub struct ResourceType {
     pub(crate) membership: Option<Membership>,
     /// Inverse attributes of relations that this type has, filled in by the registry.
     pub(crate) inverses: Vec<String>,
+    /// What answers show unless a request asks for something else.
+    pub(crate) default_projection: OnceLock<Projection>,
 }
 
 impl ResourceType {
