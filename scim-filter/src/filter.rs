@@ -398,19 +398,23 @@ impl Span {
 /// An attribute path, by the places where its text is split.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Name {
-    pub(crate) start: Index,
+    start: Index,
     /// Where the attribute's name starts: behind the colon of the URN, or at the start.
-    pub(crate) attribute: Index,
+    attribute: Index,
     /// Where the attribute's name ends: at the dot before the sub-attribute, or at the end.
-    pub(crate) dot: Index,
+    dot: Index,
     pub(crate) end: Index,
 }
 
 impl Name {
-    /// A name and nothing else.
-    pub(crate) fn plain(start: usize, end: usize) -> Self {
-        let (start, end) = (Index::new(start), Index::new(end));
-        Self { start, attribute: start, dot: end, end }
+    pub(crate) fn new(start: usize, attribute: usize, dot: usize, end: usize) -> Self {
+        let [start, attribute, dot, end] = [start, attribute, dot, end].map(Index::new);
+        Self { start, attribute, dot, end }
+    }
+
+    /// Whether a sub-attribute is named.
+    pub(crate) fn has_sub(self) -> bool {
+        self.dot != self.end
     }
 
     pub(crate) fn of(self, text: &str) -> AttributePath<'_> {

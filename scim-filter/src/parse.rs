@@ -475,6 +475,7 @@ impl<'a, 'p> Parser<'a, 'p> {
         Some(bracket)
     }
 
+    #[inline(always)]
     fn push(&mut self, node: Node) -> Result<(), ParseError> {
         if self.nodes.len() >= self.options.limits.nodes {
             return Err(self.limit("nodes", self.options.limits.nodes, self.at.saturating_sub(1)));

@@ -51,7 +51,7 @@ impl<'a> Path<'a> {
         let path = |filter, sub| Self { text: Cow::Borrowed(text), name, filter, sub };
         match text.as_bytes().get(bracket) {
             None => return Ok(path(None, None)),
-            Some(b'[') if name.dot == name.end => {}
+            Some(b'[') if !name.has_sub() => {}
             Some(_) => return Err(PathError::Malformed { at: bracket }),
         }
         if !text.contains(']') {

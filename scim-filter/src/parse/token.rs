@@ -9,7 +9,7 @@ use nom::{IResult, Parser};
 use scim_schema::is_name;
 
 use crate::error::ParseErrorKind;
-use crate::filter::{Constant, Index, Name, Span};
+use crate::filter::{Constant, Name, Span};
 
 /// What a byte may be part of.
 const ALPHA: u8 = 1;
@@ -53,38 +53,44 @@ fn run(bytes: &[u8], at: usize, accepted: u8) -> usize {
 #[inline(always)]
 pub(super) fn path(text: &str, at: usize) -> Option<Name> {
     let bytes = text.as_bytes();
-    let name = name(text, at)?;
-    let dot = name.end.get();
+    let dot = name_end(text, at)?;
     let end = match bytes.get(dot) {
-        Some(b':') if text.get(at..dot).is_some_and(|first| first.eq_ignore_ascii_case("urn")) => {
-            return urn_path(text, at);
+        Some(b':') => return urn_path(text, at, dot),
+        Some(b'.') => {
+            let end = name_end(text, dot + 1)?;
+            // A sub-attribute has none itself.
+            if matches!(bytes.get(end), Some(b'.' | b':')) {
+                return None;
+            }
+            end
         }
-        Some(b':') => return None,
-        Some(b'.') => self::name(text, dot + 1)?.end,
-        _ => return Some(name),
+        _ => dot,
     };
-    // A sub-attribute has none itself.
-    let behind = bytes.get(end.get());
-    (!matches!(behind, Some(b'.' | b':'))).then_some(Name { end, ..name })
+    Some(Name::new(at, at, dot, end))
 }
 
 /// `ATTRNAME`, or `$ref`.
-#[inline(always)]
 pub(super) fn name(text: &str, at: usize) -> Option<Name> {
+    name_end(text, at).map(|end| Name::new(at, at, end, end))
+}
+
+/// Where the name that begins at a place ends.
+#[inline(always)]
+fn name_end(text: &str, at: usize) -> Option<usize> {
     let bytes = text.as_bytes();
     let end = run(bytes, at, ALPHA | DIGIT | NAME);
     if bytes.get(end) == Some(&b'$') {
-        return reference(text, at);
+        return reference_end(text, at);
     }
     let first = bytes.get(at).map_or(0, |first| class(*first));
-    (first == ALPHA).then(|| Name::plain(at, end))
+    (first == ALPHA).then_some(end)
 }
 
-/// `$ref`, the only name with a dollar sign.
+/// The same for `$ref`, the only name with a dollar sign.
 #[cold]
-fn reference(text: &str, at: usize) -> Option<Name> {
+fn reference_end(text: &str, at: usize) -> Option<usize> {
     let end = run(text.as_bytes(), at, ALPHA | DIGIT | NAME | DOLLAR);
-    text.get(at..end).is_some_and(is_name).then(|| Name::plain(at, end))
+    text.get(at..end).is_some_and(is_name).then_some(end)
 }
 
 /// A word such as an operator; empty where there is none.
@@ -110,9 +116,13 @@ pub(super) fn is_word<const N: usize>(text: &str, at: usize, word: &[u8; N]) -> 
     })
 }
 
-/// The URN ends at the last colon, so that dots inside it (`:2.0:`) are not taken for a sub-attribute.
+/// A path whose first word ends at `colon`. The URN ends at the last colon, so that dots inside it (`:2.0:`) are not
+/// taken for a sub-attribute.
 #[inline(never)]
-fn urn_path(text: &str, at: usize) -> Option<Name> {
+fn urn_path(text: &str, at: usize, colon: usize) -> Option<Name> {
+    if !text.get(at..colon)?.eq_ignore_ascii_case("urn") {
+        return None;
+    }
     let end = run(text.as_bytes(), at, ALPHA | DIGIT | NAME | DOLLAR | URN);
     let urn = text.get(at..end)?;
     // `urn:`, a namespace, and something in it.
@@ -135,12 +145,7 @@ fn urn_path(text: &str, at: usize) -> Option<Name> {
         return None;
     }
     let attribute = at + last;
-    Some(Name {
-        start: Index::new(at),
-        attribute: Index::new(attribute),
-        dot: Index::new(attribute + head.len()),
-        end: Index::new(end),
-    })
+    Some(Name::new(at, attribute, attribute + head.len(), end))
 }
 
 /// A comparison value that is no string, and where it ends. The error is the length of what stands there.
