@@ -118,7 +118,7 @@ pub(super) fn is_word<const N: usize>(text: &str, at: usize, word: &[u8; N]) -> 
 
 /// A path whose first word ends at `colon`. The URN ends at the last colon, so that dots inside it (`:2.0:`) are not
 /// taken for a sub-attribute.
-#[inline(never)]
+#[inline(always)]
 fn urn_path(text: &str, at: usize, colon: usize) -> Option<Name> {
     if !text.get(at..colon)?.eq_ignore_ascii_case("urn") {
         return None;
