@@ -15,6 +15,12 @@ fn an_unknown_operator_is_named() {
         ("the operator 'regex' is not supported, at byte 9".to_owned(), "regex")
     );
     assert_eq!(error("userType eq1 \"x\"").0, "the operator 'eq1' is not supported, at byte 9");
+    let (longest, longer) = ("a".repeat(16), "a".repeat(17));
+    assert_eq!(
+        error(&format!("b {longest} 1")).0,
+        format!("the operator '{longest}' is not supported, at byte 2")
+    );
+    assert_eq!(error(&format!("b {longer} 1")).0, "the operator is not supported, at byte 2");
 }
 
 #[test]

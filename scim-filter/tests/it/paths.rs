@@ -43,6 +43,21 @@ fn paths_are_split() {
     assert_eq!(path.attribute_path().sub, Some("value"));
 }
 
+#[test]
+fn paths_are_equal_when_they_say_the_same() {
+    let different = ["a", "b", "a.b", "urn:x:y:a", "a[b pr]", "a[c pr]", "a[b pr].c", "a[b pr].d", "c[b pr]"];
+    for (left, one) in different.iter().enumerate() {
+        for (right, other) in different.iter().enumerate() {
+            assert_eq!(
+                Path::parse(one).unwrap() == Path::parse(other).unwrap(),
+                left == right,
+                "{one} and {other}"
+            );
+        }
+    }
+    assert_eq!(Path::parse("a[b EQ\"\\u0041\"]").unwrap(), Path::parse("a[ (b eq \"A\") ]").unwrap());
+}
+
 // ledger: 7644-3.12-006
 #[test]
 fn faults_of_the_path_and_of_its_filter_are_told_apart() {

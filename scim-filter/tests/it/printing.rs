@@ -109,6 +109,46 @@ proptest! {
 }
 
 #[test]
+fn filters_are_equal_when_they_say_the_same() {
+    let different = [
+        "a pr",
+        "b pr",
+        "not (a pr)",
+        "a eq 1",
+        "a ne 1",
+        "b eq 1",
+        "a eq 1.0",
+        "a eq \"1\"",
+        "a eq true",
+        "a eq false",
+        "a eq null",
+        "a.c eq 1",
+        "urn:x:y:a eq 1",
+        "a pr and b pr",
+        "a pr or b pr",
+        "a pr and c pr",
+        "a pr and b pr and c pr",
+        "a pr and (b pr and c pr)",
+        "a[b pr]",
+        "c[b pr]",
+        "a[c pr]",
+        "a pr and c[b pr]",
+        "a[b pr and c pr]",
+        "a[b pr] and c pr",
+    ];
+    for (left, one) in different.iter().enumerate() {
+        for (right, other) in different.iter().enumerate() {
+            let (one, other) = (Filter::parse(one).unwrap(), Filter::parse(other).unwrap());
+            assert_eq!(one == other, left == right, "{one} and {other}");
+        }
+    }
+    // Spaces, needless parentheses, the case of operators and escapes say nothing.
+    assert_eq!(Filter::parse("a  EQ \"\\u0041\"").unwrap(), Filter::parse("((a eq \"A\"))").unwrap());
+    assert_ne!(Filter::parse("A pr").unwrap(), Filter::parse("a pr").unwrap(), "names are as written");
+    assert_eq!(format!("{:?}", Filter::parse("a pr").unwrap()), "Filter((pr a))");
+}
+
+#[test]
 fn canonical_text_has_only_the_parentheses_it_needs() {
     for (text, printed) in [
         ("((a pr))", "a pr"),
