@@ -47,7 +47,11 @@ impl PatchErrorKind {
 /// The text names attributes of the schema and never repeats anything that the client wrote, so it may be
 /// the `detail` of a SCIM error.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub struct PatchError {
+pub struct PatchError(Box<Fault>);
+
+/// Apart and in a box, so that the results of what finds no fault stay small.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Fault {
     kind: PatchErrorKind,
     operation: Option<usize>,
     path: String,
@@ -55,45 +59,48 @@ pub struct PatchError {
 }
 
 impl PatchError {
+    #[cold]
     pub(crate) fn new(kind: PatchErrorKind, path: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { kind, operation: None, path: path.into(), reason: reason.into() }
+        Self(Box::new(Fault { kind, operation: None, path: path.into(), reason: reason.into() }))
     }
 
     /// The same, in that operation of the request.
-    pub(crate) fn in_operation(self, index: usize) -> Self {
-        Self { operation: self.operation.or(Some(index)), ..self }
+    #[cold]
+    pub(crate) fn in_operation(mut self, index: usize) -> Self {
+        self.0.operation.get_or_insert(index);
+        self
     }
 
     /// Which rule was broken.
     pub fn kind(&self) -> PatchErrorKind {
-        self.kind
+        self.0.kind
     }
 
     /// The place of the operation in `Operations`, from 0; `None` where the request as a whole is wrong.
     pub fn operation(&self) -> Option<usize> {
-        self.operation
+        self.0.operation
     }
 
     /// The canonical path of the attribute; empty where there is none.
     pub fn path(&self) -> &str {
-        &self.path
+        &self.0.path
     }
 
     /// Why, for a person.
     pub fn reason(&self) -> &str {
-        &self.reason
+        &self.0.reason
     }
 }
 
 impl fmt::Display for PatchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.operation, self.path.is_empty()) {
+        match (self.0.operation, self.0.path.is_empty()) {
             (Some(at), true) => write!(f, "Operations[{at}]: ")?,
-            (Some(at), false) => write!(f, "Operations[{at}], {}: ", self.path)?,
+            (Some(at), false) => write!(f, "Operations[{at}], {}: ", self.0.path)?,
             (None, true) => {}
-            (None, false) => write!(f, "{}: ", self.path)?,
+            (None, false) => write!(f, "{}: ", self.0.path)?,
         }
-        f.write_str(&self.reason)
+        f.write_str(&self.0.reason)
     }
 }
 

@@ -101,7 +101,11 @@ pub enum ViolationKind {
 
 /// What is wrong with a body: where, and why. Never says what the value was.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub struct Violation {
+pub struct Violation(Box<Fault>);
+
+/// Apart and in a box, so that the results of what finds no fault stay small.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Fault {
     kind: ViolationKind,
     path: String,
     reason: String,
@@ -109,32 +113,33 @@ pub struct Violation {
 
 impl Violation {
     /// A violation of `kind` at the attribute `path`.
+    #[cold]
     pub fn new(kind: ViolationKind, path: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { kind, path: path.into(), reason: reason.into() }
+        Self(Box::new(Fault { kind, path: path.into(), reason: reason.into() }))
     }
 
     /// Which rule was broken.
     pub fn kind(&self) -> ViolationKind {
-        self.kind
+        self.0.kind
     }
 
     /// The attribute path; empty for the body as a whole.
     pub fn path(&self) -> &str {
-        &self.path
+        &self.0.path
     }
 
     /// Why, for a person.
     pub fn reason(&self) -> &str {
-        &self.reason
+        &self.0.reason
     }
 }
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.path.is_empty() {
-            f.write_str(&self.reason)
+        if self.0.path.is_empty() {
+            f.write_str(&self.0.reason)
         } else {
-            write!(f, "{}: {}", self.path, self.reason)
+            write!(f, "{}: {}", self.0.path, self.0.reason)
         }
     }
 }
