@@ -7,13 +7,17 @@ use clap::Args;
 
 use crate::workspace::command;
 
-/// Makes up schemas, resources, filters and PATCH requests, and compares what the product and the naive
-/// interpreter of `conformance/src/naive.rs` make of them.
-///
-/// Everything is drawn from the seed, so a run can be repeated. A difference is printed with the schemas, the
-/// resource, the filter or the operations (as few as show it), both answers, and the arguments that show it
-/// again; then the command fails.
+const HELP: &str = "\
+Schemas, resources, filters and PATCH requests are made up, and what the product makes of them is compared with
+what the interpreter of conformance/src/naive.rs does, which was written from the RFCs' text.
+
+Everything is drawn from the seed, so a run can be repeated. A difference is printed with the schemas, the
+resource, the filter or the operations (as few as show it), both answers, and the arguments that show it again;
+then the command fails. One of the two is wrong: the RFC or a choice in conformance/data/spec/ledger.toml says
+which.";
+
 #[derive(Debug, Args)]
+#[command(after_help = HELP)]
 pub(crate) struct Options {
     /// How many filter evaluations: one filter on one resource each
     #[arg(long, default_value_t = 10_000_000)]
