@@ -1,6 +1,6 @@
 //! Error messages: what, where, and nothing that should stay hidden.
 
-use scim_filter::{Filter, ParseErrorKind};
+use scim_filter::{Filter, Limits, Options, ParseErrorKind};
 
 fn error(text: &str) -> (String, &str) {
     let error = Filter::parse(text).expect_err(text);
@@ -78,4 +78,39 @@ fn a_caret_shows_the_place() {
     let (line, carets) = shown.split_once('\n').unwrap();
     assert!(line.chars().count() <= 120 && !line.contains(char::is_control), "{line}");
     assert_eq!(carets, format!("{}^^^", " ".repeat(60)));
+}
+
+#[test]
+fn a_caret_shows_so_much_of_what_follows() {
+    let text = format!("title zz {}", "b".repeat(200));
+    let shown = Filter::parse(&text).unwrap_err().with_caret(&text);
+    let (line, carets) = shown.split_once('\n').unwrap();
+    assert_eq!(line, text.get(.."title ".len() + 60).unwrap());
+    assert_eq!(carets, "      ^^");
+}
+
+#[test]
+fn limits_hold_to_the_last_one() {
+    let limited = |text: &str, limits: Limits| {
+        let options = Options { limits, ..Options::default() };
+        match Filter::parse_with(text, &options).map_err(|error| error.kind().clone()) {
+            Ok(_) => None,
+            Err(ParseErrorKind::Limit { limit, .. }) => Some(limit),
+            Err(other) => panic!("{text}: {other}"),
+        }
+    };
+    for text in ["a eq \"1234\"", "a eq \"\\n34\"", "a eq \"12\\t\"", "a eq 1234"] {
+        assert_eq!(limited(text, Limits { literal: 4, ..Limits::default() }), None, "{text}");
+        assert_eq!(limited(text, Limits { literal: 3, ..Limits::default() }), Some("literal"), "{text}");
+    }
+    for (nodes, text) in
+        [(1, "a pr"), (3, "a pr or b pr"), (3, "a pr and b pr"), (2, "not (a pr)"), (2, "a[b pr]")]
+    {
+        assert_eq!(limited(text, Limits { nodes, ..Limits::default() }), None, "{text}");
+        assert_eq!(limited(text, Limits { nodes: nodes - 1, ..Limits::default() }), Some("nodes"), "{text}");
+    }
+    for (depth, text) in [(1, "(a pr)"), (2, "((a pr))"), (2, "not (a[b pr])"), (1, "(a pr) and (b pr)")] {
+        assert_eq!(limited(text, Limits { depth, ..Limits::default() }), None, "{text}");
+        assert_eq!(limited(text, Limits { depth: depth - 1, ..Limits::default() }), Some("depth"), "{text}");
+    }
 }
