@@ -155,7 +155,6 @@ impl Program {
         !value.is_unassigned()
             && self.run(start, |test| match test {
                 Test::Element(leaf) => leaf.matches_one(value),
-                Test::Constant(result) => *result,
                 _ => false,
             })
     }

@@ -23,6 +23,9 @@ fn an_unknown_operator_is_named() {
     assert_eq!(error(&format!("b {longer} 1")).0, "the operator is not supported, at byte 2");
 }
 
+const VALUE: &str =
+    "a value is expected: a string in double quotes, a number, true, false or null, at byte 9";
+
 #[test]
 fn errors_say_what_and_where() {
     for (text, message, place) in [
@@ -36,6 +39,11 @@ fn errors_say_what_and_where() {
         ("emails[(type pr]", "']' closes nothing, at byte 15", "]"),
         ("name.a.b pr", "the attribute path is malformed, at byte 0", "name.a.b"),
         ("a pr and (1b pr)", "an attribute name, 'not' or '(' is expected, at byte 10", "1b"),
+        ("urn::a pr", "the attribute path is malformed, at byte 0", "urn::a"),
+        ("urn:a: pr", "the attribute path is malformed, at byte 0", "urn:a:"),
+        ("urn:a:b. pr", "the attribute path is malformed, at byte 0", "urn:a:b."),
+        ("title eq nullx", VALUE, "nullx"),
+        ("title eq 1_", VALUE, "1_"),
         ("title eq \"a", "the string has no closing quotation mark, at byte 9", "\"a"),
         ("title eq \"a\\x\"", "the string holds an unknown escape, at byte 11", "\\x"),
         ("title eq \"é\\ud800\"", "the string holds half of a surrogate pair, at byte 12", "\\ud800"),

@@ -272,6 +272,10 @@ fn a_store_learns_what_every_match_satisfies() {
     let found: Vec<_> =
         matcher.conjuncts("User").map(|c| (c.path.to_string(), c.operator, c.value)).collect();
     let text = |key| ConjunctValue::Text { key, case_exact: false };
+    let exact = Filter::parse(r#"externalId eq "Ab""#).unwrap();
+    let exact = Matcher::new(&exact, [&user()], &MatchOptions::default()).unwrap();
+    let values: Vec<_> = exact.conjuncts("User").map(|c| c.value).collect();
+    assert_eq!(values, [ConjunctValue::Text { key: "Ab", case_exact: true }]);
     let instant = ConjunctValue::Instant(DateTime::parse("2020-01-01T00:00:00Z").unwrap());
     assert_eq!(
         found,
