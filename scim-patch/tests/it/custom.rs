@@ -157,3 +157,28 @@ fn a_delta_is_empty_if_it_does_nothing() {
     assert!(!MemberDelta { remove: vec!["a".into()], ..delta }.is_empty());
     assert_eq!(Member::new("a"), Member { id: "a".into(), resource_type: None, display: None });
 }
+
+#[test]
+fn a_filter_on_instants_selects_by_instant() {
+    const DAYS: &str = "urn:example:scim:schemas:extension:days:2.0:User";
+    let schema = format!(
+        r#"{{"id": "{DAYS}", "name": "Days", "attributes": [
+            {{"name": "days", "type": "dateTime", "multiValued": true}},
+            {{"name": "visits", "type": "complex", "multiValued": true, "subAttributes": [
+                {{"name": "value", "type": "dateTime"}}]}}]}}"#
+    );
+    let builder = RegistryBuilder::standard().schema_json(&schema).unwrap();
+    let registry = builder.extend("User", DAYS, false).unwrap().build().unwrap();
+    let strict = Patch::strict(registry.resource_type("User").unwrap());
+    let before = format!(
+        r#"{{"userName": "b", "{DAYS}": {{"days": ["2024-01-01T00:00:00Z", "2024-01-02T00:00:00Z"],
+            "visits": [{{"value": "2024-01-01T00:00:00Z"}}, {{"value": "2024-01-02T00:00:00Z"}}]}}}}"#
+    );
+    let remove = |attribute: &str| {
+        let path = format!(r#"{DAYS}:{attribute}[value eq \"2024-01-01T01:00:00+01:00\"]"#);
+        let after = strict.changed(&before, &format!(r#"[{{"op": "remove", "path": "{path}"}}]"#));
+        serde_json::to_string(after.get(DAYS).unwrap().get(attribute).unwrap()).unwrap()
+    };
+    assert_eq!(remove("days"), r#"["2024-01-02T00:00:00Z"]"#);
+    assert_eq!(remove("visits"), r#"[{"value":"2024-01-02T00:00:00Z"}]"#);
+}

@@ -4,9 +4,10 @@
 use scim_patch::PatchErrorKind::{
     InvalidFilter, InvalidPath, InvalidSyntax, InvalidValue, Mutability, NoTarget,
 };
+use scim_patch::diff;
 use scim_schema::{Leniency, RegistryBuilder, Value};
 
-use crate::support::{ENTERPRISE, LAB, Patch, json_of, resource, user};
+use crate::support::{ENTERPRISE, LAB, Patch, group, json_of, resource, user};
 
 const BABS: &str = r#"{
     "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "id": "u1", "userName": "bjensen",
@@ -410,4 +411,36 @@ fn set_paths_are_what_the_client_gave_values_to() {
     let department = format!("{ENTERPRISE}:department");
     assert_eq!(plan.set_paths(), ["title", "name.givenName", "emails.value", department.as_str()]);
     assert!(!plan.touches_only_members());
+}
+
+// ledger: 7643-2.4-001
+#[test]
+fn a_value_that_is_replaced_by_another_is_there_once() {
+    let strict = Patch::strict(user());
+    let before =
+        r#"{"userName": "b", "emails": [{"value": "a", "type": "work"}, {"value": "b", "type": "work"}]}"#;
+    let replace = |value: &str| {
+        let operation =
+            format!(r#"[{{"op": "replace", "path": "emails[value eq \"a\"]", "value": {value}}}]"#);
+        json_of(&strict.changed(before, &operation), "emails")
+    };
+    assert_eq!(replace(r#"{"value": "b", "type": "work"}"#), r#"[{"value":"b","type":"work"}]"#);
+    assert_eq!(
+        replace(r#"{"value": "b", "type": "home"}"#),
+        r#"[{"value":"b","type":"home"},{"value":"b","type":"work"}]"#,
+    );
+}
+
+#[test]
+fn a_difference_leaves_out_what_the_server_works_out() {
+    let change = |resource_type, before: &str, after: &str| {
+        let changes = diff(&resource(before), &resource(after), resource_type);
+        changes.into_iter().map(|change| change.path).collect::<Vec<_>>()
+    };
+    let user_before = r#"{"id": "1", "userName": "b", "groups": [{"value": "g"}], "meta": {"version": "1"}}"#;
+    let user_after = r#"{"id": "2", "userName": "c", "groups": [{"value": "h"}], "meta": {"version": "2"}}"#;
+    assert_eq!(change(user(), user_before, user_after), ["userName"]);
+    let group_before = r#"{"id": "1", "displayName": "G", "members": [{"value": "u"}]}"#;
+    let group_after = r#"{"id": "1", "displayName": "H", "members": [{"value": "v"}]}"#;
+    assert_eq!(change(group(), group_before, group_after), ["displayName"]);
 }
