@@ -103,17 +103,19 @@ pub(super) fn word(text: &str, at: usize) -> &str {
 pub(super) fn two_letters(text: &str, at: usize) -> Option<[u8; 2]> {
     let rest = text.as_bytes().get(at..)?;
     let (&[a, b], rest) = rest.split_first_chunk()?;
-    let ends = rest.first().is_none_or(|byte| class(*byte) & (ALPHA | DIGIT) == 0);
-    ends.then(|| [a.to_ascii_lowercase(), b.to_ascii_lowercase()])
+    ends_word(rest).then(|| [a.to_ascii_lowercase(), b.to_ascii_lowercase()])
 }
 
 /// Whether a word stands at a place, in any letter case.
 pub(super) fn is_word<const N: usize>(text: &str, at: usize, word: &[u8; N]) -> bool {
     let rest = text.as_bytes().get(at..).and_then(<[u8]>::split_first_chunk::<N>);
-    rest.is_some_and(|(found, rest)| {
-        found.eq_ignore_ascii_case(word)
-            && rest.first().is_none_or(|byte| class(*byte) & (ALPHA | DIGIT) == 0)
-    })
+    rest.is_some_and(|(found, rest)| found.eq_ignore_ascii_case(word) && ends_word(rest))
+}
+
+/// Whether a word is over before these bytes.
+#[inline(always)]
+fn ends_word(rest: &[u8]) -> bool {
+    rest.first().is_none_or(|byte| class(*byte) & (ALPHA | DIGIT) == 0)
 }
 
 /// A path whose first word ends at `colon`. The URN ends at the last colon, so that dots inside it (`:2.0:`) are not
