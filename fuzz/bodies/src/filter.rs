@@ -6,7 +6,7 @@ use scim_filter::{
 };
 use scim_schema::Resource;
 
-use crate::{LONGEST_MESSAGE, USER, resource_type};
+use crate::{LONGEST_MESSAGE, USER, check_place, resource_type};
 
 /// Limits that a short text can meet.
 const TIGHT: Limits = Limits { length: 64, depth: 3, nodes: 6, literal: 8 };
@@ -78,14 +78,7 @@ fn with(limits: Limits) -> Options {
 
 /// An error points at whole characters of the text, says little, and names the limit that was hit.
 fn check_error(text: &str, error: &ParseError, limits: &Limits) {
-    let span = error.span();
-    assert!(span.start <= span.end && span.end <= text.len(), "{span:?} is outside of the text");
-    assert!(
-        text.is_char_boundary(span.start) && text.is_char_boundary(span.end),
-        "{span:?} splits a character"
-    );
-    assert!(error.to_string().len() <= LONGEST_MESSAGE);
-    assert!(error.to_string().ends_with(&format!("at byte {}", span.start)));
+    check_place(text, error.span(), error);
     assert_eq!(error.with_caret(text).matches('\n').count(), 1);
     if let ParseErrorKind::Limit { limit, value } = error.kind() {
         let expected = match *limit {

@@ -20,6 +20,8 @@ mod path;
 mod resource;
 mod router;
 
+use std::fmt::Display;
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use scim_schema::{Registry, Resource, ResourceType};
@@ -88,6 +90,18 @@ static GROUP: LazyLock<Resource> = LazyLock::new(|| {
         "meta": {"resourceType": "Group", "created": "2024-02-29T12:00:00Z", "version": "W/\"1\""}}"#,
     )
 });
+
+/// An error points at whole characters of the text, and its short message says where.
+fn check_place(text: &str, span: Range<usize>, error: &dyn Display) {
+    assert!(span.start <= span.end && span.end <= text.len(), "{span:?} is outside of the text");
+    assert!(
+        text.is_char_boundary(span.start) && text.is_char_boundary(span.end),
+        "{span:?} splits a character"
+    );
+    let message = error.to_string();
+    assert!(message.len() <= LONGEST_MESSAGE);
+    assert!(message.ends_with(&format!("at byte {}", span.start)), "{message}");
+}
 
 fn canonical(json: &str) -> Resource {
     Resource::from_canonical(serde_json::from_str(json).expect("a resource"))

@@ -2,7 +2,7 @@
 
 use scim_filter::{Expr, Filter, Limits, Path};
 
-use crate::{LONGEST_MESSAGE, resource_type};
+use crate::{check_place, resource_type};
 
 /// A PATCH path prints as one that parses to the same; an error points into the text; a path without brackets is an
 /// attribute path of a filter too; resolving it against a resource type does not panic.
@@ -30,15 +30,6 @@ pub fn patch_path(data: &[u8]) {
                 let _ = resource_type(name).resolve(&path.attribute_path());
             }
         }
-        Err(error) => {
-            let span = error.span();
-            assert!(span.start <= span.end && span.end <= text.len(), "{span:?} is outside of the text");
-            assert!(
-                text.is_char_boundary(span.start) && text.is_char_boundary(span.end),
-                "{span:?} splits a character"
-            );
-            assert!(error.to_string().len() <= LONGEST_MESSAGE);
-            assert!(error.to_string().ends_with(&format!("at byte {}", span.start)), "{error}");
-        }
+        Err(error) => check_place(text, error.span(), &error),
     }
 }
