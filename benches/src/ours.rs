@@ -38,7 +38,7 @@ pub fn matcher(text: &str) -> Matcher {
 pub fn patch_user(body: &Value, user: &Resource, user_type: &ResourceType) -> Outcome {
     let mut report = Report::default();
     let options = PatchOptions::new(&DIALECT);
-    let plan = Plan::new(body.clone(), user_type, &options, &mut report).expect("the fixtures are valid");
+    let plan = Plan::new(body, user_type, &options, &mut report).expect("the fixtures are valid");
     plan.apply(user, &mut report).expect("the fixtures apply")
 }
 
@@ -46,7 +46,7 @@ pub fn patch_user(body: &Value, user: &Resource, user_type: &ResourceType) -> Ou
 pub fn member_delta(body: &Value, group_type: &ResourceType) -> MemberDelta {
     let mut report = Report::default();
     let options = PatchOptions::new(&DIALECT);
-    let plan = Plan::new(body.clone(), group_type, &options, &mut report).expect("the fixtures are valid");
+    let plan = Plan::new(body, group_type, &options, &mut report).expect("the fixtures are valid");
     match plan.membership() {
         MembershipPlan::Delta(delta) => delta.clone(),
         other => panic!("{other:?} is not a delta"),

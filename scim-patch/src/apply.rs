@@ -37,7 +37,7 @@ pub(crate) fn apply(
         original: resource,
         resource: resource.clone(),
         lists: Vec::new(),
-        touched: Vec::new(),
+        touched: Vec::with_capacity(plan.steps.len()),
         hidden: Vec::new(),
         schemas_differ: resource.get("schemas").is_none(),
         budget: Budget { left: plan.limits.max_work, limit: plan.limits.max_work },
@@ -78,7 +78,7 @@ struct Work<'p, 'r> {
     /// Lists that are being edited; their values are not in `resource` meanwhile.
     lists: Vec<List<'p>>,
     /// Attributes that steps were about, once each.
-    touched: Vec<Located<'p>>,
+    touched: Vec<Touched<'p>>,
     /// Paths of hidden attributes that steps were about.
     hidden: Vec<String>,
     /// Whether extensions came or went.
@@ -86,6 +86,14 @@ struct Work<'p, 'r> {
     budget: Budget,
     limits: PlanLimits,
     report: &'r mut Report,
+}
+
+/// An attribute that a step was about.
+#[derive(Clone, Copy)]
+struct Touched<'p> {
+    located: Located<'p>,
+    /// Where it was found last; see [`Object::find`].
+    place: usize,
 }
 
 impl<'p> Work<'p, '_> {
@@ -120,8 +128,8 @@ impl<'p> Work<'p, '_> {
     }
 
     fn touch(&mut self, located: &Located<'p>, edit: &AttributeEdit<'_>) {
-        if !self.touched.iter().any(|t| std::ptr::eq(t.attribute, located.attribute)) {
-            self.touched.push(*located);
+        if self.touched(located).is_none() {
+            self.touched.push(Touched { located: *located, place: 0 });
         }
         // What is unassigned does not change by being taken away (ledger choice `remove-no-match`).
         let is_present = |work: &Self| work.resource.value_at(located).is_some();
@@ -138,6 +146,10 @@ impl<'p> Work<'p, '_> {
                 self.hide(format!("{}.{}", located.path(), sub.name()));
             }
         }
+    }
+
+    fn touched(&mut self, located: &Located<'_>) -> Option<&mut Touched<'p>> {
+        self.touched.iter_mut().find(|t| std::ptr::eq(t.located.attribute, located.attribute))
     }
 
     fn hide(&mut self, path: String) {
@@ -299,15 +311,31 @@ impl<'p> Work<'p, '_> {
             self.open_container(located);
         }
         let name = located.attribute.name();
+        let place = self.touched(located).map_or(0, |touched| touched.place);
         let attributes = self.resource.attributes_mut();
         let container = match located.extension {
             None => Some(attributes),
             Some(extension) => attributes.get_mut(extension.schema().id()).and_then(Value::as_object_mut),
         };
-        match (container, value) {
-            (Some(container), Some(value)) => drop(container.insert(name, value)),
-            (Some(container), None) => drop(container.remove(name)),
-            (None, _) => {}
+        let place = match (container, value) {
+            (Some(container), Some(value)) => match container.find_mut(name, place) {
+                Some((place, present)) => {
+                    *present = value;
+                    place
+                }
+                None => {
+                    container.push(name, value);
+                    container.len() - 1
+                }
+            },
+            (Some(container), None) => {
+                container.remove(name);
+                place
+            }
+            (None, _) => place,
+        };
+        if let Some(touched) = self.touched(located) {
+            touched.place = place;
         }
     }
 
@@ -386,11 +414,15 @@ impl<'p> Work<'p, '_> {
         }
         self.required()?;
         self.meta_last();
-        let mut changes = Vec::new();
+        let mut changes = Vec::with_capacity(self.touched.len());
         let mut members_changed = false;
         let touched = std::mem::take(&mut self.touched);
-        for located in &touched {
-            let (before, after) = (self.original.value_at(located), self.resource.value_at(located));
+        for Touched { located, place } in &touched {
+            let (place, after) = self
+                .resource
+                .find(located, *place)
+                .map_or((*place, None), |(place, value)| (place, Some(value)));
+            let before = self.original.find(located, place).map(|(_, value)| value);
             let members = located.extension.is_none()
                 && self.resource_type.membership().is_some_and(|m| m.attribute() == located.attribute.name());
             if members {
@@ -407,7 +439,7 @@ impl<'p> Work<'p, '_> {
         }
         for path in std::mem::take(&mut self.hidden) {
             if !changes.iter().any(|c| c.path == path) {
-                changes.push(AttributeChange { path, from: None, to: None });
+                changes.push(AttributeChange { path: path.into(), from: None, to: None });
             }
         }
         if self.schemas_differ {
@@ -443,7 +475,7 @@ impl<'p> Work<'p, '_> {
         let is_present = |located: &Located<'_>| {
             located.extension.is_none_or(|e| e.required() || self.resource.get(e.schema().id()).is_some())
         };
-        for located in self.touched.iter().copied().filter(is_present).chain(brought) {
+        for located in self.touched.iter().map(|t| t.located).filter(is_present).chain(brought) {
             let attribute = located.attribute;
             let is_missing = || {
                 let value = self.resource.value_at(&located);

@@ -15,30 +15,31 @@ pub(crate) enum Op {
     Replace,
 }
 
-#[derive(Debug)]
-pub(crate) struct Operation {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Operation<'b> {
     pub(crate) op: Op,
-    pub(crate) path: Option<Value>,
+    pub(crate) path: Option<&'b Value>,
     /// `None` if there is no such member; `null` is a value.
-    pub(crate) value: Option<Value>,
+    pub(crate) value: Option<&'b Value>,
 }
 
 /// The operations of a body, in order.
-pub(crate) fn operations(
-    body: Value,
+pub(crate) fn operations<'b>(
+    body: &'b Value,
     options: &PatchOptions<'_>,
     report: &mut Report,
-) -> Result<Vec<Operation>, PatchError> {
+) -> Result<Vec<Operation<'b>>, PatchError> {
     let Value::Object(body) = body else { return Err(syntax("the body must be a JSON object")) };
     let schemas = body.get_ignore_case("schemas").map(Value::elements).unwrap_or_default();
-    let is_patch_op = |urn: &Value| urn.as_str().is_some_and(|u| u.eq_ignore_ascii_case(PATCH_OP));
+    let is_patch_op =
+        |urn: &Value| urn.as_str().is_some_and(|u| u == PATCH_OP || u.eq_ignore_ascii_case(PATCH_OP));
     if !schemas.iter().any(is_patch_op) {
         if !schemas.is_empty() || !options.read.dialect.infer_message_schema {
             return Err(syntax(format!("`schemas` must be [\"{PATCH_OP}\"]")));
         }
         report.note(Leniency::SchemaInferred, PATCH_OP);
     }
-    let Some(Value::Array(items)) = take(body, "Operations")? else {
+    let Some(Value::Array(items)) = only(body, "Operations")? else {
         return Err(syntax("`Operations` must be an array of operations"));
     };
     if items.is_empty() {
@@ -49,15 +50,18 @@ pub(crate) fn operations(
         let error = PatchError::new(PatchErrorKind::TooManyOperations, "", reason);
         return Err(error.in_operation(options.max_operations));
     }
-    let read = |(index, item)| operation(item).map_err(|e| e.in_operation(index));
-    items.into_iter().enumerate().map(read).collect()
+    let mut operations = Vec::with_capacity(items.len());
+    for (index, item) in items.iter().enumerate() {
+        operations.push(operation(item).map_err(|e| e.in_operation(index))?);
+    }
+    Ok(operations)
 }
 
-fn operation(item: Value) -> Result<Operation, PatchError> {
+fn operation(item: &Value) -> Result<Operation<'_>, PatchError> {
     let Value::Object(object) = item else { return Err(syntax("an operation must be an object")) };
     let [mut op, mut path, mut value] = [None, None, None];
-    for (key, given) in object {
-        let slot = match key.as_str() {
+    for (key, given) in object.iter() {
+        let slot = match key {
             k if k.eq_ignore_ascii_case("op") => &mut op,
             k if k.eq_ignore_ascii_case("path") => &mut path,
             k if k.eq_ignore_ascii_case("value") => &mut value,
@@ -67,7 +71,7 @@ fn operation(item: Value) -> Result<Operation, PatchError> {
             return Err(syntax("`op`, `path` and `value` can be given once"));
         }
     }
-    let op = match op.as_ref().and_then(Value::as_str) {
+    let op = match op.and_then(Value::as_str) {
         Some(op) if op.eq_ignore_ascii_case("add") => Op::Add,
         Some(op) if op.eq_ignore_ascii_case("remove") => Op::Remove,
         Some(op) if op.eq_ignore_ascii_case("replace") => Op::Replace,
@@ -77,9 +81,9 @@ fn operation(item: Value) -> Result<Operation, PatchError> {
 }
 
 /// The member of that name in any letter case; it must not be there twice.
-fn take(object: Object, name: &str) -> Result<Option<Value>, PatchError> {
+fn only<'b>(object: &'b Object, name: &str) -> Result<Option<&'b Value>, PatchError> {
     let mut found = None;
-    for (key, value) in object {
+    for (key, value) in object.iter() {
         if key.eq_ignore_ascii_case(name) && found.replace(value).is_some() {
             return Err(syntax(format!("`{name}` can be given once")));
         }

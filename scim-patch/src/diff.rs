@@ -1,13 +1,13 @@
 //! What differs between two states of a resource.
 
-use scim_schema::{Attribute, Located, Object, Resource, ResourceType, Value};
+use scim_schema::{Attribute, CompactString, Located, Object, Resource, ResourceType, Value};
 
 /// One attribute that changed.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "a path and two values")]
 pub struct AttributeChange {
     /// The canonical path: `title`, `name.familyName`, `urn:…:User:department`.
-    pub path: String,
+    pub path: CompactString,
     /// The value before; `None` for unassigned.
     pub from: Option<Value>,
     /// The value after; `None` for unassigned.
@@ -68,22 +68,30 @@ pub(crate) fn diff_attribute(
         return;
     }
     if attribute.is_hidden() {
-        changes.push(AttributeChange { path: located.path(), from: None, to: None });
+        changes.push(AttributeChange { path: path_of(located), from: None, to: None });
         return;
     }
     if !attribute.is_complex() || attribute.multi_valued() {
         let (from, to) = (shown(attribute, before), shown(attribute, after));
-        changes.push(AttributeChange { path: located.path(), from, to });
+        changes.push(AttributeChange { path: path_of(located), from, to });
         return;
     }
     for sub in attribute.sub_attributes() {
         let part = |value: Option<&Value>| value.and_then(|v| v.get(sub.name())).cloned();
         let (from, to) = (part(before), part(after));
         if from != to {
-            let path = Located { sub: Some(sub), ..*located }.path();
+            let path = path_of(&Located { sub: Some(sub), ..*located });
             let hide = |value: Option<Value>| value.filter(|_| !sub.is_hidden());
             changes.push(AttributeChange { path, from: hide(from), to: hide(to) });
         }
+    }
+}
+
+/// The canonical path. Most are short enough to need no memory of their own.
+fn path_of(located: &Located<'_>) -> CompactString {
+    match located {
+        Located { extension: None, attribute, sub: None } => CompactString::from(attribute.name()),
+        _ => located.path().into(),
     }
 }
 
@@ -125,12 +133,13 @@ pub(crate) fn bare_schemas(before: &Resource, after: &Resource, changes: &mut Ve
 
 /// A value without its hidden sub-attributes.
 fn shown(attribute: &Attribute, value: Option<&Value>) -> Option<Value> {
+    if !attribute.sub_attributes().iter().any(Attribute::is_hidden) {
+        return value.cloned();
+    }
     let mut value = value?.clone();
-    if attribute.sub_attributes().iter().any(Attribute::is_hidden) {
-        for element in value.as_array_mut().into_iter().flatten() {
-            if let Some(object) = element.as_object_mut() {
-                object.retain(|name, _| attribute.sub_attribute(name).is_none_or(|s| !s.is_hidden()));
-            }
+    for element in value.as_array_mut().into_iter().flatten() {
+        if let Some(object) = element.as_object_mut() {
+            object.retain(|name, _| attribute.sub_attribute(name).is_none_or(|s| !s.is_hidden()));
         }
     }
     Some(value)

@@ -88,7 +88,7 @@ impl<'t> Plan<'t> {
     /// # Errors
     /// [`PatchError`] with the operation and the attribute at fault.
     pub fn new(
-        body: Value,
+        body: &Value,
         resource_type: &'t ResourceType,
         options: &PatchOptions<'_>,
         report: &mut Report,

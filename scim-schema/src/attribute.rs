@@ -1,5 +1,6 @@
 //! Attribute definitions and their characteristics (RFC 7643 §2.2 and §7).
 
+use crate::attributes::Attributes;
 use crate::path::is_name;
 use crate::schema::{SchemaError, SchemaProblem};
 use crate::value::{Object, Value};
@@ -101,7 +102,7 @@ pub struct Attribute {
     uniqueness: Uniqueness,
     canonical_values: Vec<String>,
     reference_types: Vec<String>,
-    sub_attributes: Vec<Attribute>,
+    sub_attributes: Attributes,
 }
 
 impl Attribute {
@@ -167,7 +168,12 @@ impl Attribute {
 
     /// The sub-attribute of that name, without regard to letter case.
     pub fn sub_attribute(&self, name: &str) -> Option<&Attribute> {
-        self.sub_attributes.iter().find(|a| a.name.eq_ignore_ascii_case(name))
+        self.find(name).map(|(_, attribute)| attribute)
+    }
+
+    /// As [`Attribute::sub_attribute`], with the position among [`Attribute::sub_attributes`].
+    pub(crate) fn find(&self, name: &str) -> Option<(usize, &Attribute)> {
+        self.sub_attributes.find(name)
     }
 
     /// Whether the type is complex.
@@ -232,10 +238,10 @@ impl Attribute {
         if kind == Type::Complex && parent.is_some() && nesting == Nesting::TwoLevels {
             return fail(SchemaProblem::NestedComplex);
         }
-        let mut sub_attributes: Vec<Self> = Vec::with_capacity(subs.len());
+        let mut sub_attributes = Attributes::default();
         for sub in subs {
             let sub = Self::from_value(sub, Some(&path), nesting)?;
-            if sub_attributes.iter().any(|other| other.name.eq_ignore_ascii_case(&sub.name)) {
+            if sub_attributes.find(&sub.name).is_some() {
                 return Err(SchemaError::at(&format!("{path}.{}", sub.name), SchemaProblem::Duplicate));
             }
             if multi_valued {
@@ -317,11 +323,6 @@ fn check_predefined(sub: &Attribute, parent: &str) -> Result<(), SchemaError> {
 
 fn list(items: &[String]) -> Vec<Value> {
     items.iter().map(|s| Value::from(s.as_str())).collect()
-}
-
-/// The attribute of that name, without regard to letter case, and its position.
-pub(crate) fn find<'a>(attributes: &'a [Attribute], name: &str) -> Option<(usize, &'a Attribute)> {
-    attributes.iter().enumerate().find(|(_, a)| a.name.eq_ignore_ascii_case(name))
 }
 
 pub(crate) fn text<'v>(object: &'v Object, name: &str) -> Option<&'v str> {

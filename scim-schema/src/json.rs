@@ -5,7 +5,7 @@ use std::fmt;
 use compact_str::CompactString;
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use crate::value::{Number, Object, Value};
+use crate::value::{Entry, Number, Object, Value};
 
 /// Limits for reading JSON from a client; see `parse_json`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +95,7 @@ struct Reader {
     /// Elements of the arrays that are open. A closed one takes its own in one piece of the right size.
     items: Vec<Value>,
     /// Members of the objects that are open.
-    members: Vec<(CompactString, Value)>,
+    members: Vec<Entry>,
 }
 
 impl Reader {
@@ -112,7 +112,7 @@ impl Reader {
         match place {
             Place::Item => self.items.push(value),
             Place::Member => {
-                if let Some((_, member)) = self.members.last_mut() {
+                if let Some(Entry { value: member, .. }) = self.members.last_mut() {
                     *member = value;
                 }
             }
@@ -243,7 +243,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
 
 /// Adds a member of this name to those of an object, which begin at `start`.
 struct Name<'r> {
-    members: &'r mut Vec<(CompactString, Value)>,
+    members: &'r mut Vec<Entry>,
     start: usize,
     names: &'r mut Names,
 }
@@ -264,8 +264,8 @@ impl Visitor<'_> for Name<'_> {
     }
 
     fn visit_str<E: de::Error>(self, name: &str) -> Result<(), E> {
-        self.names.see(name, self.members.iter().skip(self.start).map(|(name, _)| name.as_str()));
-        self.members.push((CompactString::from(name), Value::Null));
+        self.names.see(name, self.members.iter().skip(self.start).map(|member| member.name.as_str()));
+        self.members.push(Entry { name: CompactString::from(name), value: Value::Null });
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod attribute;
+mod attributes;
 mod datetime;
 mod dialect;
 mod json;
@@ -14,6 +15,8 @@ mod resource_type;
 mod schema;
 mod text;
 mod value;
+
+pub use compact_str::CompactString;
 
 pub use attribute::{Attribute, Mutability, Returned, Type, Uniqueness};
 pub use datetime::DateTime;
@@ -31,4 +34,4 @@ pub use schema::{
     SchemaProblem, USER,
 };
 pub use text::{fold, normalize, uniqueness_key};
-pub use value::{Array, Number, Object, Value};
+pub use value::{Array, IntoMembers, Number, Object, Value};

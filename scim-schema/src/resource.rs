@@ -53,6 +53,16 @@ impl Resource {
         }
     }
 
+    /// As [`value_at`](Self::value_at), with its place among the attributes of the resource or of the extension;
+    /// `place` is where it probably is, see [`Object::find`].
+    pub fn find(&self, located: &Located<'_>, place: usize) -> Option<(usize, &Value)> {
+        let attributes = match located.extension {
+            Some(extension) => self.attributes.get(extension.schema().id())?.as_object()?,
+            None => &self.attributes,
+        };
+        attributes.find(located.attribute.name(), place)
+    }
+
     /// The `id`; empty before the server has given one.
     pub fn id(&self) -> &str {
         self.get("id").and_then(Value::as_str).unwrap_or_default()

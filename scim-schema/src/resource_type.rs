@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, LazyLock, OnceLock};
 
-use crate::attribute::{Attribute, Nesting, Uniqueness, find};
+use crate::attribute::{Attribute, Nesting, Uniqueness};
+use crate::attributes::Attributes;
 use crate::path::AttributePath;
 use crate::project::Projection;
 use crate::resource::Resource;
@@ -176,7 +177,7 @@ impl ResourceType {
     /// base schema's.
     pub(crate) fn positions(&self) -> impl Iterator<Item = (usize, &Attribute)> {
         let base = (COMMON.len()..).zip(self.schema.attributes());
-        (0..).zip(COMMON.iter()).chain(base.filter(|(_, a)| find(&COMMON, a.name()).is_none()))
+        (0..).zip(COMMON.iter()).chain(base.filter(|(_, a)| COMMON.find(a.name()).is_none()))
     }
 
     /// The common or base attribute of that name, without regard to letter case.
@@ -186,7 +187,7 @@ impl ResourceType {
 
     /// As [`ResourceType::attribute`], with the position that [`ResourceType::positions`] gives.
     pub(crate) fn find(&self, name: &str) -> Option<(usize, &Attribute)> {
-        find(&COMMON, name).or_else(|| self.schema.find(name).map(|(at, a)| (COMMON.len() + at, a)))
+        COMMON.find(name).or_else(|| self.schema.find(name).map(|(at, a)| (COMMON.len() + at, a)))
     }
 
     /// What a path means (RFC 7644 §3.10): without regard to letter case, with or without URN. An
@@ -318,7 +319,7 @@ fn collect_unique(
     }
 }
 
-static COMMON: LazyLock<Vec<Attribute>> = LazyLock::new(|| {
+static COMMON: LazyLock<Attributes> = LazyLock::new(|| {
     let document: Value =
         serde_json::from_str(include_str!("../schemas/common-attributes.json")).unwrap_or_default();
     let definitions = document.get("attributes").and_then(Value::as_array).unwrap_or_default();

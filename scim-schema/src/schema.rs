@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::attribute::{Attribute, Nesting, find, text};
+use crate::attribute::{Attribute, Nesting, text};
+use crate::attributes::Attributes;
 use crate::path::is_urn;
 use crate::value::{Object, Value};
 
@@ -35,7 +36,7 @@ pub struct Schema {
     id: String,
     name: String,
     description: String,
-    attributes: Vec<Attribute>,
+    attributes: Attributes,
 }
 
 impl Schema {
@@ -103,7 +104,7 @@ impl Schema {
 
     /// As [`Schema::attribute`], with the position among [`Schema::attributes`].
     pub(crate) fn find(&self, name: &str) -> Option<(usize, &Attribute)> {
-        find(&self.attributes, name)
+        self.attributes.find(name)
     }
 
     /// The Schema resource that a client reads, without `meta`.
@@ -121,7 +122,7 @@ impl Schema {
     /// attribute without description. For a log at start.
     pub fn lint(&self) -> Vec<String> {
         let mut warnings = Vec::new();
-        for attribute in &self.attributes {
+        for attribute in self.attributes.iter() {
             if attribute.is_complex() && attribute.sub_attributes().is_empty() {
                 warnings.push(format!(
                     "{}:{}: a complex attribute without sub-attributes",
@@ -137,14 +138,11 @@ impl Schema {
     }
 }
 
-pub(crate) fn read_attributes(
-    definitions: &[Value],
-    nesting: Nesting,
-) -> Result<Vec<Attribute>, SchemaError> {
-    let mut attributes: Vec<Attribute> = Vec::with_capacity(definitions.len());
+pub(crate) fn read_attributes(definitions: &[Value], nesting: Nesting) -> Result<Attributes, SchemaError> {
+    let mut attributes = Attributes::default();
     for definition in definitions {
         let attribute = Attribute::from_value(definition, None, nesting)?;
-        if attributes.iter().any(|other| other.name().eq_ignore_ascii_case(attribute.name())) {
+        if attributes.find(attribute.name()).is_some() {
             return Err(SchemaError::at(attribute.name(), SchemaProblem::Duplicate));
         }
         attributes.push(attribute);

@@ -23,7 +23,7 @@ pub use serde_json::Number;
 /// assert_eq!(serde_json::to_string(&value)?, r#"{"b":1,"a":[true,null]}"#);
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Clone, Default, PartialEq)]
+#[derive(Default, PartialEq)]
 // With a tag of one byte, the rest of a value begins at an odd address, and to move it is slow.
 #[repr(usize)]
 pub enum Value {
@@ -40,6 +40,23 @@ pub enum Value {
     Array(Array),
     /// An object.
     Object(Object),
+}
+
+/// Inlined into the copy of an object's members, where most of the time went into waiting for a value that was
+/// just written to be read again.
+impl Clone for Value {
+    #[expect(clippy::inline_always, reason = "saves a quarter of a PATCH; see above")]
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        match self {
+            Self::Null => Self::Null,
+            Self::Bool(b) => Self::Bool(*b),
+            Self::String(s) => Self::String(s.clone()),
+            Self::Array(a) => Self::Array(a.clone()),
+            Self::Object(o) => Self::Object(o.clone()),
+            Self::Number(n) => Self::Number(n.clone()),
+        }
+    }
 }
 
 impl Value {
@@ -278,7 +295,22 @@ impl fmt::Debug for Array {
 /// one of the two changes.
 #[derive(Clone, Default)]
 pub struct Object {
-    pub(crate) entries: EcoVec<(CompactString, Value)>,
+    pub(crate) entries: EcoVec<Entry>,
+}
+
+/// A member of an object.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) name: CompactString,
+    pub(crate) value: Value,
+}
+
+impl Clone for Entry {
+    #[expect(clippy::inline_always, reason = "see `Value`")]
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        Self { name: self.name.clone(), value: self.value.clone() }
+    }
 }
 
 impl Object {
@@ -293,12 +325,12 @@ impl Object {
     }
 
     /// An object of these members, whose names the caller knows to be different.
-    pub(crate) fn from_entries(entries: impl IntoIterator<Item = (CompactString, Value)>) -> Self {
+    pub(crate) fn from_entries(entries: impl IntoIterator<Item = Entry>) -> Self {
         Self { entries: entries.into_iter().collect() }
     }
 
     /// The members, to change them.
-    pub(crate) fn entries_mut(&mut self) -> &mut EcoVec<(CompactString, Value)> {
+    pub(crate) fn entries_mut(&mut self) -> &mut EcoVec<Entry> {
         &mut self.entries
     }
 
@@ -315,7 +347,7 @@ impl Object {
     /// The value of the member with exactly this name.
     #[inline]
     pub fn get(&self, name: &str) -> Option<&Value> {
-        self.entries.iter().find(|(k, _)| k == name).map(|(_, v)| v)
+        self.entries.iter().find(|e| e.name == name).map(|e| &e.value)
     }
 
     /// As [`get`](Self::get), with the place of the member. Looks at `place` first, then beside it: who looks for
@@ -331,45 +363,51 @@ impl Object {
     #[inline]
     pub fn find(&self, name: &str, place: usize) -> Option<(usize, &Value)> {
         match self.entries.get(place) {
-            Some((found, value)) if found == name => Some((place, value)),
+            Some(entry) if entry.name == name => Some((place, &entry.value)),
             _ => self.find_elsewhere(name, place),
         }
     }
 
+    /// As [`find`](Self::find), to change the value.
+    pub fn find_mut(&mut self, name: &str, place: usize) -> Option<(usize, &mut Value)> {
+        let (place, _) = self.find(name, place)?;
+        self.entries.make_mut().get_mut(place).map(|e| (place, &mut e.value))
+    }
+
     fn find_elsewhere(&self, name: &str, place: usize) -> Option<(usize, &Value)> {
         for beside in [place.wrapping_sub(1), place.wrapping_add(1)] {
-            if let Some((found, value)) = self.entries.get(beside)
-                && found == name
+            if let Some(entry) = self.entries.get(beside)
+                && entry.name == name
             {
-                return Some((beside, value));
+                return Some((beside, &entry.value));
             }
         }
-        let place = self.entries.iter().position(|(k, _)| k == name)?;
-        self.entries.get(place).map(|(_, value)| (place, value))
+        let place = self.entries.iter().position(|e| e.name == name)?;
+        self.entries.get(place).map(|e| (place, &e.value))
     }
 
     /// The value of the first member whose name equals `name` without regard to ASCII case.
     pub fn get_ignore_case(&self, name: &str) -> Option<&Value> {
-        self.entries.iter().find(|(k, _)| k.eq_ignore_ascii_case(name)).map(|(_, v)| v)
+        self.entries.iter().find(|e| e.name.eq_ignore_ascii_case(name)).map(|e| &e.value)
     }
 
     /// The value of the member with exactly this name, to change it.
     pub fn get_mut(&mut self, name: &str) -> Option<&mut Value> {
-        let at = self.entries.iter().position(|(k, _)| k == name)?;
-        self.entries.make_mut().get_mut(at).map(|(_, v)| v)
+        let at = self.entries.iter().position(|e| e.name == name)?;
+        self.entries.make_mut().get_mut(at).map(|e| &mut e.value)
     }
 
     /// The value of the member with exactly this name; `default` is appended first if there is none.
     pub fn get_or_insert_with(&mut self, name: &str, default: impl FnOnce() -> Value) -> &mut Value {
-        let at = match self.entries.iter().position(|(k, _)| k == name) {
+        let at = match self.entries.iter().position(|e| e.name == name) {
             Some(at) => at,
             None => {
-                self.entries.push((CompactString::from(name), default()));
+                self.entries.push(Entry { name: CompactString::from(name), value: default() });
                 self.entries.len() - 1
             }
         };
         #[expect(clippy::indexing_slicing, reason = "`at` was found or pushed just above")]
-        &mut self.entries.make_mut()[at].1
+        &mut self.entries.make_mut()[at].value
     }
 
     /// Whether there is a member with exactly this name.
@@ -383,7 +421,7 @@ impl Object {
         if let Some(old) = self.get_mut(name) {
             return Some(std::mem::replace(old, value));
         }
-        self.entries.push((CompactString::from(name), value));
+        self.entries.push(Entry { name: CompactString::from(name), value });
         None
     }
 
@@ -391,40 +429,40 @@ impl Object {
     ///
     /// For builders that know the name to be new; a second member of one name would be written twice.
     pub fn push(&mut self, name: &str, value: impl Into<Value>) {
-        self.entries.push((CompactString::from(name), value.into()));
+        self.entries.push(Entry { name: CompactString::from(name), value: value.into() });
     }
 
     /// Puts a member first, whatever place it had.
     pub fn insert_first(&mut self, name: &str, value: impl Into<Value>) {
         self.remove(name);
-        self.entries.insert(0, (CompactString::from(name), value.into()));
+        self.entries.insert(0, Entry { name: CompactString::from(name), value: value.into() });
     }
 
     /// Takes a member out. The order of the others stays.
     pub fn remove(&mut self, name: &str) -> Option<Value> {
-        let at = self.entries.iter().position(|(k, _)| k == name)?;
-        Some(self.entries.remove(at).1)
+        let at = self.entries.iter().position(|e| e.name == name)?;
+        Some(self.entries.remove(at).value)
     }
 
     /// Keeps the members for which `keep` says so.
     pub fn retain(&mut self, mut keep: impl FnMut(&str, &mut Value) -> bool) {
-        self.entries.retain(|(k, v)| keep(k, v));
+        self.entries.retain(|e| keep(&e.name, &mut e.value));
     }
 
     /// The members in order.
     #[inline]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> + Clone {
-        self.entries.iter().map(|(k, v)| (k.as_str(), v))
+        self.entries.iter().map(|e| (e.name.as_str(), &e.value))
     }
 
     /// The members in order, values to change.
     pub fn iter_mut(&mut self) -> impl ExactSizeIterator<Item = (&str, &mut Value)> {
-        self.entries.make_mut().iter_mut().map(|(k, v)| (k.as_str(), v))
+        self.entries.make_mut().iter_mut().map(|e| (e.name.as_str(), &mut e.value))
     }
 
     /// The names in order.
     pub fn keys(&self) -> impl ExactSizeIterator<Item = &str> + Clone {
-        self.entries.iter().map(|(k, _)| k.as_str())
+        self.entries.iter().map(|e| e.name.as_str())
     }
 }
 
@@ -432,20 +470,34 @@ impl Object {
 impl PartialEq for Object {
     fn eq(&self, other: &Self) -> bool {
         self.len() == other.len()
-            && self
-                .entries
-                .iter()
-                .zip(other.entries.iter())
-                .all(|((k, v), (ok, ov))| if k == ok { v == ov } else { other.get(k) == Some(v) })
+            && self.entries.iter().zip(other.entries.iter()).all(|(a, b)| {
+                if a.name == b.name { a.value == b.value } else { other.get(&a.name) == Some(&a.value) }
+            })
     }
 }
 
 impl IntoIterator for Object {
     type Item = (CompactString, Value);
-    type IntoIter = ecow::vec::IntoIter<(CompactString, Value)>;
+    type IntoIter = IntoMembers;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.entries.into_iter()
+        IntoMembers(self.entries.into_iter())
+    }
+}
+
+/// The members of an object, in order.
+#[derive(Debug)]
+pub struct IntoMembers(ecow::vec::IntoIter<Entry>);
+
+impl Iterator for IntoMembers {
+    type Item = (CompactString, Value);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next().map(|Entry { name, value }| (name, value))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
     }
 }
 
@@ -521,9 +573,9 @@ impl From<serde_json::Value> for Value {
             serde_json::Value::Number(n) => Self::Number(n),
             serde_json::Value::String(s) => s.into(),
             serde_json::Value::Array(a) => Self::Array(a.into_iter().map(Self::from).collect()),
-            serde_json::Value::Object(o) => {
-                Self::Object(Object { entries: o.into_iter().map(|(k, v)| (k.into(), v.into())).collect() })
-            }
+            serde_json::Value::Object(o) => Self::Object(Object {
+                entries: o.into_iter().map(|(k, v)| Entry { name: k.into(), value: v.into() }).collect(),
+            }),
         }
     }
 }

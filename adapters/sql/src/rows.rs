@@ -101,7 +101,7 @@ pub(crate) fn changes_from_text(text: Option<&str>) -> Result<Vec<AttributeChang
     let Some(text) = text else { return Ok(Vec::new()) };
     let list: Vec<Value> = serde_json::from_str(text).map_err(malformed)?;
     let change = |value: &Value| AttributeChange {
-        path: value.get("path").and_then(Value::as_str).unwrap_or_default().to_owned(),
+        path: value.get("path").and_then(Value::as_str).unwrap_or_default().into(),
         from: value.get("from").cloned(),
         to: value.get("to").cloned(),
     };

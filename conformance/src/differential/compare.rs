@@ -196,7 +196,7 @@ impl World {
         let dialect = Dialect::strict();
         let options = PatchOptions { inline_members: true, ..PatchOptions::new(&dialect) };
         let mut report = Report::default();
-        let product = Plan::new(body.clone().into(), product_type, &options, &mut report)
+        let product = Plan::new(&body.clone().into(), product_type, &options, &mut report)
             .and_then(|plan| plan.apply(&sample.resource, &mut report));
         if sample.resource != to_product(&sample.json) {
             return differ("the given resource was changed", format!("{:?}", sample.resource), String::new());
@@ -246,7 +246,7 @@ impl World {
 
         // The same with the members kept apart.
         let apart = PatchOptions { inline_members: false, ..options };
-        let plan = match Plan::new(body.clone().into(), product_type, &apart, &mut report) {
+        let plan = match Plan::new(&body.clone().into(), product_type, &apart, &mut report) {
             Ok(plan) => plan,
             Err(error) => {
                 return differ("refused where members are kept apart", error.to_string(), String::new());

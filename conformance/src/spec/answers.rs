@@ -102,7 +102,7 @@ impl World {
         body.push("Operations", case.get("operations").cloned().unwrap_or_default());
         let options = PatchOptions { inline_members: true, ..PatchOptions::new(dialect) };
         let mut report = Report::default();
-        let outcome = Plan::new(Value::Object(body), resource_type, &options, &mut report)
+        let outcome = Plan::new(&Value::Object(body), resource_type, &options, &mut report)
             .and_then(|plan| plan.apply(&before, &mut report));
         Ok(match outcome {
             Ok(outcome) => Answer::Resource(outcome.resource.into_attributes()),

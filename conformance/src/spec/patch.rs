@@ -40,7 +40,7 @@ fn run_case(case: &Value, types: &[Arc<ResourceType>]) -> Result<(), String> {
     let dialect = Dialect::strict();
     let inline = PatchOptions { inline_members: true, ..PatchOptions::new(&dialect) };
     let mut report = Report::default();
-    let outcome = Plan::new(body.clone(), resource_type, &inline, &mut report)
+    let outcome = Plan::new(&body, resource_type, &inline, &mut report)
         .and_then(|plan| plan.apply(&before, &mut report));
 
     let expect = case.get("expect").cloned().unwrap_or_default();
@@ -61,12 +61,12 @@ fn run_case(case: &Value, types: &[Arc<ResourceType>]) -> Result<(), String> {
     if outcome.changed != modified {
         return Err(format!("modified is {} instead of {modified}", outcome.changed));
     }
-    check_delta(body, resource_type, &dialect, &before, &expected)
+    check_delta(&body, resource_type, &dialect, &before, &expected)
 }
 
 /// A delta, carried out on the ids of the members, leaves the members that are expected.
 fn check_delta(
-    body: Value,
+    body: &Value,
     resource_type: &ResourceType,
     dialect: &Dialect,
     before: &Resource,

@@ -40,7 +40,7 @@ impl Request<'_> {
     fn apply(&self, before: &Resource) -> Result<Outcome, PatchError> {
         let options = PatchOptions { inline_members: true, ..PatchOptions::new(self.dialect) };
         let mut report = Report::default();
-        Plan::new(body(self.operations), self.target, &options, &mut report)
+        Plan::new(&body(self.operations), self.target, &options, &mut report)
             .and_then(|plan| plan.apply(before, &mut report))
     }
 
@@ -101,7 +101,7 @@ fn members_by_id(operations: &Value) {
     let inline = Request { operations, dialect: &dialect, target };
     let Ok(inline) = inline.apply(&GROUP) else { return };
     let options = PatchOptions::new(&dialect);
-    let Ok(plan) = Plan::new(body(operations), target, &options, &mut Report::default()) else { return };
+    let Ok(plan) = Plan::new(&body(operations), target, &options, &mut Report::default()) else { return };
     let MembershipPlan::Delta(delta) = plan.membership() else { return };
     let mut ids = if delta.clear { BTreeSet::new() } else { ids(&GROUP) };
     ids.retain(|id| !delta.remove.contains(id));

@@ -52,7 +52,10 @@ impl Inner {
                 sink.accept(secret).await.map_err(refused)?;
             }
         }
-        Ok(taken.into_iter().map(|(path, _)| AttributeChange { path, from: None, to: None }).collect())
+        Ok(taken
+            .into_iter()
+            .map(|(path, _)| AttributeChange { path: path.into(), from: None, to: None })
+            .collect())
     }
 }
 

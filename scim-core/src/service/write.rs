@@ -164,7 +164,7 @@ impl Inner {
                 max_operations: self.config.max_patch_operations,
                 ..PatchOptions::new(&exchange.caller.dialect)
             };
-            Plan::new(body, resource_type, &options, &mut report)
+            Plan::new(&body, resource_type, &options, &mut report)
         };
         let planned_report = report.clone();
         exchange.report = report;

@@ -17,7 +17,7 @@ use crate::step::{AttributeEdit, Edit, ElementChange, Otherwise, Selection, Step
 
 /// The steps of all operations, in order.
 pub(super) fn steps<'t>(
-    operations: Vec<Operation>,
+    operations: Vec<Operation<'_>>,
     resource_type: &'t ResourceType,
     options: &PatchOptions<'_>,
     report: &mut Report,
@@ -51,20 +51,23 @@ enum Place<'t> {
 }
 
 impl<'t> Builder<'t, '_, '_> {
-    fn operation(&mut self, operation: Operation) -> Result<(), PatchError> {
+    fn operation(&mut self, operation: Operation<'_>) -> Result<(), PatchError> {
         let Operation { op, path, value } = operation;
         let value = match (op, value) {
-            (Op::Remove, value) => value.unwrap_or_default(),
+            (Op::Remove, value) => value.unwrap_or(&Value::Null),
             (_, Some(value)) => value,
             // Ledger choice `missing-value`.
             (_, None) => return Err(fault(PatchErrorKind::InvalidValue, "a value is required")),
         };
         match path {
-            Some(Value::String(path)) => self.path(op, &Path::parse(&path)?, value, Place::Path),
+            Some(Value::String(path)) => match self.named(path, Place::Path) {
+                Some(located) => self.attribute(op, located, None, value, true),
+                None => self.path(op, &Path::parse(path)?, value, Place::Path),
+            },
             Some(_) => Err(fault(PatchErrorKind::InvalidPath, "`path` must be a string")),
             None if op == Op::Remove => Err(fault(PatchErrorKind::NoTarget, "remove needs a path")),
             None => match value {
-                Value::Object(_) => self.keys(op, value, Place::Key),
+                Value::Object(object) => self.keys(op, object, Place::Key),
                 _ => Err(fault(
                     PatchErrorKind::InvalidValue,
                     "without a path, the value must be an object of attributes",
@@ -75,23 +78,36 @@ impl<'t> Builder<'t, '_, '_> {
 
     /// The keys of a value without path, or of an extension's object: each is a path (ledger choice
     /// `dotted-keys`).
-    fn keys(&mut self, op: Op, value: Value, place: Place<'t>) -> Result<(), PatchError> {
-        let Value::Object(object) = value else { return Ok(()) };
-        if has_two_spellings(&object) {
+    fn keys(&mut self, op: Op, object: &Object, place: Place<'t>) -> Result<(), PatchError> {
+        if has_two_spellings(object) {
             let reason = "an attribute is given twice, in spellings that differ by letter case only";
             return Err(fault(PatchErrorKind::InvalidSyntax, reason));
         }
-        for (key, value) in object {
-            match Path::parse(&key) {
+        self.steps.reserve(object.len());
+        for (key, value) in object.iter() {
+            if let Some(located) = self.named(key, place) {
+                self.attribute(op, located, None, value, false)?;
+                continue;
+            }
+            match Path::parse(key) {
                 Ok(path) => self.path(op, &path, value, place)?,
                 Err(e) if e.is_filter() => return Err(e.into()),
-                Err(_) => self.unknown(&key)?,
+                Err(_) => self.unknown(key)?,
             }
         }
         Ok(())
     }
 
-    fn path(&mut self, op: Op, path: &Path<'_>, value: Value, place: Place<'t>) -> Result<(), PatchError> {
+    /// The attribute, if the path is nothing but its name, as most are.
+    fn named(&self, path: &str, place: Place<'t>) -> Option<Located<'t>> {
+        let (extension, attribute) = match place {
+            Place::Path | Place::Key => (None, self.resource_type.attribute(path)?),
+            Place::Inside(extension) => (Some(extension), extension.schema().attribute(path)?),
+        };
+        Some(Located { extension, attribute, sub: None })
+    }
+
+    fn path(&mut self, op: Op, path: &Path<'_>, value: &Value, place: Place<'t>) -> Result<(), PatchError> {
         let mut name = path.attribute_path();
         if let (Place::Inside(extension), None) = (place, name.urn) {
             name.urn = Some(extension.schema().id());
@@ -120,12 +136,12 @@ impl<'t> Builder<'t, '_, '_> {
         &mut self,
         op: Op,
         extension: &'t Extension,
-        value: Value,
+        value: &Value,
     ) -> Result<(), PatchError> {
         let urn = extension.schema().id();
         match value {
-            value @ Value::Object(_) if op != Op::Remove => {
-                return self.keys(op, value, Place::Inside(extension));
+            Value::Object(object) if op != Op::Remove => {
+                return self.keys(op, object, Place::Inside(extension));
             }
             _ if op == Op::Remove => {}
             // `[]` means unassigned like null (ledger choices `add-empty-list`, `null-required`).
@@ -152,12 +168,12 @@ impl<'t> Builder<'t, '_, '_> {
         op: Op,
         located: Located<'t>,
         filter: Option<&Filter<'_>>,
-        value: Value,
+        value: &Value,
         by_path: bool,
     ) -> Result<(), PatchError> {
         let attribute = located.attribute;
         if located.extension.is_none() && attribute.name() == "schemas" {
-            return self.schemas(op, &located, filter, &value, by_path);
+            return self.schemas(op, &located, filter, value, by_path);
         }
         if [attribute, located.leaf()].iter().any(|a| a.mutability() == Mutability::ReadOnly) {
             return self.read_only(located, filter, value, by_path);
@@ -172,7 +188,7 @@ impl<'t> Builder<'t, '_, '_> {
             return Err(PatchError::new(PatchErrorKind::InvalidFilter, located.path(), reason));
         }
         let whole = filter.is_none() || located.sub.is_some();
-        let listing = is_listing(located.leaf(), &value);
+        let listing = is_listing(located.leaf(), value);
         if op == Op::Remove && whole && !listing && located.leaf().required() {
             return Err(required(&located));
         }
@@ -194,7 +210,7 @@ impl<'t> Builder<'t, '_, '_> {
     fn simple(
         &mut self,
         op: Op,
-        value: Value,
+        value: &Value,
         located: &Located<'t>,
     ) -> Result<Option<AttributeEdit<'t>>, PatchError> {
         if op == Op::Remove {
@@ -208,7 +224,7 @@ impl<'t> Builder<'t, '_, '_> {
     fn complex(
         &mut self,
         op: Op,
-        value: Value,
+        value: &Value,
         located: &Located<'t>,
     ) -> Result<Option<AttributeEdit<'t>>, PatchError> {
         if located.sub.is_some() {
@@ -218,7 +234,7 @@ impl<'t> Builder<'t, '_, '_> {
             }
             return Ok(Some(AttributeEdit::Merge(vec![self.part(op, value, located)?])));
         }
-        let cleared = match &value {
+        let cleared = match value {
             Value::Null => true,
             Value::Array(items) => items.is_empty(),
             Value::String(text) => text.is_empty() && self.options.read.dialect.empty_string_is_unassigned,
@@ -235,11 +251,11 @@ impl<'t> Builder<'t, '_, '_> {
     fn list(
         &mut self,
         op: Op,
-        value: Value,
+        value: &Value,
         located: &Located<'t>,
     ) -> Result<Option<AttributeEdit<'t>>, PatchError> {
         match op {
-            Op::Remove if is_listing(located.attribute, &value) => {
+            Op::Remove if is_listing(located.attribute, value) => {
                 self.report.note(Leniency::RemovedListed, located.path());
                 let listed = self.listed(value, located)?;
                 Ok((!listed.is_empty()).then_some(AttributeEdit::RemoveListed(listed)))
@@ -264,7 +280,7 @@ impl<'t> Builder<'t, '_, '_> {
         op: Op,
         located: &Located<'t>,
         filter: Option<&Filter<'_>>,
-        value: Value,
+        value: &Value,
     ) -> Result<Option<Selection<'t>>, PatchError> {
         let attribute = located.attribute;
         let matcher = match filter {
@@ -329,7 +345,7 @@ impl<'t> Builder<'t, '_, '_> {
         &mut self,
         located: Located<'t>,
         filter: Option<&Filter<'_>>,
-        value: Value,
+        value: &Value,
         by_path: bool,
     ) -> Result<(), PatchError> {
         let is_meta = located.extension.is_none() && located.attribute.name() == "meta";
@@ -340,7 +356,7 @@ impl<'t> Builder<'t, '_, '_> {
         } else if by_path || located.sub.is_some() || filter.is_some() {
             return Err(read_only(&located));
         } else {
-            self.push(Edit::Attribute(located, AttributeEdit::Same(value)));
+            self.push(Edit::Attribute(located, AttributeEdit::Same(value.clone())));
         }
         Ok(())
     }
@@ -386,9 +402,9 @@ fn unless_empty(
 }
 
 /// The one value that replaces what a filter selects; a list of one is taken too.
-fn single(value: Value, located: &Located<'_>) -> Result<Value, PatchError> {
+fn single<'v>(value: &'v Value, located: &Located<'_>) -> Result<&'v Value, PatchError> {
     match value {
-        Value::Array(items) if items.len() <= 1 => Ok(items.into_iter().next().unwrap_or_default()),
+        Value::Array(items) if items.len() <= 1 => Ok(items.first().unwrap_or(&Value::Null)),
         Value::Array(_) => {
             let reason = "selected values are replaced by one value";
             Err(PatchError::new(PatchErrorKind::InvalidValue, located.path(), reason))

@@ -35,7 +35,7 @@ impl<'t> Builder<'t, '_, '_> {
             }
             for urn in urns {
                 if let Some(extension) = self.resource_type.extension(&urn) {
-                    self.extension(Op::Remove, extension, Value::Null)?;
+                    self.extension(Op::Remove, extension, &Value::Null)?;
                 }
             }
             return Ok(());

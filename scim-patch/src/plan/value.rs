@@ -12,7 +12,7 @@ impl<'t> Builder<'t, '_, '_> {
     /// The whole value of an attribute or sub-attribute.
     pub(super) fn coerced(
         &mut self,
-        value: Value,
+        value: &Value,
         located: &Located<'t>,
     ) -> Result<Option<Value>, PatchError> {
         // `[]` means unassigned like null (ledger choice `null-required`).
@@ -20,11 +20,13 @@ impl<'t> Builder<'t, '_, '_> {
             return Ok(None);
         }
         let members = located.sub.is_none() && self.is_membership(located);
-        Ok(coerce(value, located, members, &self.options.read, self.report)?)
+        let mut value = value.clone();
+        let assigned = coerce(&mut value, located, members, &self.options.read, self.report)?;
+        Ok(assigned.then_some(value))
     }
 
     /// The values for a list; none for null, `[]` and values that are all unassigned.
-    pub(super) fn coerced_list(&mut self, value: Value, located: &Located<'t>) -> Result<Array, PatchError> {
+    pub(super) fn coerced_list(&mut self, value: &Value, located: &Located<'t>) -> Result<Array, PatchError> {
         let list = match self.coerced(value, located)? {
             Some(Value::Array(list)) => list,
             Some(single) => Array::from_iter([single]),
@@ -41,10 +43,11 @@ impl<'t> Builder<'t, '_, '_> {
     pub(super) fn parts(
         &mut self,
         op: Op,
-        value: Value,
+        value: &Value,
         located: &Located<'t>,
     ) -> Result<Vec<Part<'t>>, PatchError> {
         let attribute = located.attribute;
+        let from_text;
         let object = match value {
             Value::Object(object) => object,
             // Ledger choice `complex-from-string`.
@@ -55,13 +58,14 @@ impl<'t> Builder<'t, '_, '_> {
                     return Err(not_an_object(located));
                 }
                 self.report.note(Leniency::Coerced, located.path());
-                Object::from_iter([("value", text)])
+                from_text = Object::from_iter([("value", text.clone())]);
+                &from_text
             }
             _ => return Err(not_an_object(located)),
         };
         let mut parts: Vec<Part<'t>> = Vec::with_capacity(object.len());
-        for (key, value) in object {
-            let Some(sub) = attribute.sub_attribute(&key) else {
+        for (key, value) in object.iter() {
+            let Some(sub) = attribute.sub_attribute(key) else {
                 if self.options.read.dialect.ignore_unknown_attributes {
                     self.report.note(Leniency::AttributeIgnored, format_args!("{}.{key}", located.path()));
                     continue;
@@ -112,11 +116,11 @@ impl<'t> Builder<'t, '_, '_> {
 
     /// The values named by a `remove` with a value list (ledger choice `remove-with-value`): objects,
     /// texts, one or many. Sub-attributes that are null or unknown do not count.
-    pub(super) fn listed(&mut self, value: Value, located: &Located<'t>) -> Result<Vec<Listed>, PatchError> {
+    pub(super) fn listed(&mut self, value: &Value, located: &Located<'t>) -> Result<Vec<Listed>, PatchError> {
         let attribute = located.attribute;
         let items = match value {
             Value::Array(items) => items,
-            single => Array::from_iter([single]),
+            single => std::slice::from_ref(single),
         };
         let mut listed = Vec::with_capacity(items.len());
         for item in items {
@@ -141,10 +145,14 @@ impl<'t> Builder<'t, '_, '_> {
         Ok(listed)
     }
 
-    fn listed_object(&mut self, object: Object, located: &Located<'t>) -> Result<Option<Listed>, PatchError> {
+    fn listed_object(
+        &mut self,
+        object: &Object,
+        located: &Located<'t>,
+    ) -> Result<Option<Listed>, PatchError> {
         let mut parts = Vec::with_capacity(object.len());
-        for (key, value) in object {
-            let sub = located.attribute.sub_attribute(&key).filter(|sub| !sub.is_hidden());
+        for (key, value) in object.iter() {
+            let sub = located.attribute.sub_attribute(key).filter(|sub| !sub.is_hidden());
             let Some(sub) = sub else { continue };
             let Some(value) = self.coerced(value, &Located { sub: Some(sub), ..*located })? else { continue };
             if sub.name() == "value" {
@@ -178,20 +186,23 @@ impl<'t> Builder<'t, '_, '_> {
     /// A value that is created if the filter selects nothing; it is held to the same rules as others.
     pub(super) fn created(&self, value: Value, located: &Located<'t>) -> Otherwise {
         let whole = Located { sub: None, ..*located };
-        let value = if whole.attribute.multi_valued() { Array::from_iter([value]).into() } else { value };
+        let mut value = if whole.attribute.multi_valued() { Array::from_iter([value]).into() } else { value };
         let mut unused = Report::default();
         let read = &self.options.read;
         let members = self.is_membership(&whole);
-        match coerce(value, &whole, members, read, &mut unused) {
-            Ok(Some(Value::Array(list))) => match list.into_iter().next() {
+        match coerce(&mut value, &whole, members, read, &mut unused) {
+            Ok(true) => {}
+            Ok(false) => return Otherwise::Nothing,
+            Err(violation) => return Otherwise::Fail(violation.into()),
+        }
+        match value {
+            Value::Array(list) => match list.into_iter().next() {
                 Some(member) if members && super::members::member_of(&member).is_none() => {
                     Otherwise::Fail(lacks_id(&whole))
                 }
                 created => created.map_or(Otherwise::Nothing, Otherwise::Create),
             },
-            Ok(Some(value)) => Otherwise::Create(value),
-            Ok(None) => Otherwise::Nothing,
-            Err(violation) => Otherwise::Fail(violation.into()),
+            value => Otherwise::Create(value),
         }
     }
 }

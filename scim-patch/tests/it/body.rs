@@ -7,7 +7,7 @@ use crate::support::{Patch, user, value};
 
 fn plan(body: &str, dialect: &Dialect) -> Result<Report, PatchError> {
     let mut report = Report::default();
-    Plan::new(value(body), user(), &PatchOptions::new(dialect), &mut report)?;
+    Plan::new(&value(body), user(), &PatchOptions::new(dialect), &mut report)?;
     Ok(report)
 }
 

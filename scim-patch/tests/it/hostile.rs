@@ -114,7 +114,7 @@ fn many_adds_and_removes_look_at_a_large_group_once_or_twice() {
         ..options
     };
     let mut report = Report::default();
-    let plan = Plan::new(body(&adds_and_removes(2000)), group(), &options, &mut report).unwrap();
+    let plan = Plan::new(&body(&adds_and_removes(2000)), group(), &options, &mut report).unwrap();
     let outcome = plan.apply(&before, &mut report).unwrap();
     assert!(outcome.changed);
     let members = outcome.resource.get("members").unwrap().elements();
@@ -131,7 +131,7 @@ fn work_that_grows_with_list_and_request_is_bounded() {
     let options =
         PatchOptions { inline_members: true, max_work: 10 * MEMBERS, ..PatchOptions::new(&dialect) };
     let mut report = Report::default();
-    let plan = Plan::new(body(&format!("[{operations}]")), group(), &options, &mut report).unwrap();
+    let plan = Plan::new(&body(&format!("[{operations}]")), group(), &options, &mut report).unwrap();
     let error = plan.apply(&before, &mut report).unwrap_err();
     assert_eq!((error.kind(), error.operation()), (TooLarge, Some(10)));
 }
@@ -176,7 +176,7 @@ fn hostile_requests_of_any_size_are_done_or_refused() {
                 for (inline_members, dialect) in members.into_iter().chain([lenient]) {
                     let options = PatchOptions { inline_members, ..PatchOptions::new(&dialect) };
                     let mut report = Report::default();
-                    let outcome = Plan::new(body.clone(), target, &options, &mut report)
+                    let outcome = Plan::new(&body, target, &options, &mut report)
                         .and_then(|plan| plan.apply(&before, &mut report));
                     let Err(error) = outcome else { continue };
                     let limit = matches!(error.kind(), TooLarge | TooManyOperations);
@@ -210,7 +210,7 @@ fn the_work_of_a_hostile_request_is_in_proportion_to_it() {
         for Request { name, operations, group: is_group, product } in REQUESTS {
             let (target, before) = if *is_group { (group(), &group_before) } else { (user(), &user_before) };
             let mut report = Report::default();
-            let outcome = Plan::new(body(&operations(size)), target, &options, &mut report)
+            let outcome = Plan::new(&body(&operations(size)), target, &options, &mut report)
                 .and_then(|plan| plan.apply(before, &mut report));
             let too_much = outcome.is_err_and(|error| error.reason().starts_with("the request looks at"));
             assert!(*product || !too_much, "{name} × {size} looks at more than {most} values");
@@ -249,7 +249,7 @@ fn a_limit_is_named_with_its_value_and_place() {
                 "members": [{"value": "a"}, {"value": "b"}]}"#,
         );
         let mut report = Report::default();
-        let outcome = Plan::new(body(&format!("[{operations}]")), target, options, &mut report)
+        let outcome = Plan::new(&body(&format!("[{operations}]")), target, options, &mut report)
             .and_then(|plan| plan.apply(&before, &mut report));
         outcome.unwrap_err().to_string()
     };

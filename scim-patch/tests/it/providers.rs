@@ -33,7 +33,7 @@ fn play(file: &str, before: &str) -> (Resource, Report) {
     let mut resource = resource(before);
     let resource_type = if resource.attributes().contains("userName") { user() } else { group() };
     for body in bodies(file) {
-        let plan = Plan::new(body, resource_type, &options, &mut report).unwrap();
+        let plan = Plan::new(&body, resource_type, &options, &mut report).unwrap();
         resource = plan.apply(&resource, &mut report).unwrap().resource;
     }
     (resource, report)
@@ -155,7 +155,7 @@ fn okta_sets_a_password_nobody_reads() {
     assert_eq!(json_of(&user, "password"), r#""An0ther-<run>""#);
     let body = bodies("okta/07-password-sync.json").remove(0);
     let dialect = Dialect::default();
-    let plan = Plan::new(body, crate::support::user(), &PatchOptions::new(&dialect), &mut Report::default());
+    let plan = Plan::new(&body, crate::support::user(), &PatchOptions::new(&dialect), &mut Report::default());
     let outcome = plan.unwrap().apply(&resource(USER), &mut Report::default()).unwrap();
     assert!(outcome.changed);
     assert!(!format!("{:?}", outcome.changes).contains("An0ther"));
@@ -206,7 +206,7 @@ fn every_group_patch_of_the_corpus_is_a_delta() {
     ] {
         for body in bodies(file) {
             let plan =
-                Plan::new(body, group(), &PatchOptions::new(&dialect), &mut Report::default()).unwrap();
+                Plan::new(&body, group(), &PatchOptions::new(&dialect), &mut Report::default()).unwrap();
             assert!(matches!(plan.membership(), MembershipPlan::Delta(_)), "{file}");
         }
     }
@@ -242,5 +242,5 @@ fn read_only_targets_are_skipped_where_the_dialect_says_so() {
 fn a_body_without_urn_is_a_patch_all_the_same() {
     let dialect = Dialect::default();
     let body = value(r#"{"Operations": [{"op": "Replace", "path": "active", "value": "false"}]}"#);
-    assert!(Plan::new(body, user(), &PatchOptions::new(&dialect), &mut Report::default()).is_ok());
+    assert!(Plan::new(&body, user(), &PatchOptions::new(&dialect), &mut Report::default()).is_ok());
 }

@@ -42,7 +42,7 @@ fn run(case: &serde_json::Value, inline_members: bool) -> Result<(), String> {
     let options = PatchOptions { inline_members, ..PatchOptions::new(&dialect) };
     let mut report = Report::default();
     let kept = before.clone();
-    let plan = Plan::new(body.into(), resource_type, &options, &mut report);
+    let plan = Plan::new(&body.into(), resource_type, &options, &mut report);
     let outcome = plan.as_ref().map_err(Clone::clone).and_then(|p| p.apply(&before, &mut report));
     assert_eq!(before, kept);
 

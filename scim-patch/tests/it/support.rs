@@ -72,7 +72,7 @@ impl Patch {
     }
 
     pub(crate) fn plan(&self, operations: &str) -> Result<Plan<'_>, PatchError> {
-        Plan::new(body(operations), &self.resource_type, &self.options(), &mut Report::default())
+        Plan::new(&body(operations), &self.resource_type, &self.options(), &mut Report::default())
     }
 
     pub(crate) fn run(&self, before: &Resource, operations: &str) -> Result<Outcome, PatchError> {
@@ -85,7 +85,7 @@ impl Patch {
         operations: &str,
     ) -> (Result<Outcome, PatchError>, Report) {
         let mut report = Report::default();
-        let outcome = Plan::new(body(operations), &self.resource_type, &self.options(), &mut report)
+        let outcome = Plan::new(&body(operations), &self.resource_type, &self.options(), &mut report)
             .and_then(|plan| plan.apply(before, &mut report));
         (outcome, report)
     }

@@ -6,7 +6,7 @@ use ecow::EcoVec;
 use super::identity::drop_duplicates;
 use super::place::Place;
 use super::{ReadOptions, Violation, ViolationKind, canonical, invalid_value, known};
-use crate::attribute::{Attribute, Mutability, Type, Uniqueness, find};
+use crate::attribute::{Attribute, Mutability, Type, Uniqueness};
 use crate::datetime::DateTime;
 use crate::dialect::{Leniency, Report};
 use crate::json::{JsonLimits, parse_json};
@@ -14,28 +14,28 @@ use crate::resource_type::Located;
 use crate::text::fold;
 use crate::value::{Array, Number, Object, Value};
 
-/// Reads the value that a client gave for an attribute or sub-attribute: coerced to its type, canonical names
-/// in complex values, lists without doubled values and with at most one `primary`. `None` means unassigned.
+/// Brings the value that a client gave for an attribute or sub-attribute into canonical form: coerced to its
+/// type, canonical names in complex values, lists without doubled values and with at most one `primary`. It is
+/// changed in place, because values are large and most of them need no change. Says whether it is assigned; one
+/// that is not may be anything.
 ///
 /// `members` says whether the values are members of a declared relation, to which another limit applies.
 ///
 /// # Errors
 /// [`Violation`] at the attribute or sub-attribute that is wrong.
 pub fn coerce(
-    mut value: Value,
+    value: &mut Value,
     located: &Located<'_>,
     members: bool,
     options: &ReadOptions<'_>,
     report: &mut Report,
-) -> Result<Option<Value>, Violation> {
+) -> Result<bool, Violation> {
     let whole = Place::of(located.extension, located.attribute);
     let place = located.sub.map_or(whole, |sub| whole.part(sub.name()));
-    let assigned = coerce_at(&mut value, located.leaf(), &place, members, options, report)?;
-    Ok(assigned.then_some(value))
+    coerce_at(value, located.leaf(), &place, members, options, report)
 }
 
-/// As [`coerce`], in place: values are large, and most of them need no change. Says whether the value is
-/// assigned.
+/// As [`coerce`].
 pub(super) fn coerce_at(
     value: &mut Value,
     attribute: &Attribute,
@@ -288,7 +288,9 @@ impl Context<'_, '_> {
         };
         self.unwrap_stringified(object, attribute, place);
         let mut seen = Positions::default();
-        try_retain(object.entries_mut(), |(key, value)| self.part(key, value, attribute, place, &mut seen))?;
+        try_retain(object.entries_mut(), |entry| {
+            self.part(&mut entry.name, &mut entry.value, attribute, place, &mut seen)
+        })?;
         if object.is_empty() {
             return Ok(false);
         }
@@ -310,7 +312,7 @@ impl Context<'_, '_> {
         place: &Place<'_>,
         seen: &mut Positions,
     ) -> Result<bool, Violation> {
-        let Some((at, sub)) = find(attribute.sub_attributes(), key) else {
+        let Some((at, sub)) = attribute.find(key) else {
             if self.options.dialect.ignore_unknown_attributes {
                 self.report.note(Leniency::AttributeIgnored, format_args!("{place}.{key}"));
                 return Ok(false);

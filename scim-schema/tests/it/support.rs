@@ -50,8 +50,10 @@ pub(crate) fn located(attribute: &Attribute) -> Located<'_> {
 /// One value of an attribute, under the strict dialect.
 pub(crate) fn one(attribute: &Attribute, given: serde_json::Value) -> Result<Option<Value>, Violation> {
     let dialect = Dialect::strict();
-    let mut report = Report::default();
-    coerce(value(given), &located(attribute), false, &ReadOptions::new(&dialect), &mut report)
+    let (mut value, mut report) = (value(given), Report::default());
+    let options = ReadOptions::new(&dialect);
+    let assigned = coerce(&mut value, &located(attribute), false, &options, &mut report)?;
+    Ok(assigned.then_some(value))
 }
 
 /// The value is taken as it is.

@@ -49,9 +49,9 @@ fn integers_have_neither_fraction_nor_exponent() {
         takes(&integer, number);
     }
     let parsed = |text: &str| {
-        let value = scim_schema::parse_json(text.as_bytes(), scim_schema::JsonLimits::default()).unwrap();
+        let mut value = scim_schema::parse_json(text.as_bytes(), scim_schema::JsonLimits::default()).unwrap();
         let dialect = Dialect::default();
-        coerce(value, &located(&integer), false, &ReadOptions::new(&dialect), &mut Report::default())
+        coerce(&mut value, &located(&integer), false, &ReadOptions::new(&dialect), &mut Report::default())
     };
     for text in ["1.5", "1e3", "1E3", "1.0", "-2.0", "10e-1"] {
         assert!(parsed(text).is_err(), "{text}");
@@ -160,9 +160,9 @@ fn references_to_resources_are_kept_relative_to_the_service_root() {
     let group = scim_schema::Registry::standard();
     let members = group.resource_type("Group").unwrap().attribute("members").unwrap().clone();
     let stored = |reference: &str| {
-        let given = value(json!([{"value": "9", "$ref": reference}]));
-        let read = coerce(given, &located(&members), true, &options, &mut Report::default());
-        read.unwrap().unwrap().elements()[0].get("$ref").unwrap().as_str().unwrap().to_owned()
+        let mut read = value(json!([{"value": "9", "$ref": reference}]));
+        assert!(coerce(&mut read, &located(&members), true, &options, &mut Report::default()).unwrap());
+        read.elements()[0].get("$ref").unwrap().as_str().unwrap().to_owned()
     };
     assert_eq!(stored("https://h/t/1/v2/Users/9"), "Users/9");
     assert_eq!(stored("Users/9"), "Users/9");
@@ -180,9 +180,8 @@ fn the_version_in_a_uri_does_not_make_another_resource() {
     for base in ["https://h/v2", "https://h"] {
         let options = ReadOptions { base: Some(base), ..ReadOptions::new(&dialect) };
         for reference in ["https://h/Users/1", "https://h/v2/Users/1", "https://h/v1/Users/1"] {
-            let given = value(json!([{"$ref": reference}]));
-            let read = coerce(given, &located(&members), true, &options, &mut Report::default());
-            let read = read.unwrap().unwrap();
+            let mut read = value(json!([{"$ref": reference}]));
+            assert!(coerce(&mut read, &located(&members), true, &options, &mut Report::default()).unwrap());
             assert_eq!(read, value(json!([{"$ref": "Users/1"}])), "{base} {reference}");
         }
     }

@@ -111,11 +111,11 @@ impl World {
         {
             let text = text(n);
             let input = Input { name, limits: shown, n, bytes: text.len() };
-            table.bounded(&input, &Work::new((), |()| self.filter(&text, limits)));
+            table.bounded(&input, &Work::new(|| self.filter(&text, limits)));
         }
         table.growing(name, "none", &|n| {
             let text = text(n);
-            (text.len(), Work::new((), move |()| self.filter(&text, wide)))
+            (text.len(), Work::new(move || self.filter(&text, wide)))
         });
     }
 
@@ -125,8 +125,8 @@ impl World {
         for n in [fitting, LARGEST] {
             let path = in_brackets(n);
             let input = Input { name, limits: "path", n, bytes: path.len() };
-            let parse = |()| Path::parse(&path).map(drop).map_err(|error| error.to_string());
-            table.bounded(&input, &Work::new((), parse));
+            let parse = || Path::parse(&path).map(drop).map_err(|error| error.to_string());
+            table.bounded(&input, &Work::new(parse));
         }
     }
 
@@ -142,8 +142,9 @@ impl World {
                 let operations = (request.operations)(n);
                 let text = format!(r#"{{"schemas": ["{PATCH_OP}"], "Operations": {operations}}}"#);
                 let before = if request.group { group(members(n)) } else { self.user.clone() };
-                let run = move |body| self.patch(body, request, &before, bounded, inline_members);
-                (text.len(), Work::new(value(&text), run))
+                let body = value(&text);
+                let run = move || self.patch(&body, request, &before, bounded, inline_members);
+                (text.len(), Work::new(run))
             };
             match (request.product, bounded) {
                 _ if !request.group && !inline_members => {}
@@ -156,7 +157,7 @@ impl World {
 
     fn patch(
         &self,
-        body: Value,
+        body: &Value,
         request: &Request,
         before: &Resource,
         bounded: bool,
@@ -227,11 +228,10 @@ struct Work<'w> {
 }
 
 impl<'w> Work<'w> {
-    fn new<I: Clone + 'w>(input: I, work: impl Fn(I) -> Outcome + 'w) -> Self {
+    fn new(work: impl Fn() -> Outcome + 'w) -> Self {
         let run = move || {
-            let input = input.clone();
             let start = Instant::now();
-            let outcome = work(input);
+            let outcome = work();
             (start.elapsed(), outcome)
         };
         Self { run: Box::new(run) }
