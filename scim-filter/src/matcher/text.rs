@@ -212,5 +212,8 @@ mod tests {
         assert!(matches("ew", "/1", "Users/1"));
         assert!(matches("lt", "https://example.com/v2/Users/2", "Users/1"));
         assert!(!matches("sw", "https://example.com/", "urn:example:1"));
+        // One letter, composed and decomposed.
+        assert!(matches("eq", "https://example.com/v2/Users/\u{e9}", "Users/e\u{301}"));
+        assert!(!matches("ne", "https://example.com/v2/Users/\u{e9}", "Users/e\u{301}"));
     }
 }

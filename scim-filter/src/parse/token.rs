@@ -127,10 +127,8 @@ fn urn_path(text: &str, at: usize, colon: usize) -> Option<Name> {
     }
     let end = run(text.as_bytes(), at, ALPHA | DIGIT | NAME | DOLLAR | URN);
     let urn = text.get(at..end)?;
-    // `urn:`, a namespace, and something in it.
-    let behind = urn.get("urn:".len()..)?;
-    let namespace = behind.find(':')?;
-    if namespace == 0 || namespace + 1 == behind.len() {
+    // `urn:`, a namespace, and something in it, of which more is asked below.
+    if urn.get("urn:".len()..)?.find(':')? == 0 {
         return None;
     }
     let last = urn.rfind(':')? + 1;

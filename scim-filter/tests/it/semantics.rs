@@ -255,6 +255,59 @@ fn relative_references_compare_with_the_base_url() {
     assert!(matches(r#"members[$ref ew "v2/Users/1"]"#));
     assert!(matches(r#"meta.location eq "https://example.com/scim/v2/Groups/9""#));
     assert!(!matches(r#"meta.location eq "Groups/9""#));
+    // A store has the relative form: it can't look the absolute one up.
+    let filter = Filter::parse(r#"meta.location eq "https://example.com/scim/v2/Groups/9""#).unwrap();
+    let matcher = Matcher::new(&filter, registry.resource_types(), &options).unwrap();
+    assert_eq!(matcher.conjuncts("Group").count(), 0);
+    let matcher = Matcher::new(&filter, registry.resource_types(), &MatchOptions::default()).unwrap();
+    assert_eq!(matcher.conjuncts("Group").count(), 1);
+}
+
+#[test]
+fn only_a_missing_primary_counts_as_false() {
+    const DESK: &str = "urn:example:Desk";
+    let schema = format!(
+        r#"{{"id": "{DESK}", "name": "Desk", "attributes": [{{"name": "desks", "type": "complex",
+            "multiValued": true, "subAttributes": [{{"name": "free", "type": "boolean"}},
+            {{"name": "value", "type": "string"}}, {{"name": "primary", "type": "boolean"}}]}}]}}"#
+    );
+    let builder = RegistryBuilder::standard().schema_json(&schema).unwrap();
+    let registry = builder.extend("User", DESK, false).unwrap().build().unwrap();
+    let user = resource(&format!(r#"{{"{DESK}": {{"desks": [{{"value": "1"}}]}}}}"#));
+    let matches = |filter: &str| {
+        let filter = Filter::parse(filter).unwrap();
+        Matcher::new(&filter, registry.resource_types(), &MatchOptions::default())
+            .unwrap()
+            .matches("User", &user)
+    };
+    assert!(matches("desks[primary eq false]"));
+    assert!(!matches("desks[free eq false]"));
+}
+
+#[test]
+fn a_stored_date_that_is_none_is_only_unequal() {
+    for (operator, matches) in [("eq", false), ("ne", true), ("gt", false), ("ge", false), ("le", false)] {
+        let filter = format!(r#"meta.created {operator} "2020-01-01T00:00:00Z""#);
+        assert_eq!(matches_user(&filter, r#"{"meta": {"created": "yesterday"}}"#), matches, "{filter}");
+    }
+}
+
+#[test]
+fn a_mistake_names_the_attribute_and_what_it_is_compared_with() {
+    for (text, path, message) in [
+        ("active eq 5", "active", "active: the attribute is compared with true or false"),
+        (
+            "meta.created eq 5",
+            "meta.created",
+            "meta.created: the attribute is compared with a dateTime such as \"2011-05-13T04:42:34Z\"",
+        ),
+        ("title eq 5", "title", "title: the attribute is compared with a string"),
+        ("password eq \"x\"", "password", "password: the attribute can't be filtered on"),
+    ] {
+        let filter = Filter::parse(text).unwrap();
+        let error = Matcher::new(&filter, [&user()], &MatchOptions::default()).unwrap_err();
+        assert_eq!((error.path(), error.to_string().as_str()), (path, message), "{text}");
+    }
 }
 
 #[test]
