@@ -96,6 +96,12 @@ struct Touched<'p> {
     place: usize,
 }
 
+impl Touched<'_> {
+    fn is(&self, located: &Located<'_>) -> bool {
+        std::ptr::eq(self.located.attribute, located.attribute)
+    }
+}
+
 impl<'p> Work<'p, '_> {
     fn step(&mut self, step: &'p Step<'_>) -> Result<(), PatchError> {
         match &step.edit {
@@ -128,7 +134,7 @@ impl<'p> Work<'p, '_> {
     }
 
     fn touch(&mut self, located: &Located<'p>, edit: &AttributeEdit<'_>) {
-        if self.touched(located).is_none() {
+        if !self.touched.iter().any(|touched| touched.is(located)) {
             self.touched.push(Touched { located: *located, place: 0 });
         }
         // What is unassigned does not change by being taken away (ledger choice `remove-no-match`).
@@ -146,10 +152,6 @@ impl<'p> Work<'p, '_> {
                 self.hide(format!("{}.{}", located.path(), sub.name()));
             }
         }
-    }
-
-    fn touched(&mut self, located: &Located<'_>) -> Option<&mut Touched<'p>> {
-        self.touched.iter_mut().find(|t| std::ptr::eq(t.located.attribute, located.attribute))
     }
 
     fn hide(&mut self, path: String) {
@@ -179,7 +181,14 @@ impl<'p> Work<'p, '_> {
         match edit {
             AttributeEdit::Set(value) => {
                 self.lists.retain(|list| !list.is_of(located));
-                self.set(located, value.clone());
+                match value {
+                    Some(value) => {
+                        if let Some(slot) = self.slot(located) {
+                            *slot = value.clone();
+                        }
+                    }
+                    None => self.unset(located),
+                }
                 Ok(())
             }
             AttributeEdit::Merge(parts) => {
@@ -286,14 +295,7 @@ impl<'p> Work<'p, '_> {
     }
 
     fn value_mut(&mut self, located: &Located<'_>) -> Option<&mut Value> {
-        let attributes = self.resource.attributes_mut();
-        match located.extension {
-            Some(extension) => attributes
-                .get_mut(extension.schema().id())?
-                .as_object_mut()?
-                .get_mut(located.attribute.name()),
-            None => attributes.get_mut(located.attribute.name()),
-        }
+        container(&mut self.resource, located)?.get_mut(located.attribute.name())
     }
 
     /// The object of the attribute's extension, so that it is known later that there was one.
@@ -307,35 +309,38 @@ impl<'p> Work<'p, '_> {
     }
 
     fn set(&mut self, located: &Located<'_>, value: Option<Value>) {
-        if value.is_some() {
-            self.open_container(located);
-        }
-        let name = located.attribute.name();
-        let place = self.touched(located).map_or(0, |touched| touched.place);
-        let attributes = self.resource.attributes_mut();
-        let container = match located.extension {
-            None => Some(attributes),
-            Some(extension) => attributes.get_mut(extension.schema().id()).and_then(Value::as_object_mut),
-        };
-        let place = match (container, value) {
-            (Some(container), Some(value)) => match container.find_mut(name, place) {
-                Some((place, present)) => {
-                    *present = value;
-                    place
+        match value {
+            Some(value) => {
+                if let Some(slot) = self.slot(located) {
+                    *slot = value;
                 }
-                None => {
-                    container.push(name, value);
-                    container.len() - 1
-                }
-            },
-            (Some(container), None) => {
-                container.remove(name);
-                place
             }
-            (None, _) => place,
+            None => self.unset(located),
+        }
+    }
+
+    /// Where the value of an attribute goes.
+    fn slot(&mut self, located: &Located<'_>) -> Option<&mut Value> {
+        self.open_container(located);
+        let name = located.attribute.name();
+        let touched = self.touched.iter_mut().find(|touched| touched.is(located));
+        let container = container(&mut self.resource, located)?;
+        let place = match container.find(name, touched.as_ref().map_or(0, |touched| touched.place)) {
+            Some((place, _)) => place,
+            None => {
+                container.push(name, Value::Null);
+                container.len() - 1
+            }
         };
-        if let Some(touched) = self.touched(located) {
+        if let Some(touched) = touched {
             touched.place = place;
+        }
+        container.find_mut(name, place).map(|(_, value)| value)
+    }
+
+    fn unset(&mut self, located: &Located<'_>) {
+        if let Some(container) = container(&mut self.resource, located) {
+            container.remove(located.attribute.name());
         }
     }
 
@@ -496,5 +501,14 @@ impl<'p> Work<'p, '_> {
         {
             attributes.push("meta", meta);
         }
+    }
+}
+
+/// The attributes of the resource or of the extension that an attribute is among.
+fn container<'r>(resource: &'r mut Resource, located: &Located<'_>) -> Option<&'r mut Object> {
+    let attributes = resource.attributes_mut();
+    match located.extension {
+        Some(extension) => attributes.get_mut(extension.schema().id())?.as_object_mut(),
+        None => Some(attributes),
     }
 }

@@ -23,6 +23,16 @@ pub(crate) struct Operation<'b> {
     pub(crate) value: Option<&'b Value>,
 }
 
+impl Operation<'_> {
+    /// How many attributes it is about, as far as its form tells.
+    pub(crate) fn targets(&self) -> usize {
+        match (self.path, self.value) {
+            (None, Some(Value::Object(keys))) => keys.len(),
+            _ => 1,
+        }
+    }
+}
+
 /// The operations of a body, in order.
 pub(crate) fn operations<'b>(
     body: &'b Value,

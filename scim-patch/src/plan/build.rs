@@ -23,7 +23,7 @@ pub(super) fn steps<'t>(
     report: &mut Report,
 ) -> Result<Vec<Step<'t>>, PatchError> {
     let matching = MatchOptions { base: options.read.base.map(Arc::from) };
-    let steps = Vec::with_capacity(operations.len());
+    let steps = Vec::with_capacity(operations.iter().map(Operation::targets).sum());
     let mut builder = Builder { resource_type, options, report, matching, steps, operation: 0 };
     for (index, operation) in operations.into_iter().enumerate() {
         builder.operation = index;
@@ -83,7 +83,6 @@ impl<'t> Builder<'t, '_, '_> {
             let reason = "an attribute is given twice, in spellings that differ by letter case only";
             return Err(fault(PatchErrorKind::InvalidSyntax, reason));
         }
-        self.steps.reserve(object.len());
         for (key, value) in object.iter() {
             if let Some(located) = self.named(key, place) {
                 self.attribute(op, located, None, value, false)?;
