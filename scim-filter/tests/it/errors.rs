@@ -33,6 +33,8 @@ fn errors_say_what_and_where() {
         ("userName", "an operator is expected: eq, ne, co, sw, ew, gt, ge, lt, le or pr, at byte 8", ""),
         ("title pr and", "an attribute name, 'not' or '(' is expected, at byte 12", ""),
         ("title pr)", "')' closes nothing, at byte 8", ")"),
+        ("ims[$ref1 pr]", "the attribute path is malformed, at byte 4", "$ref1"),
+        ("ims[$ref_ pr]", "the attribute path is malformed, at byte 4", "$ref_"),
         ("ims(type pr)", "the attribute path is malformed, at byte 3", "("),
         ("(title pr", "'(' is not closed, at byte 0", "("),
         ("a pr and (b pr", "'(' is not closed, at byte 9", "("),
