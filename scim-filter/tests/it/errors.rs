@@ -50,6 +50,7 @@ fn errors_say_what_and_where() {
         ("title eq \"a", "the string has no closing quotation mark, at byte 9", "\"a"),
         ("title eq \"a\\x\"", "the string holds an unknown escape, at byte 11", "\\x"),
         ("title eq \"é\\ud800\"", "the string holds half of a surrogate pair, at byte 12", "\\ud800"),
+        ("title eq \"\\udc00\\udc01\"", "the string holds half of a surrogate pair, at byte 10", "\\udc00"),
         ("title eq \"a\nb\"", "the string holds an unescaped control character, at byte 11", "\n"),
         ("title pr xor a pr", "'and', 'or' or the end is expected, at byte 9", "xor"),
         ("title pr and(a pr)", "a space is expected, at byte 12", "("),
