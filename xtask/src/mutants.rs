@@ -23,7 +23,11 @@ const OUTPUT: &str = "target/mutants";
 /// How long the tests of a crate may run with a mistake in it, in seconds: many times what they take without.
 const TIMEOUT: &str = "120";
 
-/// Tests that take long in a debug build and find nothing that others do not: sizes far beyond the limits.
+/// Tests that take long in a debug build: about time and memory, which few mistakes change. Only what the others miss
+/// is tested with them.
+const SLOW: &str = "hostile::";
+
+/// Those of them that find nothing that others do not: sizes far beyond the limits.
 const SKIPPED: &str = "hostile::hostile_";
 
 #[derive(Args, Debug)]
@@ -51,13 +55,27 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<bool> {
     let list = std::fs::read_to_string(root.join(SURVIVORS)).with_context(|| format!("no {SURVIVORS}"))?;
     let accepted = accepted(&list)?;
     std::fs::create_dir_all(root.join(OUTPUT))?;
+    let quick = test(root, options, &["--skip", SLOW], false)?;
+    let left = quick.missed.len() + quick.timeout.len();
+    println!("\n{left} are left for the slower tests\n");
+    let results = match left {
+        0 => quick,
+        _ => quick.then(test(root, options, &["--skip", SKIPPED], true)?),
+    };
+    Ok(judge(&results, &accepted, options.is_partial()))
+}
+
+/// One run of cargo-mutants; `again` tests only what the last one did not catch.
+fn test(root: &Path, options: &Options, tests: &[&str], again: bool) -> Result<Results> {
     let jobs = options.jobs.to_string();
     let mut args =
         vec!["mutants", "--package", "scim-filter", "--package", "scim-patch", "--profile", "mutants"];
     args.extend(["--jobs", &jobs, "--timeout", TIMEOUT, "--output", OUTPUT, "--no-shuffle"]);
+    args.extend(again.then_some("--iterate"));
     args.extend(options.file.iter().flat_map(|file| ["--file", file]));
     args.extend(options.shard.iter().flat_map(|shard| ["--shard", shard.as_str()]));
-    args.extend(["--", "--lib", "--tests", "--", "--skip", SKIPPED]);
+    args.extend(["--", "--lib", "--tests", "--"]);
+    args.extend(tests);
     let status = command(root, "cargo", &args).status().context("cannot start cargo mutants")?;
     // 2: some were missed; 3: some ran out of time. What that means is for us to say.
     if !matches!(status.code(), Some(0 | 2 | 3)) {
@@ -67,13 +85,12 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<bool> {
         let path = root.join(OUTPUT).join("mutants.out").join(name);
         std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
     };
-    let results = Results {
+    Ok(Results {
         caught: names(&read("caught.txt")?),
         timeout: names(&read("timeout.txt")?),
         missed: names(&read("missed.txt")?),
         unviable: names(&read("unviable.txt")?).len(),
-    };
-    Ok(judge(&results, &accepted, options.is_partial()))
+    })
 }
 
 /// The mutants by what became of them.
@@ -85,6 +102,14 @@ struct Results {
     missed: Vec<String>,
     /// The compiler refused them.
     unviable: usize,
+}
+
+impl Results {
+    /// With a second run, of those that were not caught.
+    fn then(mut self, second: Self) -> Self {
+        self.caught.extend(second.caught);
+        Self { caught: self.caught, unviable: self.unviable + second.unviable, ..second }
+    }
 }
 
 /// Prints the sums and the survivors; says whether few enough are left, all with a reason.
@@ -172,6 +197,18 @@ mod tests {
             names(text),
             ["a/src/b.rs: replace x -> Result<A::B, C> with Ok(())", "a/src/b.rs: replace < with <= in y"]
         );
+    }
+
+    #[test]
+    fn what_is_caught_late_is_caught() {
+        let results = |caught: &str, missed: &str, unviable| Results {
+            caught: names(caught),
+            missed: names(missed),
+            unviable,
+            ..Results::default()
+        };
+        let both = results("a\nb", "c\nd", 2).then(results("c", "d", 0));
+        assert_eq!((both.caught.len(), both.missed, both.unviable), (3, vec!["d".to_owned()], 2));
     }
 
     #[test]
