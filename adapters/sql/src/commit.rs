@@ -9,20 +9,21 @@ use scim_core::{
 };
 use scim_schema::{DateTime, ResourceType, fold};
 
-use crate::engine::{Tx, int, params};
 use crate::error::DatabaseError;
 use crate::index::{self, Index};
+use crate::params;
 use crate::rows;
+use crate::session::{Session, int};
 
 /// Applies a batch.
 pub(crate) fn commit(
-    tx: &impl Tx,
+    session: &Session<'_>,
     index: &Index,
     tenant: &TenantId,
     batch: &Batch,
 ) -> Result<Vec<Committed>, StoreError> {
     let mut commit =
-        Commit { tx, index, tenant: tenant.as_str(), batch, counts: BTreeMap::new(), added: Vec::new() };
+        Commit { session, index, tenant: tenant.as_str(), batch, counts: BTreeMap::new(), added: Vec::new() };
     let mut committed = Vec::with_capacity(batch.writes.len());
     for write in &batch.writes {
         committed.push(commit.apply(write)?);
@@ -32,8 +33,8 @@ pub(crate) fn commit(
     Ok(committed)
 }
 
-struct Commit<'c, T> {
-    tx: &'c T,
+struct Commit<'c> {
+    session: &'c Session<'c>,
     index: &'c Index,
     tenant: &'c str,
     batch: &'c Batch,
@@ -51,7 +52,7 @@ struct Current {
     modified: i64,
 }
 
-impl<'c, T: Tx> Commit<'c, T> {
+impl<'c> Commit<'c> {
     fn apply(&mut self, write: &'c Write) -> Result<Committed, StoreError> {
         let current = self.current(&write.resource_type, &write.id)?;
         match (write.precondition, &current) {
@@ -92,7 +93,7 @@ impl<'c, T: Tx> Commit<'c, T> {
 
     /// The resource, if it is there and of that type.
     fn current(&self, resource_type: &ResourceType, id: &str) -> Result<Option<Current>, DatabaseError> {
-        let found = self.tx.first(
+        let found = self.session.first(
             "SELECT n, version, created, modified, type FROM scim_resources WHERE tenant = ?1 AND id = ?2",
             params![self.tenant, id],
             |row| {
@@ -117,7 +118,7 @@ impl<'c, T: Tx> Commit<'c, T> {
         let name = write.resource_type.name();
         let now = self.batch.now.unix_micros();
         let text = rows::document_to_text(&document.resource)?;
-        let inserted = self.tx.first(
+        let inserted = self.session.first(
             "INSERT INTO scim_resources
                  (tenant, type, id, version, created, modified, label, unique_keys, document)
              VALUES (?1, ?2, ?3, 1, ?4, ?4, ?5, ?6, ?7) RETURNING n",
@@ -141,7 +142,7 @@ impl<'c, T: Tx> Commit<'c, T> {
             self.take(name, key, n)?;
         }
         for (path, value) in self.index.values(name, &document.resource) {
-            index::insert_value(self.tx, self.tenant, name, path, &value, n)?;
+            index::insert_value(self.session, self.tenant, name, path, &value, n)?;
         }
         let mut seen = HashSet::new();
         let members: Vec<Member> = members.iter().filter(|m| seen.insert(m.id.as_str())).cloned().collect();
@@ -178,9 +179,9 @@ impl<'c, T: Tx> Commit<'c, T> {
             self.forget_value(name, path, value, current.n)?;
         }
         for (path, value) in after.difference(&before) {
-            index::insert_value(self.tx, self.tenant, name, path, value, current.n)?;
+            index::insert_value(self.session, self.tenant, name, path, value, current.n)?;
         }
-        self.tx.execute(
+        self.session.execute(
             "UPDATE scim_resources SET label = ?2, unique_keys = ?3, document = ?4 WHERE n = ?1",
             params![current.n, label(document), &rows::unique_to_text(&document.unique), &text],
         )?;
@@ -194,7 +195,7 @@ impl<'c, T: Tx> Commit<'c, T> {
         let members = self.members(id)?;
         let seq = self.log(current, ChangeKind::Deleted, None)?;
         self.log_members(seq, &[], &members)?;
-        self.tx.execute(
+        self.session.execute(
             "DELETE FROM scim_members WHERE tenant = ?1 AND holder = ?2",
             params![self.tenant, id],
         )?;
@@ -204,7 +205,7 @@ impl<'c, T: Tx> Commit<'c, T> {
         for (path, value) in self.index.values(name, &rows::parse_document(&text)?) {
             self.forget_value(name, path, &value, current.n)?;
         }
-        self.tx.execute("DELETE FROM scim_resources WHERE n = ?1", params![current.n])?;
+        self.session.execute("DELETE FROM scim_resources WHERE n = ?1", params![current.n])?;
         *self.counts.entry(name).or_default() -= 1;
         self.leave_holders(id)?;
         Ok(committed(current, true, Vec::new(), members))
@@ -212,7 +213,7 @@ impl<'c, T: Tx> Commit<'c, T> {
 
     /// Removes a deleted resource from all that had it as a member; each of them changes.
     fn leave_holders(&self, id: &str) -> Result<(), StoreError> {
-        let holders = self.tx.all(
+        let holders = self.session.all(
             "SELECT r.n, r.version, r.created, r.modified, m.member, m.member_type, m.display
              FROM scim_members m JOIN scim_resources r ON r.tenant = m.tenant AND r.id = m.holder
              WHERE m.tenant = ?1 AND m.member_key = ?2 AND m.member = ?3 ORDER BY m.holder",
@@ -227,7 +228,7 @@ impl<'c, T: Tx> Commit<'c, T> {
                 Ok::<_, DatabaseError>((holder, rows::member(row, 4)?))
             },
         )?;
-        self.tx.execute(
+        self.session.execute(
             "DELETE FROM scim_members WHERE tenant = ?1 AND member_key = ?2 AND member = ?3",
             params![self.tenant, fold(id).as_ref(), id],
         )?;
@@ -243,7 +244,7 @@ impl<'c, T: Tx> Commit<'c, T> {
     fn touch(&self, current: &Current) -> Result<Current, DatabaseError> {
         let version = current.version + 1;
         let modified = self.batch.now.unix_micros().max(current.modified.saturating_add(1));
-        self.tx.execute(
+        self.session.execute(
             "UPDATE scim_resources SET version = ?2, modified = ?3 WHERE n = ?1",
             params![current.n, int(version), modified],
         )?;
@@ -287,11 +288,11 @@ impl<'c, T: Tx> Commit<'c, T> {
     }
 
     fn members(&self, holder: &str) -> Result<Vec<Member>, DatabaseError> {
-        rows::members(self.tx, self.tenant, holder)
+        rows::members(self.session, self.tenant, holder)
     }
 
     fn is_member(&self, holder: &str, member: &str) -> Result<bool, DatabaseError> {
-        let found = self.tx.first(
+        let found = self.session.first(
             "SELECT 1 FROM scim_members
              WHERE tenant = ?1 AND member_key = ?2 AND holder = ?3 AND member = ?4",
             params![self.tenant, fold(member).as_ref(), holder, member],
@@ -304,14 +305,14 @@ impl<'c, T: Tx> Commit<'c, T> {
         if members.is_empty() {
             return Ok(());
         }
-        let last = self.tx.first(
+        let last = self.session.first(
             "SELECT position FROM scim_members WHERE tenant = ?1 AND holder = ?2
              ORDER BY position DESC LIMIT 1",
             params![self.tenant, holder],
             |row| row.int(0),
         )?;
         for (member, position) in members.iter().zip(last.unwrap_or(0) + 1..) {
-            self.tx.execute(
+            self.session.execute(
                 "INSERT INTO scim_members
                      (tenant, holder, position, member, member_key, member_type, display)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -334,7 +335,7 @@ impl<'c, T: Tx> Commit<'c, T> {
 
     /// Removes a member and gives back what was recorded with it.
     fn unlink(&self, holder: &str, member: &str) -> Result<Option<Member>, DatabaseError> {
-        self.tx.first(
+        self.session.first(
             "DELETE FROM scim_members
              WHERE tenant = ?1 AND member_key = ?2 AND holder = ?3 AND member = ?4
              RETURNING member, member_type, display",
@@ -345,7 +346,7 @@ impl<'c, T: Tx> Commit<'c, T> {
 
     /// The text of the document, and its unique values.
     fn document(&self, current: &Current) -> Result<(String, Vec<scim_schema::UniqueKey>), StoreError> {
-        let found = self.tx.first(
+        let found = self.session.first(
             "SELECT document, unique_keys FROM scim_resources WHERE n = ?1",
             params![current.n],
             |row| Ok::<_, StoreError>((row.text(0)?.to_owned(), rows::unique_from_text(row.text(1)?)?)),
@@ -354,14 +355,14 @@ impl<'c, T: Tx> Commit<'c, T> {
     }
 
     fn take(&self, resource_type: &str, key: &scim_schema::UniqueKey, n: i64) -> Result<(), StoreError> {
-        index::insert_unique(self.tx, self.tenant, resource_type, key, n).map_err(|error| match error {
+        index::insert_unique(self.session, self.tenant, resource_type, key, n).map_err(|error| match error {
             DatabaseError::NotUnique(_) => StoreError::Conflict { attribute: key.attribute.clone() },
             error => error.into(),
         })
     }
 
     fn release(&self, resource_type: &str, key: &scim_schema::UniqueKey) -> Result<(), DatabaseError> {
-        self.tx.execute(
+        self.session.execute(
             "DELETE FROM scim_unique_keys WHERE tenant = ?1 AND type = ?2 AND attribute = ?3 AND key = ?4",
             params![self.tenant, resource_type, &key.attribute, &key.value],
         )?;
@@ -375,7 +376,7 @@ impl<'c, T: Tx> Commit<'c, T> {
         value: &str,
         n: i64,
     ) -> Result<(), DatabaseError> {
-        self.tx.execute(
+        self.session.execute(
             "DELETE FROM scim_values
              WHERE tenant = ?1 AND type = ?2 AND attribute = ?3 AND value = ?4 AND resource = ?5",
             params![self.tenant, resource_type, path, value, n],
@@ -386,7 +387,7 @@ impl<'c, T: Tx> Commit<'c, T> {
     /// Records the resource as it is in the table now.
     fn log(&self, current: &Current, kind: ChangeKind, changes: Option<&str>) -> Result<i64, DatabaseError> {
         let cause = &self.batch.cause;
-        let seq = self.tx.first(
+        let seq = self.session.first(
             "INSERT INTO scim_changes (tenant, type, id, kind, version, created, modified, document,
                  changes, cause, request_id, time)
              SELECT tenant, type, id, ?2, version, created, modified, document, ?3, ?4, ?5, ?6
@@ -408,7 +409,7 @@ impl<'c, T: Tx> Commit<'c, T> {
     fn log_members(&self, seq: i64, added: &[Member], removed: &[Member]) -> Result<(), DatabaseError> {
         for (is_added, members) in [(1, added), (0, removed)] {
             for (member, position) in members.iter().zip(1..) {
-                self.tx.execute(
+                self.session.execute(
                     "INSERT INTO scim_change_members (seq, added, position, member, member_type, display)
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                     params![
@@ -427,7 +428,7 @@ impl<'c, T: Tx> Commit<'c, T> {
 
     fn check_members(&self) -> Result<(), StoreError> {
         for id in &self.added {
-            let found = self.tx.first(
+            let found = self.session.first(
                 "SELECT 1 FROM scim_resources WHERE tenant = ?1 AND id = ?2",
                 params![self.tenant, id],
                 |_| Ok::<(), DatabaseError>(()),
@@ -441,7 +442,7 @@ impl<'c, T: Tx> Commit<'c, T> {
 
     fn update_counts(&self) -> Result<(), DatabaseError> {
         for (resource_type, difference) in self.counts.iter().filter(|(_, d)| **d != 0) {
-            self.tx.execute(
+            self.session.execute(
                 "INSERT INTO scim_counts (tenant, type, resources) VALUES (?1, ?2, ?3)
                  ON CONFLICT (tenant, type) DO UPDATE SET resources = scim_counts.resources + excluded.resources",
                 params![self.tenant, *resource_type, *difference],

@@ -5,19 +5,20 @@ use std::collections::BTreeMap;
 use scim_core::{Cause, ChangeEntry, ChangeKind, FeedCursor, Member, StoreError, TenantId};
 use scim_schema::{DateTime, Registry};
 
-use crate::engine::{Row, Tx, int, params};
 use crate::error::DatabaseError;
+use crate::params;
 use crate::rows;
+use crate::session::{Row, Session, int};
 
 /// Up to `limit` entries behind a cursor.
 pub(crate) fn after(
-    tx: &impl Tx,
+    session: &Session<'_>,
     registry: &Registry,
     cursor: FeedCursor,
     limit: usize,
 ) -> Result<Vec<ChangeEntry>, StoreError> {
     let (_, seen) = cursor.parts();
-    let mut entries = tx.all(
+    let mut entries = session.all(
         "SELECT seq, tenant, type, id, kind, version, created, modified, document, changes, cause,
              request_id, time
          FROM scim_changes WHERE seq > ?1 ORDER BY seq LIMIT ?2",
@@ -26,7 +27,7 @@ pub(crate) fn after(
     )?;
     let Some(last) = entries.last() else { return Ok(entries) };
     let mut members: BTreeMap<u64, (Vec<Member>, Vec<Member>)> = BTreeMap::new();
-    tx.query(
+    session.query(
         "SELECT seq, added, member, member_type, display FROM scim_change_members
          WHERE seq > ?1 AND seq <= ?2 ORDER BY seq, added, position",
         params![int(seen), int(last.cursor.parts().1)],
@@ -46,9 +47,9 @@ pub(crate) fn after(
 }
 
 /// Whether there is an entry behind a cursor.
-pub(crate) fn is_behind(tx: &impl Tx, cursor: FeedCursor) -> Result<bool, StoreError> {
+pub(crate) fn is_behind(session: &Session<'_>, cursor: FeedCursor) -> Result<bool, StoreError> {
     let (_, seen) = cursor.parts();
-    let found = tx.first(
+    let found = session.first(
         "SELECT seq FROM scim_changes WHERE seq > ?1 ORDER BY seq LIMIT 1",
         params![int(seen)],
         |row| row.int(0),
@@ -57,7 +58,7 @@ pub(crate) fn is_behind(tx: &impl Tx, cursor: FeedCursor) -> Result<bool, StoreE
 }
 
 /// An entry without its members.
-fn entry(row: &dyn Row, registry: &Registry) -> Result<ChangeEntry, StoreError> {
+fn entry(row: &Row<'_>, registry: &Registry) -> Result<ChangeEntry, StoreError> {
     let version = row.unsigned(5)?;
     let mut resource = rows::parse_document(row.text(8)?)?;
     // A type may have been taken out of the registry since; its changes are told of all the same.

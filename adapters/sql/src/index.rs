@@ -7,9 +7,10 @@ use scim_schema::{
     DateTime, Registry, Resource, ResourceType, Target, Type, UniqueKey, Value, fold, normalize,
 };
 
-use crate::engine::{Tx, params};
 use crate::error::{DatabaseError, OpenError};
+use crate::params;
 use crate::rows;
+use crate::session::Session;
 
 /// Attributes that are looked up by value, where a type has them. Unique ones are always indexed, and
 /// so are id and meta.
@@ -76,17 +77,17 @@ impl Index {
     }
 
     /// Makes the index anew where the schemas have changed since it was made.
-    pub(crate) fn refresh(&self, tx: &impl Tx, registry: &Registry) -> Result<(), RefreshError> {
+    pub(crate) fn refresh(&self, session: &Session<'_>, registry: &Registry) -> Result<(), RefreshError> {
         let fingerprint = self.fingerprint(registry);
         let select = "SELECT value FROM scim_settings WHERE name = 'index'";
-        let found = tx.first(select, &[], |row| row.owned(0))?.flatten();
+        let found = session.first(select, &[], |row| row.owned_or_null(0))?.flatten();
         if found.as_deref() == Some(fingerprint.as_str()) {
             return Ok(());
         }
         for resource_type in registry.resource_types() {
-            self.rebuild(tx, resource_type)?;
+            self.rebuild(session, resource_type)?;
         }
-        tx.execute(
+        session.execute(
             "INSERT INTO scim_settings (name, value) VALUES ('index', ?1)
              ON CONFLICT (name) DO UPDATE SET value = excluded.value",
             params![&fingerprint],
@@ -94,14 +95,14 @@ impl Index {
         Ok(())
     }
 
-    fn rebuild(&self, tx: &impl Tx, resource_type: &Arc<ResourceType>) -> Result<(), RefreshError> {
+    fn rebuild(&self, session: &Session<'_>, resource_type: &Arc<ResourceType>) -> Result<(), RefreshError> {
         let name = resource_type.name();
-        tx.execute("DELETE FROM scim_unique_keys WHERE type = ?1", params![name])?;
-        tx.execute("DELETE FROM scim_values WHERE type = ?1", params![name])?;
+        session.execute("DELETE FROM scim_unique_keys WHERE type = ?1", params![name])?;
+        session.execute("DELETE FROM scim_values WHERE type = ?1", params![name])?;
         let mut last = 0;
         loop {
             // Some at a time: rows must not change under a statement that reads them.
-            let some = tx.all(
+            let some = session.all(
                 "SELECT n, tenant, document FROM scim_resources WHERE n > ?1 AND type = ?2 ORDER BY n LIMIT 500",
                 params![last, name],
                 |row| Ok::<_, DatabaseError>((row.int(0)?, row.text(1)?.to_owned(), row.text(2)?.to_owned())),
@@ -111,7 +112,7 @@ impl Index {
                 let Ok(resource) = rows::parse_document(document) else { continue };
                 let unique = resource_type.unique_keys(&resource);
                 for key in &unique {
-                    insert_unique(tx, tenant, name, key, *n).map_err(|error| match error {
+                    insert_unique(session, tenant, name, key, *n).map_err(|error| match error {
                         DatabaseError::NotUnique(_) => RefreshError::NotUnique {
                             resource_type: name.to_owned(),
                             attribute: key.attribute.clone(),
@@ -119,12 +120,12 @@ impl Index {
                         error => RefreshError::Database(error),
                     })?;
                 }
-                tx.execute(
+                session.execute(
                     "UPDATE scim_resources SET unique_keys = ?2 WHERE n = ?1",
                     params![*n, &rows::unique_to_text(&unique)],
                 )?;
                 for (path, value) in self.values(name, &resource) {
-                    insert_value(tx, tenant, name, path, &value, *n)?;
+                    insert_value(session, tenant, name, path, &value, *n)?;
                 }
             }
             if some.is_empty() {
@@ -142,9 +143,9 @@ pub(crate) enum RefreshError {
 }
 
 impl RefreshError {
-    pub(crate) fn into_open_error(self, path: &std::path::Path) -> OpenError {
+    pub(crate) fn into_open_error(self, place: &str) -> OpenError {
         match self {
-            Self::Database(error) => error.into_open_error(path.to_owned()),
+            Self::Database(error) => error.into_open_error(place),
             Self::NotUnique { resource_type, attribute } => OpenError::NotUnique { resource_type, attribute },
         }
     }
@@ -157,13 +158,13 @@ impl From<DatabaseError> for RefreshError {
 }
 
 pub(crate) fn insert_unique(
-    tx: &impl Tx,
+    session: &Session<'_>,
     tenant: &str,
     resource_type: &str,
     key: &UniqueKey,
     n: i64,
 ) -> Result<(), DatabaseError> {
-    tx.execute(
+    session.execute(
         "INSERT INTO scim_unique_keys (tenant, type, attribute, key, resource) VALUES (?1, ?2, ?3, ?4, ?5)",
         params![tenant, resource_type, &key.attribute, &key.value, n],
     )?;
@@ -171,14 +172,14 @@ pub(crate) fn insert_unique(
 }
 
 pub(crate) fn insert_value(
-    tx: &impl Tx,
+    session: &Session<'_>,
     tenant: &str,
     resource_type: &str,
     path: &str,
     value: &str,
     n: i64,
 ) -> Result<(), DatabaseError> {
-    tx.execute(
+    session.execute(
         "INSERT INTO scim_values (tenant, type, attribute, value, resource) VALUES (?1, ?2, ?3, ?4, ?5)",
         params![tenant, resource_type, path, value, n],
     )?;

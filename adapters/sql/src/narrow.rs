@@ -6,9 +6,9 @@ use scim_core::{Matcher, TenantId};
 use scim_filter::{Conjunct, ConjunctValue, Operator};
 use scim_schema::{ResourceType, Target, Uniqueness, uniqueness_key};
 
-use crate::engine::Param;
 use crate::index::{Index, Indexed, bool_key, instant_key, text_key};
 use crate::rows::columns;
+use crate::session::Param;
 
 /// A statement and its parameters.
 #[derive(Debug)]
@@ -250,7 +250,7 @@ mod tests {
     use scim_schema::Registry;
 
     use super::*;
-    use crate::engine::Tx;
+    use crate::session::Session;
     use crate::{Database, DatabaseError, SqlStore};
 
     /// The steps of SQLite's plan for what is searched first.
@@ -260,7 +260,7 @@ mod tests {
         let filter = Filter::parse(filter).unwrap();
         let matcher = Matcher::new(&filter, [resource_type], &MatchOptions::default()).unwrap();
         let found = candidates(&Index::new(&registry), &TenantId::new("acme"), resource_type, Some(&matcher));
-        let explain = move |c: &rusqlite::Connection| {
+        let explain = move |c: &Session<'_>| {
             c.all(&format!("EXPLAIN QUERY PLAN {}", found.sql), &found.params(), |row| {
                 Ok::<_, DatabaseError>(row.text(3)?.to_owned())
             })

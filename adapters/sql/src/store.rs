@@ -9,11 +9,11 @@ use scim_core::{
 };
 use scim_schema::{Registry, ResourceType};
 
-use crate::engine::{Tx, params};
+use crate::database::Database;
 use crate::error::{DatabaseError, OpenError};
 use crate::index::{Index, RefreshError};
+use crate::params;
 use crate::query::Reader;
-use crate::sqlite::Database;
 use crate::{commit, feed, tables};
 
 /// Resources, memberships and the change feed in a [`Database`]. Clones share it.
@@ -42,9 +42,9 @@ impl SqlStore {
         let types = Arc::new(Types { index: Index::new(&registry), registry });
         let refresh = Arc::clone(&types);
         database
-            .write(move |tx| refresh.index.refresh(&**tx, &refresh.registry))
+            .write(move |session| refresh.index.refresh(session, &refresh.registry))
             .await
-            .map_err(|error: RefreshError| error.into_open_error(database.path()))?;
+            .map_err(|error: RefreshError| error.into_open_error(database.place()))?;
         Ok(Self { database, types })
     }
 
@@ -67,16 +67,16 @@ impl SqlStore {
     }
 
     /// Reads with one view of the tenant's data.
-    async fn read<T, F>(&self, tenant: &TenantId, work: F) -> Result<T, StoreError>
+    async fn read<T, F>(&self, tenant: &TenantId, mut work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&Reader<'_, rusqlite::Connection>) -> Result<T, StoreError> + Send + 'static,
+        F: FnMut(&Reader<'_>) -> Result<T, StoreError> + Send + 'static,
     {
         let (types, tenant) = (Arc::clone(&self.types), tenant.clone());
         self.database
-            .read(move |connection| {
+            .read(move |session| {
                 let Types { registry, index } = &*types;
-                work(&Reader { tx: connection, registry, index, tenant: &tenant })
+                work(&Reader { session, registry, index, tenant: &tenant })
             })
             .await
     }
@@ -108,7 +108,7 @@ impl Store for SqlStore {
             let sql = "SELECT type FROM scim_resources WHERE tenant = ?1 AND id = ?2";
             let type_of = |id: &String| {
                 let params = params![reader.tenant.as_str(), id];
-                reader.tx.first(sql, params, |row| Ok::<_, StoreError>(row.text(0)?.to_owned()))
+                reader.session.first(sql, params, |row| Ok::<_, StoreError>(row.text(0)?.to_owned()))
             };
             ids.iter().map(type_of).collect()
         })
@@ -122,7 +122,7 @@ impl Store for SqlStore {
 
     async fn commit(&self, tenant: &TenantId, batch: Batch) -> Result<Vec<Committed>, StoreError> {
         let (types, tenant) = (Arc::clone(&self.types), tenant.clone());
-        self.database.write(move |tx| commit::commit(&**tx, &types.index, &tenant, &batch)).await
+        self.database.write(move |session| commit::commit(session, &types.index, &tenant, &batch)).await
     }
 }
 
@@ -130,7 +130,7 @@ impl Store for SqlStore {
 impl ChangeFeed for SqlStore {
     async fn after(&self, cursor: FeedCursor, limit: usize) -> Result<Vec<ChangeEntry>, StoreError> {
         let types = Arc::clone(&self.types);
-        self.database.read(move |connection| feed::after(connection, &types.registry, cursor, limit)).await
+        self.database.read(move |session| feed::after(session, &types.registry, cursor, limit)).await
     }
 
     async fn wait(&self, cursor: FeedCursor) -> Result<(), StoreError> {
@@ -138,7 +138,7 @@ impl ChangeFeed for SqlStore {
         loop {
             // Before looking, so that a commit after the look is noticed.
             commits.borrow_and_update();
-            if self.database.read(move |connection| feed::is_behind(connection, cursor)).await? {
+            if self.database.read(move |session| feed::is_behind(session, cursor)).await? {
                 return Ok(());
             }
             commits.changed().await.map_err(|_| DatabaseError::Stopped)?;

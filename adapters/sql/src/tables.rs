@@ -1,6 +1,6 @@
 //! The store's tables. Every look-up starts with the tenant.
 
-use crate::sqlite::Migration;
+use crate::migrate::Migration;
 
 /// The namespace of the migrations.
 pub(crate) const NAMESPACE: &str = "scim";
