@@ -83,7 +83,7 @@ async fn long_values_are_unique_too(engine: Engine) {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         char::from(b'a' + u8::try_from((state >> 33) % 26).unwrap())
     };
-    let name: String = (0..12_000).map(|_| letters()).collect();
+    let name: String = (0..4000).map(|_| letters()).collect();
     let named = |id: &str, name: &str| insert("User", id, json!({"userName": name, "displayName": name}));
     commit(&f.store, named("a", &name), 0).await.unwrap();
     commit(&f.store, named("b", &format!("{name}b")), 1).await.unwrap();
