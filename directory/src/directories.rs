@@ -53,7 +53,7 @@ impl Directories {
     /// When the tables can't be made or brought up to date.
     pub async fn open(database: Database, keys: Keys) -> Result<Self, DirectoryError> {
         database.migrate(NAMESPACE, MIGRATIONS).await?;
-        let environment_id = database.write(environment_id).await?;
+        let environment_id = database.write_sqlite(environment_id).await?;
         let (new_deliveries, no_records_until) = (Notify::new(), AtomicI64::new(i64::MIN));
         let inner = Inner { database, keys, environment_id, new_deliveries, no_records_until };
         Ok(Self { inner: Arc::new(inner), normalizer: Normalizer::default(), allow_loopback_http: false })
@@ -98,7 +98,7 @@ impl Directories {
         };
         let row = organization.clone();
         self.database()
-            .write(move |tx| {
+            .write_sqlite(move |tx| {
                 let insert =
                     "INSERT OR IGNORE INTO dir_organizations (id, display_name, external_id, created)
                      VALUES (?1, ?2, ?3, ?4)";
@@ -134,7 +134,7 @@ impl Directories {
             let rows = select.query_map([], organization)?;
             Ok(rows.collect::<Result<_, _>>()?)
         };
-        self.database().read(read).await
+        self.database().read_sqlite(read).await
     }
 
     /// Creates a directory of an organization. It is enabled at once.
@@ -160,7 +160,7 @@ impl Directories {
         };
         let row = directory.clone();
         self.database()
-            .write(move |tx| {
+            .write_sqlite(move |tx| {
                 let insert = "INSERT INTO dir_directories
                         (id, organization, name, provider, state, enabled, created, sequence)
                     SELECT ?1, id, ?3, ?4, 'active', 1, ?5, 0 FROM dir_organizations WHERE id = ?2";
@@ -192,7 +192,7 @@ impl Directories {
             let rows = select.query_map([], read_directory)?;
             Ok(rows.collect::<Result<_, _>>()?)
         };
-        self.database().read(read).await
+        self.database().read_sqlite(read).await
     }
 
     /// One directory.
@@ -205,7 +205,7 @@ impl Directories {
             let select = format!("{SELECT_DIRECTORY} WHERE id = ?1");
             Ok(db.prepare_cached(&select)?.query_row([id.as_str()], read_directory).optional()?)
         };
-        self.database().read(read).await
+        self.database().read_sqlite(read).await
     }
 
     /// Lets the directory's identity provider in, or keeps it out.
@@ -215,7 +215,7 @@ impl Directories {
     pub async fn set_directory_enabled(&self, id: &DirectoryId, enabled: bool) -> Result<(), DirectoryError> {
         let row = id.clone();
         self.database()
-            .write(move |tx| {
+            .write_sqlite(move |tx| {
                 let update = "UPDATE dir_directories SET enabled = ?2 WHERE id = ?1";
                 match tx.prepare_cached(update)?.execute(params![row.as_str(), enabled])? {
                     0 => Err(DirectoryError::NotFound { what: "directory" }),
@@ -261,7 +261,7 @@ fn read_directory(row: &Row<'_>) -> Result<Directory, scim_sql::rusqlite::Error>
 }
 
 /// The id of the environment, which is made when the database is first used.
-fn environment_id(tx: &scim_sql::rusqlite::Transaction<'_>) -> Result<EnvironmentId, DirectoryError> {
+fn environment_id(tx: &Connection) -> Result<EnvironmentId, DirectoryError> {
     let fresh = EnvironmentId::random();
     let insert = "INSERT OR IGNORE INTO dir_settings (name, value) VALUES ('environment_id', ?1)";
     tx.execute(insert, [fresh.as_str()])?;

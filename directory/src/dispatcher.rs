@@ -135,7 +135,7 @@ impl Dispatcher {
         let (directories, taken) = (self.directories.clone(), self.taken.clone());
         let read =
             move |db: &scim_sql::rusqlite::Connection| queue::due(db, &directories, &taken, limits, now);
-        let (due, next) = self.directories.database().read(read).await?;
+        let (due, next) = self.directories.database().read_sqlite(read).await?;
         for due in due {
             self.start(due, now);
         }
@@ -182,7 +182,7 @@ impl Dispatcher {
             return Ok(());
         }
         let finished = self.finished.clone();
-        self.directories.database().write(move |tx| queue::record(tx, &finished)).await?;
+        self.directories.database().write_sqlite(move |tx| queue::record(tx, &finished)).await?;
         for finished in self.finished.drain(..) {
             self.taken.remove(&finished.position);
         }

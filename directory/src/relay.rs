@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use scim_core::{ChangeEntry, ChangeFeed, FeedCursor};
-use scim_sql::rusqlite::{Transaction, params};
+use scim_sql::rusqlite::{Connection, params};
 use tokio::sync::watch;
 
 use self::record::Recorder;
@@ -119,7 +119,7 @@ impl Relay {
     async fn transaction(&mut self) -> Result<Option<usize>, DirectoryError> {
         let mut known = match self.known.take() {
             Some(known) => known,
-            None => self.directories.database().read(read_place).await?.into(),
+            None => self.directories.database().read_sqlite(read_place).await?.into(),
         };
         if known.entries.is_empty() {
             known.entries = self.feed.after(known.place.cursor, ENTRIES).await?.into();
@@ -129,9 +129,9 @@ impl Relay {
             return Ok(None);
         }
         let directories = self.directories.clone();
-        let write = move |tx: &Transaction<'_>| work(tx, &directories, known);
+        let write = move |tx: &Connection| work(tx, &directories, known);
         // After an error the place is read again: it is not known what became of the transaction.
-        let Some(progress) = self.directories.database().write(write).await? else {
+        let Some(progress) = self.directories.database().write_sqlite(write).await? else {
             // Another relay was faster.
             return Ok(Some(0));
         };
@@ -160,7 +160,7 @@ impl fmt::Debug for Relay {
 
 /// One transaction. `None` when the place is not the one that was expected.
 fn work(
-    tx: &Transaction<'_>,
+    tx: &Connection,
     directories: &Directories,
     known: Known,
 ) -> Result<Option<Progress>, DirectoryError> {
@@ -208,7 +208,7 @@ fn work(
     Ok(Some(Progress { known: Known { place, entries, concerned }, entries: done, events }))
 }
 
-fn read_place(db: &scim_sql::rusqlite::Connection) -> Result<Place, DirectoryError> {
+fn read_place(db: &Connection) -> Result<Place, DirectoryError> {
     let select = "SELECT major, minor, fanned_out FROM dir_feed WHERE one = 1";
     Ok(db.prepare_cached(select)?.query_row([], |row| {
         let cursor = FeedCursor::from_parts(unsigned(row.get(0)?), unsigned(row.get(1)?));
@@ -216,7 +216,7 @@ fn read_place(db: &scim_sql::rusqlite::Connection) -> Result<Place, DirectoryErr
     })?)
 }
 
-fn write_place(tx: &Transaction<'_>, place: &Place) -> Result<(), DirectoryError> {
+fn write_place(tx: &Connection, place: &Place) -> Result<(), DirectoryError> {
     let (major, minor) = place.cursor.parts();
     let update = "UPDATE dir_feed SET major = ?1, minor = ?2, fanned_out = ?3 WHERE one = 1";
     tx.prepare_cached(update)?.execute(params![signed(major), signed(minor), place.fanned_out])?;

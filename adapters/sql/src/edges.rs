@@ -6,13 +6,14 @@ use scim_core::edges::{Holder, MAX_NESTING, set_holders, set_members};
 use scim_core::{Include, StoreError, Stored, TenantId};
 use scim_schema::{Registry, ResourceType, fold};
 
-use crate::engine::{Tx, params};
 use crate::error::DatabaseError;
+use crate::params;
 use crate::rows;
+use crate::session::Session;
 
 /// Puts what `include` says into a resource.
 pub(crate) fn include(
-    tx: &impl Tx,
+    session: &Session<'_>,
     registry: &Registry,
     tenant: &TenantId,
     resource_type: &ResourceType,
@@ -21,12 +22,12 @@ pub(crate) fn include(
 ) -> Result<(), StoreError> {
     let resource = &mut stored.resource;
     if let (Some(membership), true) = (resource_type.membership(), include.members) {
-        let members = rows::members(tx, tenant.as_str(), resource.id())?;
+        let members = rows::members(session, tenant.as_str(), resource.id())?;
         set_members(resource, membership, &members, registry);
     }
     if include.memberships {
         for inverse in resource_type.inverses() {
-            let holders = holders(tx, registry, tenant, resource.id(), inverse)?;
+            let holders = holders(session, registry, tenant, resource.id(), inverse)?;
             set_holders(resource, inverse, &holders, registry);
         }
     }
@@ -35,7 +36,7 @@ pub(crate) fn include(
 
 /// Who has a resource as a member: directly first, then through others, each once.
 fn holders(
-    tx: &impl Tx,
+    session: &Session<'_>,
     registry: &Registry,
     tenant: &TenantId,
     id: &str,
@@ -46,7 +47,7 @@ fn holders(
     let mut followed = HashSet::from([id.to_owned()]);
     let mut queue = VecDeque::from([(id.to_owned(), 0)]);
     while let Some((member, depth)) = queue.pop_front() {
-        let holders = tx.all(
+        let holders = session.all(
             "SELECT r.id, r.type, r.label FROM scim_members m
              JOIN scim_resources r ON r.tenant = m.tenant AND r.id = m.holder
              WHERE m.tenant = ?1 AND m.member_key = ?2 AND m.member = ?3 ORDER BY m.holder",
@@ -55,7 +56,7 @@ fn holders(
                 Ok::<_, DatabaseError>(Holder {
                     id: row.text(0)?.to_owned(),
                     resource_type: row.text(1)?.to_owned(),
-                    display: row.owned(2)?,
+                    display: row.owned_or_null(2)?,
                     direct: depth == 0,
                 })
             },

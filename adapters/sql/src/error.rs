@@ -17,11 +17,11 @@ pub enum OpenError {
         /// The folder.
         folder: PathBuf,
     },
-    /// Another process has the database open.
-    #[error("the database {} is in use by another process", path.display())]
+    /// Another process has the database open, or holds a lock in it.
+    #[error("the database {place} is in use by another process")]
     Locked {
-        /// The file.
-        path: PathBuf,
+        /// The database.
+        place: String,
     },
     /// The file is something else.
     #[error("{} is not an SQLite database", path.display())]
@@ -36,38 +36,84 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// The file is a database, but its content is not in order.
-    #[error("the database {} is damaged ({problem}); restore it from a backup", path.display())]
+    #[error("the database {place} is damaged ({problem}); restore it from a backup")]
     Damaged {
-        /// The file.
-        path: PathBuf,
+        /// The database.
+        place: String,
         /// What was found.
         problem: String,
     },
     /// A newer version of the program has written it.
     #[error(
-        "the database {} was written by a newer version of this program (its {namespace} tables have version {found}, this program knows {known})", path.display()
+        "the database {place} was written by a newer version of this program (its {namespace} tables have version {found}, this program knows {known})"
     )]
     FromTheFuture {
-        /// The file.
-        path: PathBuf,
+        /// The database.
+        place: String,
         /// Whose tables.
         namespace: String,
-        /// The version in the file.
+        /// The version in the database.
         found: i64,
         /// The newest version that this program knows.
         known: i64,
     },
     /// The disk is full.
-    #[error("there is no space left on the disk of the database {}", path.display())]
+    #[error("there is no space left on the disk of the database {place}")]
     Full {
-        /// The file.
-        path: PathBuf,
+        /// The database.
+        place: String,
     },
     /// The file or its folder can't be written to.
     #[error("the database {} can't be written to: check the permissions of the file and its folder", path.display())]
     ReadOnly {
         /// The file.
         path: PathBuf,
+    },
+    /// The address of the server can't be read.
+    #[error("the address of the database can't be used: {problem}")]
+    Url {
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The address asks for an encrypted connection.
+    #[error(
+        "the database {place} is to be reached by TLS (sslmode=require), which is not supported: use sslmode=disable within a network that you trust, or a tunnel"
+    )]
+    Tls {
+        /// The database.
+        place: String,
+    },
+    /// The server does not answer.
+    #[error("the server of the database {place} can't be reached")]
+    Unreachable {
+        /// The database.
+        place: String,
+        /// What happened.
+        source: scim_core::BoxError,
+    },
+    /// The server does not let this program in.
+    #[error("the server refuses the connection to the database {place}: {problem}")]
+    Refused {
+        /// The database.
+        place: String,
+        /// What the server says.
+        problem: String,
+    },
+    /// The database can't hold all texts.
+    #[error("the database {place} has the encoding {found}; create it with the encoding UTF8")]
+    Encoding {
+        /// The database.
+        place: String,
+        /// Its encoding.
+        found: String,
+    },
+    /// The server is of an old version.
+    #[error("the server of the database {place} is PostgreSQL {found}; 13 is the oldest version that works")]
+    TooOld {
+        /// The database.
+        place: String,
+        /// The version of the server.
+        found: String,
     },
     /// Values that must be unique by now are there twice.
     #[error(
@@ -87,15 +133,18 @@ pub enum OpenError {
         /// What happened.
         source: std::io::Error,
     },
-    /// SQLite refuses the file or a migration.
-    #[error("the database {} can't be brought up to date", path.display())]
-    Sqlite {
-        /// The file.
-        path: PathBuf,
+    /// The database refuses a migration, or what must be done before its use.
+    #[error("the database {place} can't be brought up to date")]
+    Database {
+        /// The database.
+        place: String,
         /// What happened.
         source: DatabaseError,
     },
 }
+
+/// What the engine says, to be read by people.
+pub type Source = Arc<dyn std::error::Error + Send + Sync>;
 
 /// Why the database did not do what it was asked, while it is open.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -103,19 +152,26 @@ pub enum OpenError {
 pub enum DatabaseError {
     /// There is no space to write to. Nothing was written; it works again when there is space.
     #[error("there is no space left for the database")]
-    Full(#[source] Arc<rusqlite::Error>),
-    /// Another process holds a lock for longer than the busy timeout.
+    Full(#[source] Source),
+    /// Another transaction is in the way for longer than the timeout, or the database has too much to do.
     #[error("the database is locked")]
-    Busy(#[source] Arc<rusqlite::Error>),
+    Busy(#[source] Source),
     /// A value that must be unique is there already.
     #[error("a unique value is taken")]
-    NotUnique(#[source] Arc<rusqlite::Error>),
+    NotUnique(#[source] Source),
     /// The file is damaged.
     #[error("the database is damaged")]
-    Damaged(#[source] Arc<rusqlite::Error>),
+    Damaged(#[source] Source),
     /// The file can't be read or written.
     #[error("the database can't be read or written")]
-    Io(#[source] Arc<rusqlite::Error>),
+    Io(#[source] Source),
+    /// The server of the database can't be reached, or was lost on the way. If that was during a commit,
+    /// nobody knows whether it happened.
+    #[error("the server of the database can't be reached")]
+    Lost(#[source] Source),
+    /// A text has a NUL character in it, which no table can hold.
+    #[error("a text with a NUL character can't be stored")]
+    Nul,
     /// The database takes no more work: it is being closed, or the disk failed to confirm a write and
     /// only a restart shows what it holds.
     #[error("the database takes no more writes")]
@@ -128,15 +184,15 @@ pub enum DatabaseError {
     Aborted,
     /// Anything else: a mistake in a statement.
     #[error("a statement failed")]
-    Sqlite(#[source] Arc<rusqlite::Error>),
+    Statement(#[source] Source),
 }
 
 impl From<rusqlite::Error> for DatabaseError {
     fn from(error: rusqlite::Error) -> Self {
         let Some(code) = error.sqlite_error().map(|e| e.extended_code) else {
-            return Self::Sqlite(Arc::new(error));
+            return Self::Statement(Arc::new(error));
         };
-        let error = Arc::new(error);
+        let error: Source = Arc::new(error);
         match (code, code & 0xff) {
             // Beyond ENOSPC: quotas and file size limits.
             (ffi::SQLITE_IOERR_WRITE | ffi::SQLITE_IOERR_SHMSIZE, _) | (_, ffi::SQLITE_FULL) => {
@@ -148,7 +204,7 @@ impl From<rusqlite::Error> for DatabaseError {
             (_, ffi::SQLITE_IOERR | ffi::SQLITE_CANTOPEN | ffi::SQLITE_READONLY | ffi::SQLITE_PERM) => {
                 Self::Io(error)
             }
-            _ => Self::Sqlite(error),
+            _ => Self::Statement(error),
         }
     }
 }
@@ -157,10 +213,15 @@ impl From<DatabaseError> for StoreError {
     fn from(error: DatabaseError) -> Self {
         let retry_after = match &error {
             DatabaseError::Full(_) => return Self::Full { source: Box::new(error) },
-            DatabaseError::Busy(_) | DatabaseError::RolledBack => Duration::from_secs(1),
+            DatabaseError::Busy(_) | DatabaseError::RolledBack | DatabaseError::Lost(_) => {
+                Duration::from_secs(1)
+            }
             DatabaseError::Io(_) | DatabaseError::Stopped => Duration::from_secs(10),
             DatabaseError::Damaged(_) => Duration::from_secs(60),
-            DatabaseError::NotUnique(_) | DatabaseError::Aborted | DatabaseError::Sqlite(_) => {
+            DatabaseError::NotUnique(_)
+            | DatabaseError::Aborted
+            | DatabaseError::Nul
+            | DatabaseError::Statement(_) => {
                 return Self::Other { store: "SQL", source: Box::new(error) };
             }
         };
@@ -170,28 +231,46 @@ impl From<DatabaseError> for StoreError {
 
 impl DatabaseError {
     /// As the reason why a database can't be opened.
-    pub(crate) fn into_open_error(self, path: PathBuf) -> OpenError {
+    pub(crate) fn into_open_error(self, place: &str) -> OpenError {
+        let place = place.to_owned();
         match self {
-            Self::Full(_) => OpenError::Full { path },
-            Self::Busy(_) => OpenError::Locked { path },
-            Self::Damaged(source) if is_code(&source, ffi::SQLITE_NOTADB) => OpenError::NotADatabase { path },
-            Self::Damaged(source) => OpenError::Damaged { path, problem: source.to_string() },
-            Self::Io(source) if is_code(&source, ffi::SQLITE_READONLY) => OpenError::ReadOnly { path },
-            source => OpenError::Sqlite { path, source },
+            Self::Full(_) => OpenError::Full { place },
+            Self::Busy(_) => OpenError::Locked { place },
+            Self::Damaged(source) if code(&source) == Some(ffi::SQLITE_NOTADB) => {
+                OpenError::NotADatabase { path: place.into() }
+            }
+            Self::Damaged(source) => OpenError::Damaged { place, problem: source.to_string() },
+            Self::Io(source) if code(&source) == Some(ffi::SQLITE_READONLY) => {
+                OpenError::ReadOnly { path: place.into() }
+            }
+            source => OpenError::Database { place, source },
         }
+    }
+
+    /// The server has not answered for too long.
+    pub(crate) fn silent() -> Self {
+        Self::unreachable("the server does not answer")
+    }
+
+    pub(crate) fn unreachable(reason: &'static str) -> Self {
+        Self::Lost(Arc::new(std::io::Error::new(std::io::ErrorKind::TimedOut, reason)))
     }
 
     /// Whether the disk failed to confirm a write, so that nobody knows what it holds.
     pub(crate) fn is_sync_failure(&self) -> bool {
         match self {
-            Self::Io(source) => source.sqlite_error().is_some_and(|e| {
-                matches!(e.extended_code, ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC)
-            }),
+            Self::Io(source) => extended_code(source)
+                .is_some_and(|code| matches!(code, ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC)),
             _ => false,
         }
     }
 }
 
-fn is_code(error: &rusqlite::Error, code: i32) -> bool {
-    error.sqlite_error().is_some_and(|e| e.extended_code & 0xff == code)
+/// SQLite's code, where the error is one of SQLite.
+fn code(source: &Source) -> Option<i32> {
+    extended_code(source).map(|code| code & 0xff)
+}
+
+fn extended_code(source: &Source) -> Option<i32> {
+    source.downcast_ref::<rusqlite::Error>()?.sqlite_error().map(|e| e.extended_code)
 }

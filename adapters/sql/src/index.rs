@@ -1,15 +1,17 @@
 //! Which attributes are indexed, and the form in which their values are.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use scim_schema::{
-    DateTime, Registry, Resource, ResourceType, Target, Type, UniqueKey, Value, fold, normalize,
-};
+use scim_schema::{DateTime, Registry, Resource, ResourceType, Target, Type, Value, fold, normalize};
 
-use crate::engine::{Tx, params};
 use crate::error::{DatabaseError, OpenError};
+use sha2::{Digest as _, Sha256};
+
+use crate::params;
 use crate::rows;
+use crate::session::{Engine, Session};
 
 /// Attributes that are looked up by value, where a type has them. Unique ones are always indexed, and
 /// so are id and meta.
@@ -17,6 +19,9 @@ const INDEXED: [&str; 4] = ["externalId", "displayName", "emails.value", "active
 
 /// Longer values are cut to so many bytes: what the index finds is looked at again anyway.
 const LONGEST: usize = 256;
+
+/// Longer unique values are not kept whole in their index.
+const LONGEST_UNIQUE: usize = 1024;
 
 /// The indexed attributes of all resource types.
 #[derive(Debug)]
@@ -61,7 +66,7 @@ impl Index {
 
     /// What the rows in the database were made for, as text.
     fn fingerprint(&self, registry: &Registry) -> String {
-        let mut text = String::new();
+        let mut text = format!("unique values up to {LONGEST_UNIQUE}\n");
         for resource_type in registry.resource_types() {
             text.push_str(resource_type.name());
             for i in self.types.get(resource_type.name()).into_iter().flatten() {
@@ -76,17 +81,22 @@ impl Index {
     }
 
     /// Makes the index anew where the schemas have changed since it was made.
-    pub(crate) fn refresh(&self, tx: &impl Tx, registry: &Registry) -> Result<(), RefreshError> {
+    pub(crate) fn refresh(&self, session: &Session<'_>, registry: &Registry) -> Result<(), RefreshError> {
         let fingerprint = self.fingerprint(registry);
+        session.exclude()?;
         let select = "SELECT value FROM scim_settings WHERE name = 'index'";
-        let found = tx.first(select, &[], |row| row.owned(0))?.flatten();
+        let found = session.first(select, &[], |row| row.owned_or_null(0))?.flatten();
         if found.as_deref() == Some(fingerprint.as_str()) {
             return Ok(());
         }
-        for resource_type in registry.resource_types() {
-            self.rebuild(tx, resource_type)?;
+        if session.engine() == Engine::Postgres {
+            // Others may read, and write when it is done.
+            session.execute("LOCK TABLE scim_resources IN SHARE ROW EXCLUSIVE MODE", &[])?;
         }
-        tx.execute(
+        for resource_type in registry.resource_types() {
+            self.rebuild(session, resource_type)?;
+        }
+        session.execute(
             "INSERT INTO scim_settings (name, value) VALUES ('index', ?1)
              ON CONFLICT (name) DO UPDATE SET value = excluded.value",
             params![&fingerprint],
@@ -94,14 +104,14 @@ impl Index {
         Ok(())
     }
 
-    fn rebuild(&self, tx: &impl Tx, resource_type: &Arc<ResourceType>) -> Result<(), RefreshError> {
+    fn rebuild(&self, session: &Session<'_>, resource_type: &Arc<ResourceType>) -> Result<(), RefreshError> {
         let name = resource_type.name();
-        tx.execute("DELETE FROM scim_unique_keys WHERE type = ?1", params![name])?;
-        tx.execute("DELETE FROM scim_values WHERE type = ?1", params![name])?;
+        session.execute("DELETE FROM scim_unique_keys WHERE type = ?1", params![name])?;
+        session.execute("DELETE FROM scim_values WHERE type = ?1", params![name])?;
         let mut last = 0;
         loop {
             // Some at a time: rows must not change under a statement that reads them.
-            let some = tx.all(
+            let some = session.all(
                 "SELECT n, tenant, document FROM scim_resources WHERE n > ?1 AND type = ?2 ORDER BY n LIMIT 500",
                 params![last, name],
                 |row| Ok::<_, DatabaseError>((row.int(0)?, row.text(1)?.to_owned(), row.text(2)?.to_owned())),
@@ -111,20 +121,21 @@ impl Index {
                 let Ok(resource) = rows::parse_document(document) else { continue };
                 let unique = resource_type.unique_keys(&resource);
                 for key in &unique {
-                    insert_unique(tx, tenant, name, key, *n).map_err(|error| match error {
-                        DatabaseError::NotUnique(_) => RefreshError::NotUnique {
+                    let text = unique_text(&key.value);
+                    let params = params![tenant, name, &key.attribute, text.as_ref(), *n];
+                    if session.execute(INSERT_UNIQUE, params)? == 0 {
+                        return Err(RefreshError::NotUnique {
                             resource_type: name.to_owned(),
                             attribute: key.attribute.clone(),
-                        },
-                        error => RefreshError::Database(error),
-                    })?;
+                        });
+                    }
                 }
-                tx.execute(
+                session.execute(
                     "UPDATE scim_resources SET unique_keys = ?2 WHERE n = ?1",
                     params![*n, &rows::unique_to_text(&unique)],
                 )?;
                 for (path, value) in self.values(name, &resource) {
-                    insert_value(tx, tenant, name, path, &value, *n)?;
+                    session.execute(INSERT_VALUE, params![tenant, name, path, &value, *n])?;
                 }
             }
             if some.is_empty() {
@@ -142,9 +153,9 @@ pub(crate) enum RefreshError {
 }
 
 impl RefreshError {
-    pub(crate) fn into_open_error(self, path: &std::path::Path) -> OpenError {
+    pub(crate) fn into_open_error(self, place: &str) -> OpenError {
         match self {
-            Self::Database(error) => error.into_open_error(path.to_owned()),
+            Self::Database(error) => error.into_open_error(place),
             Self::NotUnique { resource_type, attribute } => OpenError::NotUnique { resource_type, attribute },
         }
     }
@@ -156,34 +167,28 @@ impl From<DatabaseError> for RefreshError {
     }
 }
 
-pub(crate) fn insert_unique(
-    tx: &impl Tx,
-    tenant: &str,
-    resource_type: &str,
-    key: &UniqueKey,
-    n: i64,
-) -> Result<(), DatabaseError> {
-    tx.execute(
-        "INSERT INTO scim_unique_keys (tenant, type, attribute, key, resource) VALUES (?1, ?2, ?3, ?4, ?5)",
-        params![tenant, resource_type, &key.attribute, &key.value, n],
-    )?;
-    Ok(())
+/// A unique value as it stands in the index. Of a long one, which no index of PostgreSQL takes, that is the
+/// beginning and a hash of all of it.
+pub(crate) fn unique_text(value: &str) -> Cow<'_, str> {
+    if value.len() <= LONGEST_UNIQUE {
+        return Cow::Borrowed(value);
+    }
+    let mut text = text_key(value);
+    text.push('#');
+    for byte in Sha256::digest(value.as_bytes()) {
+        text.push_str(&format!("{byte:02x}"));
+    }
+    Cow::Owned(text)
 }
 
-pub(crate) fn insert_value(
-    tx: &impl Tx,
-    tenant: &str,
-    resource_type: &str,
-    path: &str,
-    value: &str,
-    n: i64,
-) -> Result<(), DatabaseError> {
-    tx.execute(
-        "INSERT INTO scim_values (tenant, type, attribute, value, resource) VALUES (?1, ?2, ?3, ?4, ?5)",
-        params![tenant, resource_type, path, value, n],
-    )?;
-    Ok(())
-}
+pub(crate) const INSERT_UNIQUE: &str = "INSERT INTO scim_unique_keys (tenant, type, attribute, key, resource)
+     VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
+
+pub(crate) const INSERT_VALUE: &str = "INSERT INTO scim_values (tenant, type, attribute, value, resource)
+     VALUES (?1, ?2, ?3, ?4, ?5)";
+
+pub(crate) const FORGET_VALUE: &str = "DELETE FROM scim_values
+     WHERE tenant = ?1 AND type = ?2 AND attribute = ?3 AND value = ?4 AND resource = ?5";
 
 impl Indexed {
     fn collect<'i>(&'i self, resource: &Resource, keys: &mut BTreeSet<(&'i str, String)>) {

@@ -1,19 +1,26 @@
 #![doc = include_str!("../README.md")]
 
 mod commit;
+mod database;
 mod edges;
-mod engine;
 mod error;
 mod feed;
 mod index;
+mod migrate;
 mod narrow;
+mod postgres;
 mod query;
 mod rows;
+mod session;
 mod sqlite;
 mod store;
 mod tables;
 
-pub use error::{DatabaseError, OpenError};
+pub use database::Database;
+pub use error::{DatabaseError, OpenError, Source};
+pub use migrate::Migration;
+pub use postgres::PostgresOptions;
 pub use rusqlite;
-pub use sqlite::{Database, Migration, Options};
+pub use session::{Engine, Param, Row, Session, Statement};
+pub use sqlite::Options;
 pub use store::SqlStore;

@@ -6,9 +6,9 @@ use scim_core::{Matcher, TenantId};
 use scim_filter::{Conjunct, ConjunctValue, Operator};
 use scim_schema::{ResourceType, Target, Uniqueness, uniqueness_key};
 
-use crate::engine::Param;
-use crate::index::{Index, Indexed, bool_key, instant_key, text_key};
+use crate::index::{Index, Indexed, bool_key, instant_key, text_key, unique_text};
 use crate::rows::columns;
+use crate::session::Param;
 
 /// A statement and its parameters.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ const BY_MEMBER: &str = concat!(
 const BY_UNIQUE_KEY: &str = concat!(
     "SELECT ",
     columns!(),
-    " FROM scim_unique_keys k CROSS JOIN scim_resources r ON r.n = k.resource
+    " FROM scim_unique_keys k JOIN scim_resources r ON r.n = k.resource
      WHERE k.tenant = ?1 AND k.type = ?2 AND k.attribute = ?3 AND k.key = ?4"
 );
 
@@ -73,7 +73,7 @@ const BY_UNIQUE_PREFIX: &str = concat!(
 const BY_VALUE: &str = concat!(
     "SELECT ",
     columns!(),
-    " FROM scim_values v CROSS JOIN scim_resources r ON r.n = v.resource
+    " FROM scim_values v JOIN scim_resources r ON r.n = v.resource
      WHERE v.tenant = ?1 AND v.type = ?2 AND v.attribute = ?3 AND v.value = ?4"
 );
 
@@ -167,14 +167,14 @@ impl Narrow<'_> {
         if target.leaf().uniqueness() != Uniqueness::None && path != "id" {
             let key = uniqueness_key(key, case_exact);
             return if exact {
-                let (path, key) = (Value::Text(path.to_owned()), Value::Text(key));
+                let (path, key) = (Value::Text(path.to_owned()), Value::Text(unique_text(&key).into_owned()));
                 Some(Candidates::new(1, BY_UNIQUE_KEY, [self.tenant(), self.name(), path, key]))
             } else {
                 // Only of ASCII text is it sure that a prefix of the value is one of the key.
                 if !key.is_ascii() {
                     return None;
                 }
-                self.by_prefix(BY_UNIQUE_PREFIX, path, key)
+                self.by_prefix(BY_UNIQUE_PREFIX, path, text_key(&key))
             };
         }
         self.indexed(path)?;
@@ -250,7 +250,7 @@ mod tests {
     use scim_schema::Registry;
 
     use super::*;
-    use crate::engine::Tx;
+    use crate::session::Session;
     use crate::{Database, DatabaseError, SqlStore};
 
     /// The steps of SQLite's plan for what is searched first.
@@ -260,7 +260,7 @@ mod tests {
         let filter = Filter::parse(filter).unwrap();
         let matcher = Matcher::new(&filter, [resource_type], &MatchOptions::default()).unwrap();
         let found = candidates(&Index::new(&registry), &TenantId::new("acme"), resource_type, Some(&matcher));
-        let explain = move |c: &rusqlite::Connection| {
+        let explain = move |c: &Session<'_>| {
             c.all(&format!("EXPLAIN QUERY PLAN {}", found.sql), &found.params(), |row| {
                 Ok::<_, DatabaseError>(row.text(3)?.to_owned())
             })

@@ -11,21 +11,22 @@ use scim_core::{
 use scim_schema::{Registry, ResourceType};
 
 use crate::edges;
-use crate::engine::{Param, Tx, int, params};
 use crate::index::Index;
 use crate::narrow;
+use crate::params;
 use crate::rows::{Found, columns};
+use crate::session::{Param, Session, int};
 
 /// What a query is answered with.
 #[derive(Debug)]
-pub(crate) struct Reader<'q, T> {
-    pub(crate) tx: &'q T,
+pub(crate) struct Reader<'q> {
+    pub(crate) session: &'q Session<'q>,
     pub(crate) registry: &'q Registry,
     pub(crate) index: &'q Index,
     pub(crate) tenant: &'q TenantId,
 }
 
-impl<T: Tx> Reader<'_, T> {
+impl Reader<'_> {
     /// One resource.
     pub(crate) fn get(
         &self,
@@ -34,7 +35,7 @@ impl<T: Tx> Reader<'_, T> {
         include: Include,
     ) -> Result<Option<Stored>, StoreError> {
         let sql = concat!("SELECT ", columns!(), " FROM scim_resources r WHERE r.tenant = ?1 AND r.id = ?2");
-        let found = self.tx.first(sql, params![self.tenant.as_str(), id], |row| {
+        let found = self.session.first(sql, params![self.tenant.as_str(), id], |row| {
             let found = Found::read(row)?;
             let of_type = found.resource_type == resource_type.name();
             of_type.then(|| found.stored(resource_type)).transpose()
@@ -60,7 +61,7 @@ impl<T: Tx> Reader<'_, T> {
         stored: &mut Stored,
         include: Include,
     ) -> Result<(), StoreError> {
-        edges::include(self.tx, self.registry, self.tenant, resource_type, stored, include)
+        edges::include(self.session, self.registry, self.tenant, resource_type, stored, include)
     }
 
     /// All resources of a type in the order of creation.
@@ -72,7 +73,7 @@ impl<T: Tx> Reader<'_, T> {
         let one_more = int((count as u64).saturating_add(1));
         let mut page = Page { total, ..Page::default() };
         let rows = |sql, params: &[Param<'_>]| {
-            self.tx.all(sql, params, |row| Found::read(row)?.stored(resource_type))
+            self.session.all(sql, params, |row| Found::read(row)?.stored(resource_type))
         };
         match &query.page.start {
             Start::Offset(skip) => {
@@ -109,12 +110,12 @@ impl<T: Tx> Reader<'_, T> {
     }
 
     fn total(&self, resource_type: &ResourceType) -> Result<u64, StoreError> {
-        let total = self.tx.first(
-            "SELECT resources FROM scim_counts WHERE tenant = ?1 AND type = ?2",
+        let total = self.session.first(
+            "SELECT CAST(sum(resources) AS BIGINT) FROM scim_counts WHERE tenant = ?1 AND type = ?2",
             params![self.tenant.as_str(), resource_type.name()],
-            |row| row.unsigned(0),
+            |row| row.int_or_null(0),
         )?;
-        Ok(total.unwrap_or(0))
+        Ok(total.flatten().and_then(|total| u64::try_from(total).ok()).unwrap_or(0))
     }
 
     fn exists(
@@ -125,7 +126,7 @@ impl<T: Tx> Reader<'_, T> {
         id: &str,
     ) -> Result<bool, StoreError> {
         let params = params![self.tenant.as_str(), resource_type.name(), created, id];
-        Ok(self.tx.first(sql, params, |row| row.int(0))?.is_some())
+        Ok(self.session.first(sql, params, |row| row.int(0))?.is_some())
     }
 
     /// Looks at all candidates, in two steps: which places are on the page, then the resources.
@@ -135,7 +136,7 @@ impl<T: Tx> Reader<'_, T> {
         for resource_type in &query.resource_types {
             let candidates = narrow::candidates(self.index, self.tenant, resource_type, filter);
             let needed = needed(resource_type, filter, query.sort.as_ref());
-            self.tx.query(candidates.sql, &candidates.params(), |row| {
+            self.session.query(candidates.sql, &candidates.params(), |row| {
                 let found = Found::read(row)?;
                 // An id is looked up without its type.
                 if found.resource_type != resource_type.name() {
@@ -164,7 +165,7 @@ impl<T: Tx> Reader<'_, T> {
 
     fn by_number(&self, n: i64, query: &Query) -> Result<Option<Stored>, StoreError> {
         let sql = concat!("SELECT ", columns!(), " FROM scim_resources r WHERE r.n = ?1");
-        let found = self.tx.first(sql, params![n], |row| {
+        let found = self.session.first(sql, params![n], |row| {
             let found = Found::read(row)?;
             let resource_type = query.resource_types.iter().find(|t| t.name() == found.resource_type);
             resource_type.map(|t| Ok::<_, StoreError>((t, found.stored(t)?))).transpose()

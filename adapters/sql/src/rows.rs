@@ -3,8 +3,9 @@
 use scim_core::{AttributeChange, Member, StoreError, Stored};
 use scim_schema::{DateTime, Object, Resource, ResourceType, UniqueKey, Value};
 
-use crate::engine::{Row, Tx, params};
 use crate::error::DatabaseError;
+use crate::params;
+use crate::session::{Row, Session};
 
 /// The columns that [`Found::read`] wants, of `scim_resources AS r`.
 macro_rules! columns {
@@ -26,7 +27,7 @@ pub(crate) struct Found<'r> {
 }
 
 impl<'r> Found<'r> {
-    pub(crate) fn read(row: &'r dyn Row) -> Result<Self, DatabaseError> {
+    pub(crate) fn read(row: &Row<'r>) -> Result<Self, DatabaseError> {
         Ok(Self {
             n: row.int(0)?,
             resource_type: row.text(1)?,
@@ -109,17 +110,21 @@ pub(crate) fn changes_from_text(text: Option<&str>) -> Result<Vec<AttributeChang
 }
 
 /// A member from the columns id, type, display, of which the first is given.
-pub(crate) fn member(row: &dyn Row, first: usize) -> Result<Member, DatabaseError> {
+pub(crate) fn member(row: &Row<'_>, first: usize) -> Result<Member, DatabaseError> {
     Ok(Member {
         id: row.text(first)?.to_owned(),
-        resource_type: row.owned(first + 1)?,
-        display: row.owned(first + 2)?,
+        resource_type: row.owned_or_null(first + 1)?,
+        display: row.owned_or_null(first + 2)?,
     })
 }
 
 /// The members of a resource, in the order in which they came.
-pub(crate) fn members(tx: &impl Tx, tenant: &str, holder: &str) -> Result<Vec<Member>, DatabaseError> {
-    tx.all(
+pub(crate) fn members(
+    session: &Session<'_>,
+    tenant: &str,
+    holder: &str,
+) -> Result<Vec<Member>, DatabaseError> {
+    session.all(
         "SELECT member, member_type, display FROM scim_members
          WHERE tenant = ?1 AND holder = ?2 ORDER BY position",
         params![tenant, holder],

@@ -1,7 +1,7 @@
 //! Webhook endpoints.
 
 use scim_schema::DateTime;
-use scim_sql::rusqlite::{Connection, Row, Transaction, params};
+use scim_sql::rusqlite::{Connection, Row, params};
 use scim_webhook::{Secret, check_url};
 
 use super::Directories;
@@ -47,7 +47,7 @@ impl Directories {
         let sealed =
             self.keys().seal(secret.as_bytes(), endpoint.id.as_str()).ok_or(DirectoryError::WrongKeys)?;
         let row = endpoint.clone();
-        self.database().write(move |tx| insert(tx, &row, &sealed)).await?;
+        self.database().write_sqlite(move |tx| insert(tx, &row, &sealed)).await?;
         tracing::info!(endpoint = %endpoint.id, "webhook endpoint created");
         Ok(CreatedEndpoint { endpoint, secret })
     }
@@ -64,7 +64,7 @@ impl Directories {
             let rows = select.query_map([], read_endpoint)?;
             Ok(rows.collect::<Result<_, _>>()?)
         };
-        self.database().read(read).await
+        self.database().read_sqlite(read).await
     }
 
     /// Starts or stops delivery to an endpoint. Deliveries that wait are kept while it is stopped; events
@@ -75,7 +75,7 @@ impl Directories {
     pub async fn set_endpoint_enabled(&self, id: &EndpointId, enabled: bool) -> Result<(), DirectoryError> {
         let row = id.clone();
         self.database()
-            .write(move |tx| {
+            .write_sqlite(move |tx| {
                 let update = "UPDATE dir_endpoints SET enabled = ?2, disabled_reason = NULL WHERE id = ?1";
                 match tx.prepare_cached(update)?.execute(params![row.as_str(), enabled])? {
                     0 => Err(DirectoryError::NotFound { what: "endpoint" }),
@@ -89,7 +89,7 @@ impl Directories {
     }
 }
 
-fn insert(tx: &Transaction<'_>, endpoint: &Endpoint, sealed: &[u8]) -> Result<(), DirectoryError> {
+fn insert(tx: &Connection, endpoint: &Endpoint, sealed: &[u8]) -> Result<(), DirectoryError> {
     if let Some(organization) = &endpoint.organization_id {
         let select = "SELECT EXISTS (SELECT 1 FROM dir_organizations WHERE id = ?1)";
         if !tx.query_row(select, [organization.as_str()], |row| row.get::<_, bool>(0))? {

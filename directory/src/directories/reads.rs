@@ -77,7 +77,7 @@ impl Directories {
                 })?;
             Ok(rows.filter_map(Result::transpose).collect::<Result<_, _>>()?)
         };
-        self.database().read(read).await
+        self.database().read_sqlite(read).await
     }
 
     /// The deliveries of an event, one for each endpoint that it goes to.
@@ -108,7 +108,7 @@ impl Directories {
             })?;
             Ok(rows.collect::<Result<_, _>>()?)
         };
-        self.database().read(read).await
+        self.database().read_sqlite(read).await
     }
 
     /// How many deliveries there are in each state.
@@ -133,7 +133,7 @@ impl Directories {
             }
             Ok(backlog)
         };
-        self.database().read(read).await
+        self.database().read_sqlite(read).await
     }
 
     async fn list(
@@ -161,7 +161,7 @@ impl Directories {
             }
             Ok(values)
         };
-        self.database().read(read).await
+        self.database().read_sqlite(read).await
     }
 
     async fn one(
@@ -176,7 +176,7 @@ impl Directories {
             let row = read_subject(db, &place, &id)?.filter(|row| row.kind == kind);
             Ok(row.map(|row| this.normalized(&place, &row)))
         };
-        self.database().read(read).await
+        self.database().read_sqlite(read).await
     }
 
     fn normalized(&self, place: &Place, row: &SubjectRow) -> Value {

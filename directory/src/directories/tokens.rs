@@ -48,7 +48,7 @@ impl Directories {
         let hash = self.keys().hash(&secret);
         let row = token.clone();
         self.database()
-            .write(move |tx| {
+            .write_sqlite(move |tx| {
                 let insert = "INSERT INTO dir_tokens (key_id, id, directory, hash, suffix, created, expires)
                     SELECT ?1, ?2, number, ?4, ?5, ?6, ?7 FROM dir_directories WHERE id = ?3";
                 let values = params![
@@ -84,7 +84,7 @@ impl Directories {
             let rows = select.query_map([directory.as_str()], read_token)?;
             Ok(rows.collect::<Result<_, _>>()?)
         };
-        self.database().read(read).await
+        self.database().read_sqlite(read).await
     }
 
     /// Ends a token, at once. Answers whether it was good until now.
@@ -93,13 +93,13 @@ impl Directories {
     /// When the database can't do it.
     pub async fn revoke_token(&self, id: &TokenId, now: DateTime) -> Result<bool, DirectoryError> {
         let row = id.clone();
-        let write = move |tx: &scim_sql::rusqlite::Transaction<'_>| {
+        let write = move |tx: &Connection| {
             let update = "UPDATE dir_tokens SET revoked = ?2 WHERE id = ?1 AND revoked IS NULL";
             Ok::<_, DirectoryError>(
                 tx.prepare_cached(update)?.execute(params![row.as_str(), now.unix_micros()])?,
             )
         };
-        let revoked = self.database().write(write).await? > 0;
+        let revoked = self.database().write_sqlite(write).await? > 0;
         if revoked {
             tracing::info!(token = %id, "token revoked");
         }
@@ -119,7 +119,7 @@ impl Directories {
         let (key_id, secret) = split(plain).unwrap_or_default();
         let given = self.keys().hash(secret);
         let key = key_id.to_owned();
-        let row = self.database().read(move |db: &Connection| find(db, &key)).await?;
+        let row = self.database().read_sqlite(move |db: &Connection| find(db, &key)).await?;
         let expected = row.as_ref().map_or([0; 32], |r| r.hash);
         let matches: bool = given.ct_eq(&expected).into();
         let Some(row) = row.filter(|_| matches) else { return Ok(None) };
@@ -141,12 +141,12 @@ impl Directories {
             return;
         }
         let key_id = key_id.to_owned();
-        let write = move |tx: &scim_sql::rusqlite::Transaction<'_>| {
+        let write = move |tx: &Connection| {
             let update = "UPDATE dir_tokens SET last_used = ?2 WHERE key_id = ?1";
             tx.prepare_cached(update)?.execute(params![key_id, now.unix_micros()])?;
             Ok::<_, DirectoryError>(())
         };
-        let written = tokio::time::timeout(RECORD_TIME, self.database().write(write)).await;
+        let written = tokio::time::timeout(RECORD_TIME, self.database().write_sqlite(write)).await;
         if !matches!(written, Ok(Ok(()))) {
             tracing::warn!("the use of a token was not recorded");
             no_records_until.store(now.unix_micros().saturating_add(precision), Ordering::Relaxed);

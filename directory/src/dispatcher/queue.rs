@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use scim_schema::DateTime;
-use scim_sql::rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
+use scim_sql::rusqlite::{Connection, OptionalExtension as _, Row, params};
 use scim_webhook::{Failure, Outcome, Secret, next_attempt};
 
 use crate::directories::Directories;
@@ -157,7 +157,7 @@ fn next_due(db: &Connection, endpoint: i64, now: DateTime) -> Result<Option<Date
 }
 
 /// Records attempts: done, due again, or given up.
-pub(super) fn record(tx: &Transaction<'_>, finished: &[Finished]) -> Result<(), DirectoryError> {
+pub(super) fn record(tx: &Connection, finished: &[Finished]) -> Result<(), DirectoryError> {
     let select = "SELECT attempts, endpoint FROM dir_deliveries WHERE position = ?1 AND state = 0";
     let mut select = tx.prepare_cached(select)?;
     let update = "UPDATE dir_deliveries

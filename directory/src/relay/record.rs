@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use scim_core::{ChangeEntry, ChangeKind, Member};
 use scim_schema::{Object, Resource, Value};
-use scim_sql::rusqlite::{Transaction, params};
+use scim_sql::rusqlite::{Connection, params};
 
 use crate::changes::{change, changes, is_shown};
 use crate::directories::{Directories, read_event_types};
@@ -24,7 +24,7 @@ const NAMED_MEMBERS: usize = 100;
 
 /// Writes events and deliveries in one transaction.
 pub(super) struct Recorder<'t> {
-    tx: &'t Transaction<'t>,
+    tx: &'t Connection,
     directories: &'t Directories,
     endpoints: Vec<EndpointRow>,
     places: HashMap<String, Option<Arc<Place>>>,
@@ -57,7 +57,7 @@ struct News<'a> {
 }
 
 impl<'t> Recorder<'t> {
-    pub(super) fn new(tx: &'t Transaction<'t>, directories: &'t Directories) -> Result<Self, DirectoryError> {
+    pub(super) fn new(tx: &'t Connection, directories: &'t Directories) -> Result<Self, DirectoryError> {
         let select =
             "SELECT number, event_types, organization FROM dir_endpoints WHERE enabled ORDER BY number";
         let mut select = tx.prepare_cached(select)?;

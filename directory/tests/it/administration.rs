@@ -236,12 +236,12 @@ async fn a_database_that_takes_no_writes_keeps_nobody_out() {
     let (end, ended) = std::sync::mpsc::channel::<()>();
     let database = site.store.database().clone();
     let writing = tokio::spawn(async move {
-        let work = move |_: &scim_sql::rusqlite::Transaction<'_>| {
+        let work = move |_: &scim_sql::rusqlite::Connection| {
             begun.send(()).unwrap();
             ended.recv().unwrap();
             Ok::<_, scim_sql::DatabaseError>(())
         };
-        database.write(work).await
+        database.write_sqlite(work).await
     });
     waiting.await.unwrap();
     let started = std::time::Instant::now();

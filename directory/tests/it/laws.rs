@@ -233,7 +233,7 @@ fn events_folded_give_the_state_whenever_the_relay_ran_and_died() {
 
 /// The log that a relay writes which reads the whole feed at once: with the tables of the domain emptied.
 async fn log_in_one_go(site: &Site) -> Vec<Event> {
-    let empty = |tx: &scim_sql::rusqlite::Transaction<'_>| {
+    let empty = |tx: &scim_sql::rusqlite::Connection| {
         tx.execute_batch(
             "DELETE FROM dir_deliveries;
              DELETE FROM dir_events;
@@ -244,7 +244,7 @@ async fn log_in_one_go(site: &Site) -> Vec<Event> {
         )
         .map_err(scim_sql::DatabaseError::from)
     };
-    site.store.database().write(empty).await.unwrap();
+    site.store.database().write_sqlite(empty).await.unwrap();
     Relay::new(&site.directories, Arc::new(site.store.clone())).catch_up().await.unwrap();
     site.events().await
 }

@@ -43,7 +43,7 @@ impl FileLock {
             .map_err(|e| io_error(path, e))?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(OpenError::Locked { path: path.to_owned() }),
+            Err(TryLockError::WouldBlock) => Err(OpenError::Locked { place: path.display().to_string() }),
             Err(TryLockError::Error(e)) => Err(io_error(path, e)),
         }
     }
@@ -53,7 +53,7 @@ impl FileLock {
 pub(super) fn open(options: &Options) -> Result<Connection, OpenError> {
     let path = &options.path;
     let size = check_header(path)?;
-    let failed = |e: rusqlite::Error| DatabaseError::from(e).into_open_error(path.clone());
+    let failed = |e: rusqlite::Error| DatabaseError::from(e).into_open_error(&path.display().to_string());
     let connection = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
@@ -73,7 +73,7 @@ pub(super) fn open(options: &Options) -> Result<Connection, OpenError> {
     connection
         .pragma_update(None, "application_id", APPLICATION_ID)
         .and_then(|()| connection.pragma_update(None, "user_version", LAYOUT))
-        .and_then(|()| connection.execute_batch(super::migrate::VERSIONS_TABLE))
+        .and_then(|()| connection.execute_batch(crate::migrate::VERSIONS_TABLE))
         .and_then(|()| connection.execute_batch("COMMIT"))
         .map_err(failed)?;
     Ok(connection)
@@ -119,14 +119,14 @@ fn check_header(path: &Path) -> Result<u64, OpenError> {
 
 /// Refuses the files of other programs and of newer versions of this one.
 fn check_owner(connection: &Connection, path: &Path) -> Result<(), OpenError> {
-    let failed = |e: rusqlite::Error| DatabaseError::from(e).into_open_error(path.to_owned());
+    let failed = |e: rusqlite::Error| DatabaseError::from(e).into_open_error(&path.display().to_string());
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(failed);
     let application = pragma("application_id")?;
     if application == i64::from(APPLICATION_ID) {
         let found = pragma("user_version")?;
         if found > LAYOUT {
             return Err(OpenError::FromTheFuture {
-                path: path.to_owned(),
+                place: path.display().to_string(),
                 namespace: "common".into(),
                 found,
                 known: LAYOUT,
@@ -144,7 +144,7 @@ fn check_owner(connection: &Connection, path: &Path) -> Result<(), OpenError> {
 
 /// Small files are checked whole, big ones by their schema.
 fn check_content(connection: &Connection, path: &Path, size: u64, whole: u64) -> Result<(), OpenError> {
-    let failed = |e: rusqlite::Error| DatabaseError::from(e).into_open_error(path.to_owned());
+    let failed = |e: rusqlite::Error| DatabaseError::from(e).into_open_error(&path.display().to_string());
     if size > whole {
         let count = "SELECT count(*) FROM sqlite_schema";
         return connection.query_row(count, [], |row| row.get::<_, i64>(0)).map(|_| ()).map_err(failed);
@@ -156,7 +156,7 @@ fn check_content(connection: &Connection, path: &Path, size: u64, whole: u64) ->
     }
     // The finding may go over several lines; a sentence has one.
     let problem = found.lines().rev().find(|line| !line.is_empty()).unwrap_or("malformed").to_owned();
-    Err(OpenError::Damaged { path: path.to_owned(), problem })
+    Err(OpenError::Damaged { place: path.display().to_string(), problem })
 }
 
 fn lock_path(path: &Path) -> PathBuf {
@@ -170,7 +170,7 @@ fn io_error(path: &Path, error: std::io::Error) -> OpenError {
     match error.kind() {
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => OpenError::ReadOnly { path },
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-            OpenError::Full { path }
+            OpenError::Full { place: path.display().to_string() }
         }
         _ => OpenError::Io { path, source: error },
     }

@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 
 use super::{Options, open};
 use crate::error::{DatabaseError, OpenError};
+use crate::session::Session;
 
 /// A pool: reads wait for a permit, then take an idle connection or open one.
 pub(super) struct Readers {
@@ -22,7 +23,7 @@ struct Shared {
 
 impl Readers {
     pub(super) fn open(options: &Options) -> Result<Self, OpenError> {
-        let failed = |e: DatabaseError| e.into_open_error(options.path.clone());
+        let failed = |e: DatabaseError| e.into_open_error(&options.path.display().to_string());
         let first = open::open_reader(options).map_err(failed)?;
         let shared = Shared { options: options.clone(), idle: Mutex::new(vec![first]) };
         Ok(Self { shared: Arc::new(shared), permits: Arc::new(Semaphore::new(options.readers.max(1))) })
@@ -30,7 +31,7 @@ impl Readers {
 
     pub(super) async fn read<T, E, F>(&self, work: F) -> Result<T, E>
     where
-        F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+        F: FnOnce(&Session<'_>) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
         E: From<DatabaseError> + Send + 'static,
     {
@@ -48,7 +49,7 @@ impl Readers {
 impl Shared {
     fn run<T, E, F>(&self, work: F) -> Result<T, E>
     where
-        F: FnOnce(&Connection) -> Result<T, E>,
+        F: FnOnce(&Session<'_>) -> Result<T, E>,
         E: From<DatabaseError>,
     {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
@@ -68,11 +69,11 @@ impl Shared {
 
 fn snapshot<T, E, F>(connection: &Connection, work: F) -> Result<T, E>
 where
-    F: FnOnce(&Connection) -> Result<T, E>,
+    F: FnOnce(&Session<'_>) -> Result<T, E>,
     E: From<DatabaseError>,
 {
     run(connection, "BEGIN")?;
-    let answer = work(connection);
+    let answer = work(&Session::sqlite(connection));
     run(connection, "COMMIT")?;
     answer
 }

@@ -9,6 +9,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::error::{DatabaseError, OpenError};
+use crate::session::Session;
 
 /// How many pieces of work may wait; more wait to be let in.
 const QUEUE: usize = 1024;
@@ -51,14 +52,14 @@ impl Writer {
 
     pub(super) async fn write<T, E, F>(&self, work: F) -> Result<T, E>
     where
-        F: FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static,
+        F: FnOnce(&Session<'_>) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
         E: From<DatabaseError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
         let work: Work = Box::new(move |tx| {
             let result = match tx {
-                Ok(tx) => work(tx),
+                Ok(tx) => work(&Session::sqlite(tx)),
                 Err(refused) => {
                     let _ = reply.send(Err(refused.into()));
                     return None;

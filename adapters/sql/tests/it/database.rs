@@ -3,8 +3,8 @@
 use std::fs;
 use std::time::Duration;
 
-use scim_sql::rusqlite::{Connection, Transaction};
-use scim_sql::{Database, DatabaseError, Migration, OpenError, Options};
+use scim_sql::rusqlite::Connection;
+use scim_sql::{Database, DatabaseError, Migration, OpenError, Options, Session, params};
 use tempfile::TempDir;
 
 const NOTES: &[Migration] = &[
@@ -21,19 +21,22 @@ async fn notes(folder: &TempDir) -> Database {
     database
 }
 
-fn insert(tx: &Transaction<'_>, text: &str) -> Result<(), DatabaseError> {
-    tx.execute("INSERT INTO notes (text) VALUES (?1)", [text])?;
+fn insert(tx: &Session<'_>, text: &str) -> Result<(), DatabaseError> {
+    tx.execute("INSERT INTO notes (text) VALUES (?1)", params![text])?;
     Ok(())
 }
 
+fn count_in(session: &Session<'_>) -> Result<i64, DatabaseError> {
+    Ok(session.first("SELECT count(*) FROM notes", &[], |row| row.int(0))?.unwrap())
+}
+
 async fn count(database: &Database) -> i64 {
-    let count = |c: &Connection| Ok(c.query_row("SELECT count(*) FROM notes", [], |row| row.get(0))?);
-    database.read::<_, DatabaseError, _>(count).await.unwrap()
+    database.read(count_in).await.unwrap()
 }
 
 async fn tables(database: &Database) -> i64 {
     let sql = "SELECT count(*) FROM sqlite_schema WHERE name IN ('notes', 'more')";
-    let count = |c: &Connection| Ok(c.query_row(sql, [], |row| row.get(0))?);
+    let count = |c: &Session<'_>| Ok(c.first(sql, &[], |row| row.int(0))?.unwrap());
     database.read::<_, DatabaseError, _>(count).await.unwrap()
 }
 
@@ -105,10 +108,9 @@ async fn a_reader_sees_one_state_from_start_to_end() {
         async move {
             database
                 .read::<_, DatabaseError, _>(move |c| {
-                    let before: i64 = c.query_row("SELECT count(*) FROM notes", [], |row| row.get(0))?;
+                    let before = count_in(c)?;
                     wait.recv_timeout(Duration::from_secs(20)).unwrap();
-                    let after: i64 = c.query_row("SELECT count(*) FROM notes", [], |row| row.get(0))?;
-                    Ok((before, after))
+                    Ok((before, count_in(c)?))
                 })
                 .await
                 .unwrap()
@@ -124,7 +126,7 @@ async fn a_reader_sees_one_state_from_start_to_end() {
 async fn readers_do_not_write() {
     let folder = TempDir::new().unwrap();
     let database = notes(&folder).await;
-    let write = |c: &Connection| Ok(c.execute("INSERT INTO notes (text) VALUES ('x')", [])?);
+    let write = |c: &Session<'_>| c.execute("INSERT INTO notes (text) VALUES ('x')", &[]);
     assert!(database.read::<_, DatabaseError, _>(write).await.is_err());
     assert_eq!(count(&database).await, 0);
 }
@@ -150,7 +152,7 @@ async fn a_migration_that_fails_leaves_nothing() {
     let folder = TempDir::new().unwrap();
     let database = Database::open(folder.path().join("db")).await.unwrap();
     let broken = [NOTES[0], Migration { up: "CREATE TABLE more (n); SELECT * FROM nowhere;", down: "" }];
-    assert!(matches!(database.migrate("notes", &broken).await, Err(OpenError::Sqlite { .. })));
+    assert!(matches!(database.migrate("notes", &broken).await, Err(OpenError::Database { .. })));
     assert_eq!(tables(&database).await, 0);
     database.migrate("notes", NOTES).await.unwrap();
     assert_eq!(tables(&database).await, 2);
@@ -285,7 +287,7 @@ async fn a_full_disk_fails_writes_only_and_passes() {
     assert!(matches!(error, DatabaseError::Full(_)), "{error:?}");
     assert_eq!(count(&database).await, written);
     // Space comes back.
-    let delete = |tx: &Transaction<'_>| Ok(tx.execute("DELETE FROM notes WHERE n % 2 = 0", [])?);
+    let delete = |tx: &Session<'_>| tx.execute("DELETE FROM notes WHERE n % 2 = 0", &[]);
     database.write::<_, DatabaseError, _>(delete).await.unwrap();
     database.write(|tx| insert(tx, "again")).await.unwrap();
 }

@@ -6,12 +6,16 @@ use std::process::Command;
 
 use scim_core::{ChangeFeed, FeedCursor, Include, Store, StoreError};
 use scim_schema::Registry;
-use scim_sql::rusqlite::{Connection, Transaction};
-use scim_sql::{Database, DatabaseError, OpenError, Options, SqlStore};
+use scim_sql::{Database, DatabaseError, OpenError, Options, Session, SqlStore};
 use serde_json::json;
 use tempfile::TempDir;
 
 use crate::support::*;
+
+async fn open(folder: &TempDir) -> SqlStore {
+    let database = Database::open(folder.path().join("scim.db")).await.unwrap();
+    SqlStore::new(database, Registry::standard()).await.unwrap()
+}
 
 fn big(id: &str) -> scim_core::Write {
     insert("User", id, json!({"userName": id, "title": "x".repeat(20_000)}))
@@ -48,7 +52,7 @@ async fn a_full_store_reads_on_and_writes_again_when_there_is_space() {
     assert_eq!(total(&store).await, written);
     assert_eq!(store.after(FeedCursor::START, 1000).await.unwrap().len(), written);
     // The change log, which nobody needs any more, gives its space back.
-    let forget = |tx: &Transaction<'_>| Ok(tx.execute("DELETE FROM scim_changes", [])?);
+    let forget = |tx: &Session<'_>| tx.execute("DELETE FROM scim_changes", &[]);
     store.database().write::<_, DatabaseError, _>(forget).await.unwrap();
     commit(&store, big("again"), 1).await.unwrap();
     assert_eq!(total(&store).await, written + 1);
@@ -89,7 +93,7 @@ async fn a_limit_of_the_file_size_is_a_full_disk() {
     assert_eq!(total(&store).await, acknowledged);
     assert_eq!(store.after(FeedCursor::START, 1000).await.unwrap().len(), acknowledged);
     commit(&store, big("again"), 2).await.unwrap();
-    let check = |c: &Connection| Ok(c.query_row("PRAGMA integrity_check", [], |r| r.get::<_, String>(0))?);
+    let check = |c: &Session<'_>| Ok(c.first("PRAGMA integrity_check", &[], |r| r.owned(0))?.unwrap());
     assert_eq!(store.database().read::<_, DatabaseError, _>(check).await.unwrap(), "ok");
 }
 
@@ -131,9 +135,9 @@ async fn damage_while_running_is_an_error_and_no_answer() {
 
 #[tokio::test]
 async fn tables_of_a_newer_version_are_refused() {
-    let f = fixture().await;
-    let raise = |tx: &Transaction<'_>| {
-        Ok(tx.execute("UPDATE schema_versions SET version = 99 WHERE namespace = 'scim'", [])?)
+    let f = fixture(Kind::Sqlite).await;
+    let raise = |tx: &Session<'_>| {
+        tx.execute("UPDATE schema_versions SET version = 99 WHERE namespace = 'scim'", &[])
     };
     f.store.database().write::<_, DatabaseError, _>(raise).await.unwrap();
     let error = SqlStore::new(f.store.database().clone(), Registry::standard()).await.unwrap_err();
@@ -158,7 +162,7 @@ fn with_badges(uniqueness: &str) -> Registry {
 
 #[tokio::test]
 async fn the_index_follows_the_schemas() {
-    let f = fixture().await;
+    let f = fixture(Kind::Sqlite).await;
     let store = SqlStore::new(f.store.database().clone(), with_badges("none")).await.unwrap();
     let badge = |id: &str, number: &str| {
         insert("User", id, json!({"userName": id, "urn:example:Badge": {"number": number}}))
@@ -190,13 +194,13 @@ async fn the_index_follows_the_schemas() {
 
 #[tokio::test]
 async fn the_tables_go_away_with_their_migrations() {
-    let f = fixture().await;
+    let f = fixture(Kind::Sqlite).await;
     commit(&f.store, user("a"), 0).await.unwrap();
     let database = f.store.database().clone();
     SqlStore::drop_tables(&database).await.unwrap();
-    let count = |c: &Connection| {
+    let count = |c: &Session<'_>| {
         let sql = "SELECT count(*) FROM sqlite_schema WHERE name LIKE 'scim%'";
-        Ok(c.query_row(sql, [], |row| row.get::<_, i64>(0))?)
+        Ok(c.first(sql, &[], |row| row.int(0))?.unwrap())
     };
     assert_eq!(database.read::<_, DatabaseError, _>(count).await.unwrap(), 0);
     let store = SqlStore::new(database, Registry::standard()).await.unwrap();

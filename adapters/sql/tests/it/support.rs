@@ -8,27 +8,92 @@ use scim_core::{
 };
 use scim_filter::{Filter, MatchOptions};
 use scim_schema::{DateTime, Registry, Resource, ResourceType};
-use scim_sql::{Database, SqlStore};
+use scim_sql::{Database, PostgresOptions, SqlStore};
+use scim_test_postgres::Cluster;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// A moment; tests count microseconds from it.
 pub(crate) const START: i64 = 1_700_000_000_000_000;
 
+/// Makes three tests of each function, one for each kind of database.
+macro_rules! on_all_kinds {
+    ($($name:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+            async fn $name() {
+                super::$name($crate::support::Kind::Sqlite).await;
+            })*
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+            async fn $name() {
+                super::$name($crate::support::Kind::Postgres).await;
+            })*
+        }
+        mod pooled {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+            async fn $name() {
+                super::$name($crate::support::Kind::Pooled).await;
+            })*
+        }
+    };
+}
+pub(crate) use on_all_kinds;
+
+/// The kinds of databases.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind {
+    Sqlite,
+    Postgres,
+    /// PostgreSQL as it is used behind a pooler.
+    Pooled,
+}
+
 pub(crate) struct Fixture {
     pub(crate) store: SqlStore,
-    pub(crate) folder: TempDir,
+    pub(crate) place: Place,
 }
 
-pub(crate) async fn fixture() -> Fixture {
-    let folder = TempDir::new().unwrap();
-    let store = open(&folder).await;
-    Fixture { store, folder }
+/// Where a database is.
+pub(crate) enum Place {
+    Folder(TempDir),
+    Server(Box<PostgresOptions>),
 }
 
-pub(crate) async fn open(folder: &TempDir) -> SqlStore {
-    let database = Database::open(folder.path().join("scim.db")).await.unwrap();
-    SqlStore::new(database, Registry::standard()).await.unwrap()
+impl Place {
+    pub(crate) fn new(kind: Kind) -> Self {
+        if matches!(kind, Kind::Sqlite) {
+            return Self::Folder(TempDir::new().unwrap());
+        }
+        let mut options = PostgresOptions::new(&Cluster::shared().unwrap().database().unwrap()).unwrap();
+        options.prepare = matches!(kind, Kind::Postgres);
+        Self::Server(Box::new(options))
+    }
+
+    pub(crate) async fn open(&self) -> Database {
+        match self {
+            Self::Folder(folder) => Database::open(folder.path().join("scim.db")).await.unwrap(),
+            Self::Server(options) => Database::connect((**options).clone()).await.unwrap(),
+        }
+    }
+}
+
+impl Fixture {
+    pub(crate) async fn reopen(self) -> Self {
+        let Self { store, place } = self;
+        drop(store);
+        Self::at(place).await
+    }
+
+    async fn at(place: Place) -> Self {
+        let store = SqlStore::new(place.open().await, Registry::standard()).await.unwrap();
+        Self { store, place }
+    }
+}
+
+pub(crate) async fn fixture(kind: Kind) -> Fixture {
+    Fixture::at(Place::new(kind)).await
 }
 
 pub(crate) fn acme() -> TenantId {

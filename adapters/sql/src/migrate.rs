@@ -1,12 +1,11 @@
-//! Migrations: numbered steps of each crate that has tables in the file.
-
-use std::path::Path;
-
-use rusqlite::{OptionalExtension, Transaction, params};
+//! Migrations: numbered steps of each crate that has tables in the database.
 
 use crate::error::{DatabaseError, OpenError};
+use crate::params;
+use crate::session::Session;
 
-/// One step of a crate's tables, and the way back.
+/// One step of a crate's tables, and the way back, in SQLite's words: `TEXT`, `INTEGER`, `BLOB`,
+/// `INTEGER PRIMARY KEY`, `STRICT`, `WITHOUT ROWID`, which are translated for PostgreSQL.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "made to be written as a literal")]
 pub struct Migration {
@@ -17,7 +16,7 @@ pub struct Migration {
 }
 
 /// How many migrations of each namespace have been applied.
-pub(super) const VERSIONS_TABLE: &str = "
+pub(crate) const VERSIONS_TABLE: &str = "
     CREATE TABLE IF NOT EXISTS schema_versions (
         namespace TEXT PRIMARY KEY,
         version INTEGER NOT NULL
@@ -25,15 +24,15 @@ pub(super) const VERSIONS_TABLE: &str = "
 ";
 
 #[derive(Debug)]
-pub(super) enum MigrateError {
+pub(crate) enum MigrateError {
     Database(DatabaseError),
     Open(Box<OpenError>),
 }
 
 impl MigrateError {
-    pub(super) fn into_open_error(self, path: &Path) -> OpenError {
+    pub(crate) fn into_open_error(self, place: &str) -> OpenError {
         match self {
-            Self::Database(error) => error.into_open_error(path.to_owned()),
+            Self::Database(error) => error.into_open_error(place),
             Self::Open(error) => *error,
         }
     }
@@ -45,26 +44,22 @@ impl From<DatabaseError> for MigrateError {
     }
 }
 
-impl From<rusqlite::Error> for MigrateError {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Database(error.into())
-    }
-}
-
 /// Goes up or down to the state after the first `target` migrations.
-pub(super) fn migrate(
-    tx: &Transaction<'_>,
-    path: &Path,
+pub(crate) fn migrate(
+    session: &Session<'_>,
+    place: &str,
     namespace: &str,
     migrations: &[Migration],
     target: usize,
 ) -> Result<(), MigrateError> {
+    session.exclude()?;
+    session.define(VERSIONS_TABLE)?;
     let select = "SELECT version FROM schema_versions WHERE namespace = ?1";
-    let found: i64 = tx.query_row(select, [namespace], |row| row.get(0)).optional()?.unwrap_or(0);
+    let found = session.first(select, params![namespace], |row| row.int(0))?.unwrap_or(0);
     let known = migrations.len();
     let Some(current) = usize::try_from(found).ok().filter(|&v| v <= known) else {
         return Err(MigrateError::Open(Box::new(OpenError::FromTheFuture {
-            path: path.to_owned(),
+            place: place.to_owned(),
             namespace: namespace.to_owned(),
             found,
             known: i64::try_from(known).unwrap_or(i64::MAX),
@@ -72,14 +67,14 @@ pub(super) fn migrate(
     };
     let target = target.min(known);
     for migration in migrations.iter().take(target).skip(current) {
-        tx.execute_batch(migration.up)?;
+        session.define(migration.up)?;
     }
     for migration in migrations.iter().take(current).skip(target).rev() {
-        tx.execute_batch(migration.down)?;
+        session.define(migration.down)?;
     }
     if target != current {
         let version = i64::try_from(target).unwrap_or(i64::MAX);
-        tx.execute(
+        session.execute(
             "INSERT INTO schema_versions (namespace, version) VALUES (?1, ?2)
              ON CONFLICT (namespace) DO UPDATE SET version = excluded.version",
             params![namespace, version],

@@ -1,0 +1,186 @@
+//! A database, whichever engine it is.
+
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::error::{DatabaseError, OpenError};
+use crate::migrate::{self, Migration};
+use crate::postgres::{Manner, Postgres, PostgresOptions};
+use crate::session::{Engine, Session};
+use crate::sqlite::{Options, SqliteFile};
+
+/// A database: an SQLite file that this process owns, or a database of a PostgreSQL server. Clones share it;
+/// the last one that is dropped closes it.
+///
+/// What a write returns is durable. On SQLite the file is in WAL mode with `synchronous=FULL`, and writes
+/// that wait at the same time share one transaction, each in a savepoint of its own. On PostgreSQL each write
+/// has a transaction, and several run at once.
+#[derive(Clone)]
+pub struct Database {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    place: String,
+    backend: Backend,
+}
+
+enum Backend {
+    Sqlite(SqliteFile),
+    Postgres(Postgres),
+}
+
+impl Database {
+    /// Opens an SQLite file, or makes it.
+    ///
+    /// # Errors
+    /// [`OpenError`]; its text is one sentence for the person who starts the program.
+    pub async fn open(options: impl Into<Options>) -> Result<Self, OpenError> {
+        let options = options.into();
+        let place = options.path.display().to_string();
+        let backend = Backend::Sqlite(SqliteFile::open(options).await?);
+        Ok(Self { inner: Arc::new(Inner { place, backend }) })
+    }
+
+    /// Connects to a PostgreSQL database, which may be empty.
+    ///
+    /// # Errors
+    /// [`OpenError`]; its text is one sentence for the person who starts the program.
+    pub async fn connect(options: PostgresOptions) -> Result<Self, OpenError> {
+        let place = options.place();
+        let backend = Backend::Postgres(Postgres::connect(options).await?);
+        Ok(Self { inner: Arc::new(Inner { place, backend }) })
+    }
+
+    /// Which engine it is.
+    pub fn engine(&self) -> Engine {
+        match &self.inner.backend {
+            Backend::Sqlite(_) => Engine::Sqlite,
+            Backend::Postgres(_) => Engine::Postgres,
+        }
+    }
+
+    /// Runs a piece of work that writes, in a transaction of its own. `Ok` comes back when all that it wrote
+    /// is durable; of one that answers `Err` nothing stays. Once called, the work is done even if the future
+    /// is dropped.
+    ///
+    /// The work must not begin or end transactions itself, must not wait for anything but the database,
+    /// and should be short. Where a transaction could not be finished because of another one, the work is
+    /// run again: it may have no effect but what it writes.
+    ///
+    /// # Errors
+    /// What the work answers, or a [`DatabaseError`] when its transaction can't be committed.
+    pub async fn write<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: FnMut(&Session<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<DatabaseError> + Send + 'static,
+    {
+        self.write_in(Manner::default(), work).await
+    }
+
+    /// As [`Database::write`], with a word about how.
+    pub(crate) async fn write_in<T, E, F>(&self, manner: Manner, work: F) -> Result<T, E>
+    where
+        F: FnMut(&Session<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<DatabaseError> + Send + 'static,
+    {
+        match &self.inner.backend {
+            Backend::Sqlite(file) => file.write(work).await,
+            Backend::Postgres(server) => server.write(manner, work).await,
+        }
+    }
+
+    /// Runs a piece of work that reads, with one view of the data from its first statement to its last.
+    ///
+    /// # Errors
+    /// What the work answers, or a [`DatabaseError`] when there is no connection for it.
+    pub async fn read<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: FnMut(&Session<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<DatabaseError> + Send + 'static,
+    {
+        match &self.inner.backend {
+            Backend::Sqlite(file) => file.read(work).await,
+            Backend::Postgres(server) => server.read(work).await,
+        }
+    }
+
+    /// Brings the tables of a crate up to date. Each namespace counts its migrations for itself; all
+    /// that are missing are applied in one transaction.
+    ///
+    /// # Errors
+    /// [`OpenError::FromTheFuture`] when more have been applied than are given here.
+    pub async fn migrate(&self, namespace: &str, migrations: &[Migration]) -> Result<(), OpenError> {
+        let up_to = migrations.len();
+        self.migrate_to(namespace, migrations, up_to).await
+    }
+
+    /// As [`Database::migrate`], but to the state after the first `version` migrations: up or down.
+    ///
+    /// # Errors
+    /// As [`Database::migrate`].
+    pub async fn migrate_to(
+        &self,
+        namespace: &str,
+        migrations: &[Migration],
+        version: usize,
+    ) -> Result<(), OpenError> {
+        let (namespace, migrations) = (namespace.to_owned(), migrations.to_vec());
+        let place = self.inner.place.clone();
+        let work =
+            move |session: &Session<'_>| migrate::migrate(session, &place, &namespace, &migrations, version);
+        let manner = Manner { patient: true, ..Manner::default() };
+        let migrated = self.write_in(manner, work).await;
+        migrated.map_err(|e: migrate::MigrateError| e.into_open_error(self.place()))
+    }
+
+    /// Changes whenever something has been committed.
+    pub fn commits(&self) -> watch::Receiver<u64> {
+        match &self.inner.backend {
+            Backend::Sqlite(file) => file.commits(),
+            Backend::Postgres(server) => server.commits(),
+        }
+    }
+
+    /// What the database is called in messages: the path of the file, or name and host.
+    pub fn place(&self) -> &str {
+        &self.inner.place
+    }
+
+    /// As [`Database::write`], on SQLite only.
+    #[doc(hidden)]
+    pub async fn write_sqlite<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: FnOnce(&rusqlite::Connection) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<DatabaseError> + Send + 'static,
+    {
+        let Backend::Sqlite(file) = &self.inner.backend else { return Err(DatabaseError::Aborted.into()) };
+        file.write(|session| session.as_sqlite().map_or_else(|| Err(DatabaseError::Aborted.into()), work))
+            .await
+    }
+
+    /// As [`Database::read`], on SQLite only.
+    #[doc(hidden)]
+    pub async fn read_sqlite<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: FnOnce(&rusqlite::Connection) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<DatabaseError> + Send + 'static,
+    {
+        let Backend::Sqlite(file) = &self.inner.backend else { return Err(DatabaseError::Aborted.into()) };
+        file.read(|session| session.as_sqlite().map_or_else(|| Err(DatabaseError::Aborted.into()), work))
+            .await
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Database").field("place", &self.inner.place).finish_non_exhaustive()
+    }
+}
