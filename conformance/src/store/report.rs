@@ -101,13 +101,18 @@ impl fmt::Display for Report {
         )?;
         let mut capabilities: Vec<(&str, usize)> = Vec::new();
         for trial in self.passed() {
-            match capabilities.last_mut() {
-                Some((name, count)) if *name == trial.capability() => *count += 1,
-                _ => capabilities.push((trial.capability(), 1)),
+            match capabilities.iter_mut().find(|(name, _)| *name == trial.capability()) {
+                Some((_, count)) => *count += 1,
+                None => capabilities.push((trial.capability(), 1)),
             }
         }
         let passed: Vec<String> = capabilities.iter().map(|(name, count)| format!("{name} {count}")).collect();
         writeln!(f, "passed: {}", passed.join(", "))?;
+        let mut slowest: Vec<&Trial> = self.trials.iter().collect();
+        slowest.sort_by_key(|trial| std::cmp::Reverse(trial.took));
+        for trial in slowest.iter().take(3) {
+            writeln!(f, "slowest: {:.1} s {}", trial.took.as_secs_f64(), trial.name)?;
+        }
         for trial in &self.trials {
             match &trial.verdict {
                 Verdict::Passed => {}

@@ -9,4 +9,5 @@ mod naive;
 mod replay;
 mod servers;
 mod spec;
+mod stores;
 mod support;

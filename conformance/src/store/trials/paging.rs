@@ -439,8 +439,8 @@ async fn deep_index(lab: Lab) -> Proof {
     let check = async |expected: &[String]| {
         for offset in [0, 999, 1000, 1001, 1500, 1999, 2000, 2003, 2400, 2490, expected.len() - 1] {
             let page = lab.query(&paged(query(&["User"], None)?, Start::Offset(offset as u64), 7)).await?;
-            let end = expected.len().min(offset + 7);
-            same(format!("from {offset}"), Some(ids(&page).as_slice()), expected.get(offset..end))?;
+            let there = expected.iter().skip(offset).take(7).cloned().collect::<Vec<_>>();
+            same(format!("from {offset}"), ids(&page), there)?;
             same("the total", page.total, expected.len() as u64)?;
         }
         Ok::<(), Wrong>(())
