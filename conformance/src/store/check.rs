@@ -13,7 +13,7 @@ pub(super) struct Wrong(String);
 pub(super) type Proof = Result<(), Wrong>;
 
 /// As much of a value as a reader can take in.
-const SHOWN: usize = 1500;
+const SHOWN: usize = 600;
 
 impl Wrong {
     #[track_caller]
@@ -47,7 +47,9 @@ pub(super) fn same<A: Debug + PartialEq<B>, B: Debug>(what: impl Display, came: 
     if came == expected {
         return Ok(());
     }
-    let (came, expected) = (shown(&came), shown(&expected));
+    let (came, expected) = (format!("{came:?}"), format!("{expected:?}"));
+    let from = differ(&came, &expected);
+    let (came, expected) = (excerpt(&came, from), excerpt(&expected, from));
     Err(Wrong::new(format_args!("{what}\nexpected {expected}\n    came {came}")))
 }
 
@@ -84,9 +86,19 @@ pub(super) fn taken(attribute: &str) -> StoreError {
 }
 
 fn shown(value: &impl Debug) -> String {
-    let text = format!("{value:?}");
-    match text.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}… ({} bytes)", text.get(..end).unwrap_or_default(), text.len()),
-        None => text,
-    }
+    excerpt(&format!("{value:?}"), 0)
+}
+
+/// At which character two texts begin to differ.
+fn differ(one: &str, other: &str) -> usize {
+    one.chars().zip(other.chars()).take_while(|(a, b)| a == b).count()
+}
+
+/// As much of a text as a reader can take in, with that character in it.
+fn excerpt(text: &str, place: usize) -> String {
+    let skipped = if text.chars().count() > SHOWN { place.saturating_sub(SHOWN / 3) } else { 0 };
+    let part: String = text.chars().skip(skipped).take(SHOWN).collect();
+    let front = if skipped > 0 { "… " } else { "" };
+    let back = if text.chars().count() > skipped + SHOWN { " …" } else { "" };
+    format!("{front}{part}{back}")
 }
