@@ -43,7 +43,7 @@ async fn listed(lab: &Lab, tenant: &TenantId) -> Result<Vec<Stored>, Wrong> {
         asked.page.start = Start::After(Position::of(&asked, last));
         let more = page.more_after;
         resources.extend(page.resources);
-        if !more {
+        if !more || resources.len() as u64 > total {
             break;
         }
     }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 mod answers;
+mod broken;
 mod corpus;
 mod http;
 mod naive;

@@ -512,7 +512,10 @@ async fn tailing(lab: Lab) -> Proof {
                 let over = finished.load(Ordering::SeqCst);
                 let some = lab.feed()?.after(cursor, 7).await?;
                 match some.last() {
-                    Some(last) => cursor = last.cursor,
+                    Some(last) => {
+                        holds("cursors grow", last.cursor > cursor)?;
+                        cursor = last.cursor;
+                    }
                     None if over => return Ok::<_, Wrong>(seen),
                     None => {
                         let wait = lab.feed()?.wait(cursor);
