@@ -86,7 +86,7 @@ where
 /// What is to be tried, and how; see [`suite`].
 pub struct Suite<S, G> {
     make: lab::Make<S, G>,
-    feed: Option<fn(Arc<S>) -> Arc<dyn ChangeFeed>>,
+    feed: Option<lab::FeedOf<S>>,
     reopen: Option<lab::Reopen<S, G>>,
     only: Vec<String>,
     without: Vec<(String, String)>,
@@ -187,15 +187,16 @@ impl<S: Store, G: Send + Sync + 'static> Suite<S, G> {
             let named = self.without.iter().find(|(part, _)| spec.name.contains(part.as_str()));
             named.map(|(_, reason)| reason.clone())
         };
-        let trials = specs.into_iter().map(|spec| (skipped(&spec), spec)).collect();
+        let trials: Vec<_> = specs.into_iter().map(|spec| (skipped(&spec), spec)).collect();
         let run = runner::Run {
-            opener: Arc::new(Maker { make: self.make, feed: self.feed, reopen: self.reopen }) as Arc<dyn Opened>,
+            opener: Arc::new(Maker { make: self.make, feed: self.feed, reopen: self.reopen })
+                as Arc<dyn Opened>,
             seed: self.seed,
             cases: self.cases,
             time_limit: self.time_limit,
             jobs: self.jobs,
         };
-        run.all(trials)
+        run.all(&trials)
     }
 
     fn chosen(&self) -> Vec<Spec> {

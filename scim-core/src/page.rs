@@ -129,7 +129,10 @@ impl Query {
             }
         };
         Page {
-            resources: matches.drain(from..to).map(|(_, t, stored)| self.without_unasked(t, stored)).collect(),
+            resources: matches
+                .drain(from..to)
+                .map(|(_, t, stored)| self.without_unasked(t, stored))
+                .collect(),
             total: total as u64,
             more_after: to < total,
             more_before: from > 0,

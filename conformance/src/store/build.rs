@@ -3,8 +3,9 @@
 use std::sync::{Arc, LazyLock};
 
 use scim_core::{
-    Batch, Cause, Change, ChangeEntry, DateTime, Document, Include, Matcher, Member, MemberDelta, MembersChange,
-    Page, PageRequest, Precondition, Query, Registry, Resource, ResourceType, Sort, Start, Stored, TenantId, Write,
+    Batch, Cause, Change, ChangeEntry, DateTime, Document, Include, Matcher, Member, MemberDelta,
+    MembersChange, Page, PageRequest, Precondition, Query, Registry, Resource, ResourceType, Sort, Start,
+    Stored, TenantId, Write,
 };
 use scim_filter::{Filter, MatchOptions};
 use scim_schema::Value;

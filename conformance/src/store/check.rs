@@ -43,6 +43,7 @@ impl From<StoreError> for Wrong {
 
 /// Two values are the same.
 #[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "values are written where they are handed over")]
 pub(super) fn same<A: Debug + PartialEq<B>, B: Debug>(what: impl Display, came: A, expected: B) -> Proof {
     if came == expected {
         return Ok(());
@@ -67,12 +68,16 @@ pub(super) fn found<T>(what: impl Display, value: Option<T>) -> Result<T, Wrong>
 
 /// A call is refused for this reason.
 #[track_caller]
-pub(super) fn refused<T: Debug>(what: impl Display, came: Result<T, StoreError>, expected: &StoreError) -> Proof {
+pub(super) fn refused<T: Debug>(
+    what: impl Display,
+    came: Result<T, StoreError>,
+    expected: &StoreError,
+) -> Proof {
     match came {
         Err(error) if error.to_string() == expected.to_string() => Ok(()),
-        Err(error) => {
-            Err(Wrong::new(format_args!("{what}\nexpected the error: {expected}\n    came the error: {error} ({error:?})")))
-        }
+        Err(error) => Err(Wrong::new(format_args!(
+            "{what}\nexpected the error: {expected}\n    came the error: {error} ({error:?})"
+        ))),
         Ok(answer) => {
             let answer = shown(&answer);
             Err(Wrong::new(format_args!("{what}\nexpected the error: {expected}\n    came {answer}")))

@@ -77,7 +77,10 @@ impl Faulty {
         Some(if self.lost.load(Ordering::SeqCst) == 1 { Fault::LostAnswer } else { Fault::Before })
     }
 
-    async fn through<T>(&self, call: impl Future<Output = Result<T, StoreError>> + Send) -> Result<T, StoreError> {
+    async fn through<T>(
+        &self,
+        call: impl Future<Output = Result<T, StoreError>> + Send,
+    ) -> Result<T, StoreError> {
         let fault = self.turn();
         if fault == Some(Fault::Before) {
             return Err(unavailable());

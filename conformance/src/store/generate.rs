@@ -1,8 +1,8 @@
 //! Made-up resources, writes and questions.
 
 use scim_core::{
-    Batch, Change, Include, Member, MemberDelta, MembersChange, Position, Precondition, Query, SortKey, Start, Stored,
-    Write,
+    Batch, Change, Include, Member, MemberDelta, MembersChange, Position, Precondition, Query, SortKey,
+    Start, Stored, Write,
 };
 use serde_json::{Map, Value as Json, json};
 
@@ -12,13 +12,25 @@ use crate::differential::Entropy;
 
 /// The ids of generated resources: few, so that they meet.
 pub(super) const IDS: [&str; 20] = [
-    "u0", "u1", "u2", "u3", "u4", "U5", "ü6", "u7", "u8", "u9", "ua", "ub", "uc", "g0", "g1", "g2", "G3", "g4", "g5",
-    "g6",
+    "u0", "u1", "u2", "u3", "u4", "U5", "ü6", "u7", "u8", "u9", "ua", "ub", "uc", "g0", "g1", "g2", "G3",
+    "g4", "g5", "g6",
 ];
 
 /// Texts that meet in odd ways.
 const TEXTS: [&str; 14] = [
-    "ann", "Ann", "BOB", "bob%", "b_b", "Ärger", "a\u{308}rger", "ＣＡＲＬ", "o'neil\"\\", "", "straße", "STRASSE", "İi",
+    "ann",
+    "Ann",
+    "BOB",
+    "bob%",
+    "b_b",
+    "Ärger",
+    "a\u{308}rger",
+    "ＣＡＲＬ",
+    "o'neil\"\\",
+    "",
+    "straße",
+    "STRASSE",
+    "İi",
     "bo",
 ];
 
@@ -192,7 +204,11 @@ fn term(entropy: &mut Entropy<'_>) -> String {
         5 => {
             let path = entropy.pick(&["userName", "emails.value"]);
             let text = entropy.pick(&TEXTS);
-            let text = if path == "userName" { format!("{text}{}", entropy.below(4)) } else { format!("{text}@x.org") };
+            let text = if path == "userName" {
+                format!("{text}{}", entropy.below(4))
+            } else {
+                format!("{text}@x.org")
+            };
             format!("{path} {} {}", entropy.pick(&["eq", "eq", "sw", "EQ"]), quoted(&text))
         }
         6..8 => {
@@ -243,8 +259,13 @@ pub(super) struct Ask {
 }
 
 /// A question in words, and the question. `all` is everything that there is.
-pub(super) fn question(entropy: &mut Entropy<'_>, ask: Ask, all: &[Stored]) -> Result<(String, Query), Wrong> {
-    let types: &[&str] = entropy.choose(&[&["User"][..], &["Group"], &["User", "Group"]]).copied().unwrap_or(&["User"]);
+pub(super) fn question(
+    entropy: &mut Entropy<'_>,
+    ask: Ask,
+    all: &[Stored],
+) -> Result<(String, Query), Wrong> {
+    let types: &[&str] =
+        entropy.choose(&[&["User"][..], &["Group"], &["User", "Group"]]).copied().unwrap_or(&["User"]);
     let text = entropy.chance(ask.filter).then(|| filter(entropy));
     let mut words = format!("{types:?} filter {text:?}");
     let mut asked = match query(types, text.as_deref()) {

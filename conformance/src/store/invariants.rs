@@ -19,7 +19,10 @@ pub(super) async fn check(lab: &Lab, tenant: &TenantId) -> Proof {
     if let Some(feed) = &lab.handle.feed {
         let mut entries = lab.entries().await.map_err(|wrong| wrong.of(format!("the feed {feed:?}")))?;
         let mut cursors = BTreeSet::new();
-        holds("each entry of the feed has a cursor of its own", entries.iter().all(|e| cursors.insert(e.cursor)))?;
+        holds(
+            "each entry of the feed has a cursor of its own",
+            entries.iter().all(|e| cursors.insert(e.cursor)),
+        )?;
         entries.retain(|entry| entry.tenant == *tenant);
         history(&resources, &entries)?;
     }
@@ -48,7 +51,11 @@ async fn listed(lab: &Lab, tenant: &TenantId) -> Result<Vec<Stored>, Wrong> {
         }
     }
     let ids: BTreeSet<&str> = resources.iter().map(|stored| stored.resource.id()).collect();
-    same("how many are listed, and how many ids", (resources.len() as u64, ids.len() as u64), (total, total))?;
+    same(
+        "how many are listed, and how many ids",
+        (resources.len() as u64, ids.len() as u64),
+        (total, total),
+    )?;
     Ok(resources)
 }
 
@@ -119,11 +126,15 @@ fn history(resources: &[Stored], entries: &[ChangeEntry]) -> Proof {
     let mut present: BTreeMap<&str, (&ChangeEntry, Vec<Member>)> = BTreeMap::new();
     for entry in entries {
         let id = entry.id.as_str();
-        let what = |what: &str| format!("{what} of the feed's entry {} {} version {}", entry.kind.as_str(), id, entry.version);
+        let what = |what: &str| {
+            format!("{what} of the feed's entry {} {} version {}", entry.kind.as_str(), id, entry.version)
+        };
         let before = present.remove(id);
         let expected = match (entry.kind, &before) {
             (ChangeKind::Created, None) => 1,
-            (ChangeKind::Created, Some(_)) => return Err(Wrong::new(what("it is there already, at the time"))),
+            (ChangeKind::Created, Some(_)) => {
+                return Err(Wrong::new(what("it is there already, at the time")));
+            }
             (_, None) => return Err(Wrong::new(what("it is not there, at the time"))),
             (ChangeKind::Updated, Some((last, _))) => last.version + 1,
             (ChangeKind::Deleted, Some((last, _))) => last.version,
@@ -135,7 +146,10 @@ fn history(resources: &[Stored], entries: &[ChangeEntry]) -> Proof {
             members.remove(found(what("a member that went"), place)?);
         }
         for came in &entry.members_added {
-            holds(what("a member came that was not there"), members.iter().all(|member| member.id != came.id))?;
+            holds(
+                what("a member came that was not there"),
+                members.iter().all(|member| member.id != came.id),
+            )?;
             members.push(came.clone());
         }
         if entry.kind == ChangeKind::Deleted {

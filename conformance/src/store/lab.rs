@@ -15,6 +15,7 @@ use super::check::{Wrong, found};
 
 pub(super) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub(super) type Make<S, G> = Arc<dyn Fn() -> BoxFuture<(S, G)> + Send + Sync>;
+pub(super) type FeedOf<S> = fn(Arc<S>) -> Arc<dyn ChangeFeed>;
 pub(super) type Reopen<S, G> = Arc<dyn Fn(Arc<G>) -> BoxFuture<S> + Send + Sync>;
 
 pub(super) fn boxed<T>(future: impl Future<Output = T> + Send + 'static) -> BoxFuture<T> {
@@ -52,7 +53,7 @@ impl fmt::Debug for Again {
 
 pub(super) struct Maker<S, G> {
     pub(super) make: Make<S, G>,
-    pub(super) feed: Option<fn(Arc<S>) -> Arc<dyn ChangeFeed>>,
+    pub(super) feed: Option<FeedOf<S>>,
     pub(super) reopen: Option<Reopen<S, G>>,
 }
 
@@ -82,7 +83,7 @@ impl<S: Store, G: Send + Sync + 'static> Opened for Maker<S, G> {
     }
 }
 
-fn handle<S: Store>(store: S, feed: Option<fn(Arc<S>) -> Arc<dyn ChangeFeed>>) -> Handle {
+fn handle<S: Store>(store: S, feed: Option<FeedOf<S>>) -> Handle {
     let store = Arc::new(store);
     Handle { feed: feed.map(|feed| feed(Arc::clone(&store))), store }
 }
@@ -121,7 +122,12 @@ impl Lab {
         self.commit_in(&acme(), write, now).await
     }
 
-    pub(super) async fn commit_in(&self, tenant: &TenantId, write: Write, now: i64) -> Result<Committed, StoreError> {
+    pub(super) async fn commit_in(
+        &self,
+        tenant: &TenantId,
+        write: Write,
+        now: i64,
+    ) -> Result<Committed, StoreError> {
         let mut answers = self.store().commit(tenant, batch(vec![write], now)).await?;
         let wrong = || StoreError::Other { store: "suite", source: "one write was not answered once".into() };
         match (answers.pop(), answers.is_empty()) {
@@ -131,7 +137,11 @@ impl Lab {
     }
 
     /// Commits several writes.
-    pub(super) async fn commit_all(&self, writes: Vec<Write>, now: i64) -> Result<Vec<Committed>, StoreError> {
+    pub(super) async fn commit_all(
+        &self,
+        writes: Vec<Write>,
+        now: i64,
+    ) -> Result<Vec<Committed>, StoreError> {
         self.batch(batch(writes, now)).await
     }
 
@@ -144,7 +154,12 @@ impl Lab {
         self.look_for(name, id, Include::ALL).await
     }
 
-    pub(super) async fn look_for(&self, name: &str, id: &str, include: Include) -> Result<Option<Stored>, StoreError> {
+    pub(super) async fn look_for(
+        &self,
+        name: &str,
+        id: &str,
+        include: Include,
+    ) -> Result<Option<Stored>, StoreError> {
         self.store().get(&acme(), type_named(name), id, include).await
     }
 
@@ -174,7 +189,10 @@ impl Lab {
             let some = self.feed()?.after(cursor, 500).await?;
             let Some(last) = some.last() else { return Ok(entries) };
             if last.cursor <= cursor {
-                return Err(Wrong::new(format_args!("the feed goes round: {:?} is not behind {cursor:?}", last.cursor)));
+                return Err(Wrong::new(format_args!(
+                    "the feed goes round: {:?} is not behind {cursor:?}",
+                    last.cursor
+                )));
             }
             cursor = last.cursor;
             entries.extend(some);

@@ -1,6 +1,8 @@
 //! The store beside the model: what one is told the other is told, and what they answer is compared.
 
-use scim_core::{Batch, ChangeFeed, Committed, FeedCursor, Include, MemoryStore, Page, Query, Store, StoreError, Stored};
+use scim_core::{
+    Batch, ChangeFeed, Committed, FeedCursor, Include, MemoryStore, Page, Query, Store, StoreError, Stored,
+};
 
 use super::build::{STANDARD, acme, query, type_named};
 use super::check::{Proof, Wrong, found, same};

@@ -106,7 +106,8 @@ impl fmt::Display for Report {
                 None => capabilities.push((trial.capability(), 1)),
             }
         }
-        let passed: Vec<String> = capabilities.iter().map(|(name, count)| format!("{name} {count}")).collect();
+        let passed: Vec<String> =
+            capabilities.iter().map(|(name, count)| format!("{name} {count}")).collect();
         writeln!(f, "passed: {}", passed.join(", "))?;
         let mut slowest: Vec<&Trial> = self.trials.iter().collect();
         slowest.sort_by_key(|trial| std::cmp::Reverse(trial.took));

@@ -23,21 +23,25 @@ pub(super) struct Run {
 
 impl Run {
     /// Runs trials; those with a reason not to are only written down.
-    pub(super) fn all(&self, trials: Vec<(Option<String>, Spec)>) -> Report {
+    pub(super) fn all(&self, trials: &[(Option<String>, Spec)]) -> Report {
         let start = Instant::now();
         let next = AtomicUsize::new(0);
         let done = Mutex::new(Vec::new());
         std::thread::scope(|scope| {
             for _ in 0..self.jobs {
                 scope.spawn(|| {
-                    while let Some((number, (skip, spec))) = pick(&trials, &next) {
+                    while let Some((number, (skip, spec))) = pick(trials, &next) {
                         let start = Instant::now();
                         let verdict = match skip.clone().or_else(|| self.lacks(spec.need)) {
                             Some(why) => Verdict::Skipped(why),
                             None => self.one(spec),
                         };
-                        let trial =
-                            Trial { name: spec.name.clone(), promise: spec.promise, verdict, took: start.elapsed() };
+                        let trial = Trial {
+                            name: spec.name.clone(),
+                            promise: spec.promise,
+                            verdict,
+                            took: start.elapsed(),
+                        };
                         done.lock().unwrap_or_else(PoisonError::into_inner).push((number, trial));
                     }
                 });
@@ -75,7 +79,8 @@ impl Run {
     }
 
     fn on(&self, runtime: &Runtime, spec: &Spec) -> Verdict {
-        let (opener, seed, cases, run) = (Arc::clone(&self.opener), self.seed, self.cases, Arc::clone(&spec.run));
+        let (opener, seed, cases, run) =
+            (Arc::clone(&self.opener), self.seed, self.cases, Arc::clone(&spec.run));
         let trial = async move {
             // A task of its own for each step: what panics leaves the guard to be dropped last.
             let (handle, again, guard) = tokio::spawn(opener.open()).await?;

@@ -62,13 +62,22 @@ where
     F: Future<Output = Proof> + Send + 'static,
     R: Fn(Lab) -> F + Send + Sync + 'static,
 {
-    Spec { name: name.into(), promise, need: Need::Nothing, run: Arc::new(move |lab| super::lab::boxed(run(lab))) }
+    Spec {
+        name: name.into(),
+        promise,
+        need: Need::Nothing,
+        run: Arc::new(move |lab| super::lab::boxed(run(lab))),
+    }
 }
 
 /// All trials, in order.
 pub(super) fn all() -> Vec<Spec> {
     let sets = [
-        vec![trial("capabilities: a change feed is there if and only if it is said", Promise::Capabilities, capabilities)],
+        vec![trial(
+            "capabilities: a change feed is there if and only if it is said",
+            Promise::Capabilities,
+            capabilities,
+        )],
         crud::trials(),
         documents::trials(),
         versions::trials(),
@@ -94,7 +103,10 @@ pub(super) fn all() -> Vec<Spec> {
 async fn capabilities(lab: Lab) -> Proof {
     let said = lab.store().capabilities().change_feed;
     let tried = lab.handle.feed.is_some();
-    holds(format!("capabilities().change_feed is {said}, and the suite is run with_feed: {tried}"), said == tried)
+    holds(
+        format!("capabilities().change_feed is {said}, and the suite is run with_feed: {tried}"),
+        said == tried,
+    )
 }
 
 #[cfg(test)]

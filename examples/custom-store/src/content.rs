@@ -54,8 +54,8 @@ impl Content {
         Some(self.tenants.get(tenant.as_str())?.rows.get(id)?.resource_type.clone())
     }
 
-    /// [`Query::answer`] filters, sorts, cuts and drops what was not asked for: all that is left to do is to hand it every resource of
-    /// the types in question, whole.
+    /// [`Query::answer`] filters, sorts, cuts and drops what was not asked for: all that is left to do is to
+    /// hand it every resource of the types in question, whole.
     pub(crate) fn query(&self, tenant: &TenantId, query: &Query, registry: &Registry) -> Page {
         let Some(tenant) = self.tenants.get(tenant.as_str()) else { return Page::default() };
         let holders = tenant.holders();

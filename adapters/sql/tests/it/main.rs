@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, clippy::needless_pass_by_value, reason = "tests")]
 
-mod contract;
 mod database;
 mod faults;
 mod model;

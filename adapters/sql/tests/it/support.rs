@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use scim_core::{
-    Batch, Cause, Change, Committed, Document, Include, Matcher, Member, MemberDelta, MembersChange, Page,
+    Batch, Cause, Change, Committed, Document, Include, Matcher, Member, MemberDelta, MembersChange,
     PageRequest, Precondition, Query, Sort, Start, Store, StoreError, Stored, TenantId, Write,
 };
 use scim_filter::{Filter, MatchOptions};
@@ -17,13 +17,14 @@ pub(crate) const START: i64 = 1_700_000_000_000_000;
 
 pub(crate) struct Fixture {
     pub(crate) store: SqlStore,
-    pub(crate) folder: TempDir,
+    /// Is removed after the store.
+    _folder: TempDir,
 }
 
 pub(crate) async fn fixture() -> Fixture {
     let folder = TempDir::new().unwrap();
     let store = open(&folder).await;
-    Fixture { store, folder }
+    Fixture { store, _folder: folder }
 }
 
 pub(crate) async fn open(folder: &TempDir) -> SqlStore {
@@ -137,8 +138,4 @@ pub(crate) fn sorted(mut query: Query, by: &str, descending: bool) -> Query {
 pub(crate) fn paged(mut query: Query, start: Start, count: usize) -> Query {
     query.page = PageRequest { start, count };
     query
-}
-
-pub(crate) fn ids(page: &Page) -> Vec<String> {
-    page.resources.iter().map(|stored| stored.resource.id().to_owned()).collect()
 }

@@ -26,16 +26,26 @@ pub(super) fn trials() -> Vec<Spec> {
         trial("batches: two writes of one resource are two versions", Promise::Monotone, twice),
         trial("batches: what comes and goes in one batch is not there", Promise::Atomic, comes_and_goes),
         trial("batches: an id is free after a delete in the same batch", Promise::Preconditions, id_again),
-        trial("batches: a name is free after its release in the same batch", Promise::Unique, name_handed_over),
+        trial(
+            "batches: a name is free after its release in the same batch",
+            Promise::Unique,
+            name_handed_over,
+        ),
         trial("batches: two users swap names by way of a third", Promise::Unique, swap),
         trial("batches: a name is not free before its release", Promise::Unique, too_early),
         trial("batches: two inserts of one name fail", Promise::Unique, same_name),
         trial("batches: two inserts of one id fail", Promise::Preconditions, same_id),
         trial("batches: a write sees the members of those before it", Promise::Edges, sees_members),
-        trial("batches: a delete takes the resource from a group of the same batch", Promise::Edges, delete_member),
+        trial(
+            "batches: a delete takes the resource from a group of the same batch",
+            Promise::Edges,
+            delete_member,
+        ),
         trial("batches: types may be mixed", Promise::Writes, mixed),
-        trial("feed: a batch is in the feed in the order of its writes", Promise::FeedOnce, feed_order).needs(Need::Feed),
-        trial("feed: a batch that fails makes no entry", Promise::FeedCommits, feed_of_failed).needs(Need::Feed),
+        trial("feed: a batch is in the feed in the order of its writes", Promise::FeedOnce, feed_order)
+            .needs(Need::Feed),
+        trial("feed: a batch that fails makes no entry", Promise::FeedCommits, feed_of_failed)
+            .needs(Need::Feed),
     ]);
     trials
 }
@@ -55,7 +65,9 @@ fn failing() -> Vec<(&'static str, Write, StoreError)> {
 async fn all_or_nothing(lab: Lab, why: &'static str, first: bool) -> Proof {
     lab.commit_all(vec![user("z"), user("y1"), group("y", &["z", "y1"])], 0).await?;
     let before = lab.everything().await?;
-    let Some((_, bad, expected)) = failing().into_iter().find(|(name, ..)| *name == why) else { return Ok(()) };
+    let Some((_, bad, expected)) = failing().into_iter().find(|(name, ..)| *name == why) else {
+        return Ok(());
+    };
     let mut writes = vec![
         user("b"),
         group("g", &["z", "b"]),
@@ -66,7 +78,11 @@ async fn all_or_nothing(lab: Lab, why: &'static str, first: bool) -> Proof {
     writes.insert(if first { 0 } else { writes.len() }, bad);
     refused("the batch", lab.commit_all(writes, 1).await, &expected)?;
     same("everything", lab.everything().await?, before)?;
-    same("what lookups find", lab.ids(&["User"], Some("userName eq \"b@example.com\"")).await?, Vec::<&str>::new())?;
+    same(
+        "what lookups find",
+        lab.ids(&["User"], Some("userName eq \"b@example.com\"")).await?,
+        Vec::<&str>::new(),
+    )?;
     same("the total", lab.query(&query(&["User", "Group"], None)?).await?.total, 3)?;
     invariants::check(&lab, &acme()).await
 }
@@ -175,10 +191,19 @@ async fn same_id(lab: Lab) -> Proof {
 }
 
 async fn sees_members(lab: Lab) -> Proof {
-    let writes = vec![user("a"), user("b"), group("g", &["a"]), delta("g", &["b"], &["a"]), delta("g", &["b"], &["a"])];
+    let writes = vec![
+        user("a"),
+        user("b"),
+        group("g", &["a"]),
+        delta("g", &["b"], &["a"]),
+        delta("g", &["b"], &["a"]),
+    ];
     let done = lab.commit_all(writes, 0).await?;
-    let told: Vec<(u64, bool, usize, usize)> =
-        done.iter().skip(2).map(|d| (d.version, d.changed, d.members_added.len(), d.members_removed.len())).collect();
+    let told: Vec<(u64, bool, usize, usize)> = done
+        .iter()
+        .skip(2)
+        .map(|d| (d.version, d.changed, d.members_added.len(), d.members_removed.len()))
+        .collect();
     same("the answers", told, vec![(1, true, 1, 0), (2, true, 1, 1), (2, false, 0, 0)])?;
     same("the members", values(&lab.get("Group", "g").await?, "members"), vec!["b"])
 }
@@ -198,8 +223,15 @@ async fn mixed(lab: Lab) -> Proof {
 }
 
 async fn feed_order(lab: Lab) -> Proof {
-    let writes =
-        vec![user("a"), user("b"), titled("a", "x"), group("g", &["b"]), delete("User", "a"), user("a"), delete("User", "b")];
+    let writes = vec![
+        user("a"),
+        user("b"),
+        titled("a", "x"),
+        group("g", &["b"]),
+        delete("User", "a"),
+        user("a"),
+        delete("User", "b"),
+    ];
     lab.batch(lenient(writes, 0)).await?;
     let entries = lab.entries().await?;
     let of = |id: &str| {

@@ -26,7 +26,11 @@ pub(super) fn trials() -> Vec<Spec> {
             dropped(lab, || vec![delete("User", "b"), delete("User", "a")], &["a", "b"])
         }),
         trial("cancellation: reads that are dropped do no harm", Promise::Reads, reads),
-        trial("cancellation: a crowd of dropped commits leaves a state that holds together", Promise::Atomic, crowd),
+        trial(
+            "cancellation: a crowd of dropped commits leaves a state that holds together",
+            Promise::Atomic,
+            crowd,
+        ),
     ]
 }
 
@@ -69,7 +73,9 @@ async fn dropped(lab: Lab, writes: fn() -> Vec<Write>, touched: &'static [&'stat
             let after = versions().await?;
             let changed = after.iter().zip(&before).filter(|(after, before)| after != before).count();
             holds(
-                format!("after {times} polls all or none of {touched:?} changed: {before:?} became {after:?}"),
+                format!(
+                    "after {times} polls all or none of {touched:?} changed: {before:?} became {after:?}"
+                ),
                 changed == 0 || changed == touched.len(),
             )?;
             if over {

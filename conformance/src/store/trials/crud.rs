@@ -14,7 +14,11 @@ pub(super) fn trials() -> Vec<Spec> {
     vec![
         trial("crud: an inserted resource is read back", Reads, inserted),
         trial("crud: there is no resource that was never inserted", Reads, never_there),
-        trial("crud: an insert answers version 1, its time, and that it changed something", Writes, insert_answer),
+        trial(
+            "crud: an insert answers version 1, its time, and that it changed something",
+            Writes,
+            insert_answer,
+        ),
         trial("crud: an update puts a new document in the place of the old", Exact, replaced),
         trial("crud: an update without a document leaves the document", Exact, no_document),
         trial("crud: an update answers the new version and both times", Writes, update_answer),
@@ -90,7 +94,11 @@ async fn deleted(lab: Lab) -> Proof {
     same("types_of", lab.store().types_of(&acme(), &["a".into()]).await?, vec![None])?;
     same("query", lab.ids(&["User"], None).await?, vec!["b"])?;
     same("query by id", lab.ids(&["User"], Some("id eq \"a\"")).await?, Vec::<&str>::new())?;
-    same("query by name", lab.ids(&["User"], Some("userName eq \"a@example.com\"")).await?, Vec::<&str>::new())?;
+    same(
+        "query by name",
+        lab.ids(&["User"], Some("userName eq \"a@example.com\"")).await?,
+        Vec::<&str>::new(),
+    )?;
     same("total", lab.query(&query(&["User"], None)?).await?.total, 1)
 }
 
@@ -163,7 +171,11 @@ async fn types(lab: Lab) -> Proof {
     lab.commit_all(vec![user("a"), group("g", &[])], 0).await?;
     let asked = ["g", "x", "a", "a", "g", ""].map(str::to_owned);
     let expected = [Some("Group"), None, Some("User"), Some("User"), Some("Group"), None];
-    same("the types", lab.store().types_of(&acme(), &asked).await?, expected.map(|t| t.map(str::to_owned)).to_vec())
+    same(
+        "the types",
+        lab.store().types_of(&acme(), &asked).await?,
+        expected.map(|t| t.map(str::to_owned)).to_vec(),
+    )
 }
 
 async fn types_of_none(lab: Lab) -> Proof {
@@ -173,7 +185,8 @@ async fn types_of_none(lab: Lab) -> Proof {
 async fn types_of_many(lab: Lab) -> Proof {
     lab.commit_all((0..50).map(|i| user(&format!("u{i}"))).collect(), 0).await?;
     let asked: Vec<String> = (0..1000).map(|i| format!("u{}", i % 100)).collect();
-    let expected: Vec<Option<String>> = (0..1000).map(|i| (i % 100 < 50).then(|| "User".to_owned())).collect();
+    let expected: Vec<Option<String>> =
+        (0..1000).map(|i| (i % 100 < 50).then(|| "User".to_owned())).collect();
     same("the types", lab.store().types_of(&acme(), &asked).await?, expected)
 }
 
@@ -189,7 +202,23 @@ async fn ids_are_exact(lab: Lab) -> Proof {
 
 async fn odd_ids(lab: Lab) -> Proof {
     let long = "x".repeat(200);
-    let odd = ["%", "_", "a%", "a_", "a'b", "a\"b", "a b", " ", "a\\b", "ü", "日本", "\u{1f600}", "-", "0", long.as_str()];
+    let odd = [
+        "%",
+        "_",
+        "a%",
+        "a_",
+        "a'b",
+        "a\"b",
+        "a b",
+        " ",
+        "a\\b",
+        "ü",
+        "日本",
+        "\u{1f600}",
+        "-",
+        "0",
+        long.as_str(),
+    ];
     for (n, id) in odd.into_iter().enumerate() {
         lab.commit(named(id, &format!("n{n}")), 0).await?;
     }

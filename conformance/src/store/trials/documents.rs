@@ -15,8 +15,16 @@ pub(super) fn trials() -> Vec<Spec> {
         trial(format!("documents: {what} to the letter"), Promise::Exact, run)
     });
     let mut trials: Vec<Spec> = exact.collect();
-    trials.push(trial("documents: NUL is kept to the letter or refused, and does no harm", Promise::Exact, nul));
-    trials.push(trial("documents: a hundred replacements leave the last one", Promise::Exact, many_replacements));
+    trials.push(trial(
+        "documents: NUL is kept to the letter or refused, and does no harm",
+        Promise::Exact,
+        nul,
+    ));
+    trials.push(trial(
+        "documents: a hundred replacements leave the last one",
+        Promise::Exact,
+        many_replacements,
+    ));
     for (what, include) in [
         ("nothing", Include::NONE),
         ("members", Include { members: true, memberships: false }),
@@ -25,10 +33,22 @@ pub(super) fn trials() -> Vec<Spec> {
     ] {
         let by_get = move |lab: Lab| include_of_get(lab, include);
         let by_query = move |lab: Lab| include_of_query(lab, include);
-        trials.push(trial(format!("include: get hands out {what} that is computed"), Promise::Carries, by_get));
-        trials.push(trial(format!("include: query hands out {what} that is computed"), Promise::Carries, by_query));
+        trials.push(trial(
+            format!("include: get hands out {what} that is computed"),
+            Promise::Carries,
+            by_get,
+        ));
+        trials.push(trial(
+            format!("include: query hands out {what} that is computed"),
+            Promise::Carries,
+            by_query,
+        ));
     }
-    trials.push(trial("include: what only the filter reads is not handed out", Promise::Carries, filter_only));
+    trials.push(trial(
+        "include: what only the filter reads is not handed out",
+        Promise::Carries,
+        filter_only,
+    ));
     trials.push(trial("include: what only the order reads is not handed out", Promise::Carries, order_only));
     trials.push(trial("include: no members and no groups is no attribute", Promise::Carries, none_is_absent));
     trials
@@ -38,16 +58,29 @@ pub(super) fn trials() -> Vec<Spec> {
 fn samples() -> Vec<(&'static str, Json)> {
     let titled = |title: &str| json!({"userName": "a", "title": title});
     let repeated = |text: &str, times: usize| json!({"userName": "a", "title": text.repeat(times)});
-    let emails: Vec<Json> = (0..1000).map(|i| json!({"value": format!("a{i}@x.org"), "type": "work"})).collect();
+    let emails: Vec<Json> =
+        (0..1000).map(|i| json!({"value": format!("a{i}@x.org"), "type": "work"})).collect();
     vec![
         ("a user of a name", json!({"userName": "a"})),
         ("a user of many attributes", whole_user()),
-        ("the enterprise extension", json!({"userName": "a", ENTERPRISE: {
-            "employeeNumber": "1", "department": "D", "manager": {"value": "m", "$ref": "Users/m", "displayName": "M"}}})),
-        ("attributes in an unusual order", json!({"title": "t", "userName": "a", "active": true, "nickName": "n"})),
-        ("elements in their order", json!({"userName": "a", "emails": [
-            {"value": "z@x.org"}, {"value": "a@x.org", "primary": true}, {"value": "m@x.org", "type": "home"}]})),
-        ("elements that are alike", json!({"userName": "a", "emails": [{"value": "a@x.org"}, {"value": "a@x.org"}]})),
+        (
+            "the enterprise extension",
+            json!({"userName": "a", ENTERPRISE: {
+            "employeeNumber": "1", "department": "D", "manager": {"value": "m", "$ref": "Users/m", "displayName": "M"}}}),
+        ),
+        (
+            "attributes in an unusual order",
+            json!({"title": "t", "userName": "a", "active": true, "nickName": "n"}),
+        ),
+        (
+            "elements in their order",
+            json!({"userName": "a", "emails": [
+            {"value": "z@x.org"}, {"value": "a@x.org", "primary": true}, {"value": "m@x.org", "type": "home"}]}),
+        ),
+        (
+            "elements that are alike",
+            json!({"userName": "a", "emails": [{"value": "a@x.org"}, {"value": "a@x.org"}]}),
+        ),
         ("a thousand elements", json!({"userName": "a", "emails": emails})),
         ("true", json!({"userName": "a", "active": true})),
         ("false", json!({"userName": "a", "active": false})),
@@ -58,7 +91,10 @@ fn samples() -> Vec<(&'static str, Json)> {
         ("text that looks like SQL", titled("'; DROP TABLE scim_resources; --")),
         ("placeholders of statements", titled("?1 $1 :name @name {} %s")),
         ("text that looks like JSON", titled("{\"a\": [null, 1e5]}")),
-        ("text that looks like numbers", json!({"userName": "007", "title": "1e5", "nickName": "-0", "externalId": "0x1F"})),
+        (
+            "text that looks like numbers",
+            json!({"userName": "007", "title": "1e5", "nickName": "-0", "externalId": "0x1F"}),
+        ),
         ("text that looks like a time", titled("2024-02-30T25:61:61Z")),
         ("control characters", titled("\u{1}\u{7}\u{8}\u{b}\u{c}\u{1b}\u{1f}\u{7f}\u{85}")),
         ("line separators and marks of byte order", titled("a\r\nb\u{2028}c\u{2029}d\u{feff}e")),
@@ -67,14 +103,20 @@ fn samples() -> Vec<(&'static str, Json)> {
         ("letter case", json!({"userName": "BJensen", "externalId": "AbC", "title": "ÄÖÜ straße STRASSE"})),
         ("dotted and dotless i", titled("İIıi")),
         ("full-width and half-width forms", json!({"userName": "ＢＪｅｎｓｅｎ", "title": "ｱｲｳ"})),
-        ("characters outside the basic plane", titled("\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}\u{10ffff}\u{1d11e}")),
+        (
+            "characters outside the basic plane",
+            titled("\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}\u{10ffff}\u{1d11e}"),
+        ),
         ("text from right to left", titled("\u{202e}שלום مرحبا\u{202c}")),
         ("long runs of combining marks", repeated("a\u{301}\u{302}\u{303}", 300)),
         ("a text of 32 KiB", repeated("0123456789abcdef", 2048)),
         ("a text of 32 KiB of four bytes each", repeated("\u{1f600}", 8192)),
         ("a name of 1,024 characters of four bytes", json!({"userName": "\u{20000}".repeat(1024)})),
         ("an externalId of 1,024 characters", json!({"userName": "a", "externalId": "e".repeat(1024)})),
-        ("binary data", json!({"userName": "a", "x509Certificates": [{"value": "MIIDQzCCAqygAwIBAgICEAAwDQYJKoZIhvcNAQEFBQAwTjELMAkGA1UEBhMC+/=="}]})),
+        (
+            "binary data",
+            json!({"userName": "a", "x509Certificates": [{"value": "MIIDQzCCAqygAwIBAgICEAAwDQYJKoZIhvcNAQEFBQAwTjELMAkGA1UEBhMC+/=="}]}),
+        ),
     ]
 }
 
@@ -106,7 +148,8 @@ async fn exact(lab: Lab, attributes: Json) -> Proof {
         let by_get = by_get.ok_or_else(|| Wrong::new("it is gone"))?;
         same(format!("get after {what}"), own_letters(&by_get.resource), expected.as_str())?;
         let page = lab.query(&query(&["User"], None)?).await?;
-        let by_query: Vec<String> = page.resources.iter().map(|stored| own_letters(&stored.resource)).collect();
+        let by_query: Vec<String> =
+            page.resources.iter().map(|stored| own_letters(&stored.resource)).collect();
         same(format!("query after {what}"), by_query, vec![expected.clone()])
     };
     lab.commit(insert("User", "a", &attributes), 0).await?;
@@ -193,9 +236,11 @@ async fn include_of_query(lab: Lab, include: Include) -> Proof {
 
 async fn filter_only(lab: Lab) -> Proof {
     people(&lab).await?;
-    for (name, filter, expected) in
-        [("Group", "members.value eq \"a\"", "g"), ("User", "groups.value eq \"h\"", "a"), ("User", "groups pr", "a")]
-    {
+    for (name, filter, expected) in [
+        ("Group", "members.value eq \"a\"", "g"),
+        ("User", "groups.value eq \"h\"", "a"),
+        ("User", "groups pr", "a"),
+    ] {
         let page = lab.query(&query(&[name], Some(filter))?).await?;
         same(filter, ids(&page), vec![expected])?;
         for stored in &page.resources {

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use scim_core::{AttributeChange, Cause, Change, ChangeEntry, ChangeKind, FeedCursor, Member, MembersChange, TenantId};
+use scim_core::{
+    AttributeChange, Cause, Change, ChangeEntry, ChangeKind, FeedCursor, Member, MembersChange, TenantId,
+};
 use serde_json::json;
 
 use super::super::Promise;
@@ -38,7 +40,11 @@ pub(super) fn trials() -> Vec<Spec> {
         trial("feed: deleted tells all members that went", FeedTells, deleted_members),
         trial("feed: members are told with type and display", FeedTells, labelled_members),
         trial("feed: a delete makes an entry for each holder that lost it", FeedDelete, holders),
-        trial("feed: the entry of a holder has its new version and what was recorded", FeedDelete, holder_entry),
+        trial(
+            "feed: the entry of a holder has its new version and what was recorded",
+            FeedDelete,
+            holder_entry,
+        ),
         trial("feed: a delete that nobody notices makes one entry", FeedDelete, alone),
         trial("feed: a group that was its own member makes one entry when it goes", FeedDelete, own_member),
         trial("feed: several batches of one moment are in the order of commits", FeedOnce, one_moment),
@@ -63,13 +69,26 @@ async fn empty(lab: Lab) -> Proof {
 }
 
 async fn each_change(lab: Lab) -> Proof {
-    for write in [user("a"), user("b"), titled("a", "x"), group("g", &["a"]), delta("g", &["b"], &[]), delete("User", "b")] {
+    for write in [
+        user("a"),
+        user("b"),
+        titled("a", "x"),
+        group("g", &["a"]),
+        delta("g", &["b"], &[]),
+        delete("User", "b"),
+    ] {
         lab.commit(write, 0).await?;
     }
     let entries = lab.entries().await?;
     let told = summary(&entries);
     let (updates, holder) = told.split_at(told.len().saturating_sub(2));
-    let expected = [("a", "created", 1), ("b", "created", 1), ("a", "updated", 2), ("g", "created", 1), ("g", "updated", 2)];
+    let expected = [
+        ("a", "created", 1),
+        ("b", "created", 1),
+        ("a", "updated", 2),
+        ("g", "created", 1),
+        ("g", "updated", 2),
+    ];
     same("the first", updates, &expected[..])?;
     let mut holder = holder.to_vec();
     holder.sort_unstable();
@@ -214,7 +233,11 @@ async fn key(lab: Lab) -> Proof {
     let entries = lab.entries().await?;
     same("how many", entries.len(), 3)?;
     for (entry, (kind, version, time)) in entries.iter().zip(expected) {
-        same("the key", (&entry.tenant, entry.resource_type.as_str(), entry.id.as_str()), (&acme(), "User", "a"))?;
+        same(
+            "the key",
+            (&entry.tenant, entry.resource_type.as_str(), entry.id.as_str()),
+            (&acme(), "User", "a"),
+        )?;
         same("kind, version, time", (entry.kind, entry.version, entry.time), (kind, version, at(time)))?;
     }
     Ok(())
@@ -224,7 +247,11 @@ async fn document_after(lab: Lab) -> Proof {
     for write in [user("a"), titled("a", "x"), replace("User", "a", &json!({"userName": "b"}))] {
         lab.commit(write, 7).await?;
         let stored = lab.get("User", "a").await?;
-        same("the entry's resource and what get says", letters(&last(&lab).await?.resource), letters(&stored.resource))?;
+        same(
+            "the entry's resource and what get says",
+            letters(&last(&lab).await?.resource),
+            letters(&stored.resource),
+        )?;
     }
     Ok(())
 }
@@ -254,7 +281,9 @@ async fn no_computed(lab: Lab) -> Proof {
 
 async fn cause(lab: Lab) -> Proof {
     let long = "r".repeat(300);
-    for (i, (kind, request)) in [("scim", "1"), ("", ""), ("admin'\"%", "ü\u{1f600}"), ("scim", &long)].into_iter().enumerate() {
+    for (i, (kind, request)) in
+        [("scim", "1"), ("", ""), ("admin'\"%", "ü\u{1f600}"), ("scim", &long)].into_iter().enumerate()
+    {
         let cause = Cause { kind: kind.into(), request_id: request.into() };
         let writes = vec![user(&format!("u{i}")), titled(&format!("u{i}"), "x")];
         let batch = scim_core::Batch { cause: cause.clone(), ..batch(writes, 0) };
@@ -273,13 +302,20 @@ async fn cause(lab: Lab) -> Proof {
 async fn changes(lab: Lab) -> Proof {
     lab.commit(user("a"), 0).await?;
     let change = |path: &str, from: Option<&str>, to: Option<&str>| AttributeChange {
-        path: path.into(), from: from.map(Into::into), to: to.map(Into::into) };
+        path: path.into(),
+        from: from.map(Into::into),
+        to: to.map(Into::into),
+    };
     let given = vec![
         change("title", None, Some("x")),
         change("name.familyName", Some("a\u{308}'\"\\"), Some("")),
         change(&format!("{ENTERPRISE}:department"), Some("D"), None),
         change("password", None, None),
-        AttributeChange { path: "emails".into(), from: Some(json!([{"value": "a", "primary": true}]).into()), to: Some(json!([]).into()) },
+        AttributeChange {
+            path: "emails".into(),
+            from: Some(json!([{"value": "a", "primary": true}]).into()),
+            to: Some(json!([]).into()),
+        },
     ];
     let mut write = titled("a", "x");
     if let Change::Update { changes, .. } = &mut write.change {
@@ -327,7 +363,11 @@ async fn deleted_members(lab: Lab) -> Proof {
 }
 
 async fn labelled_members(lab: Lab) -> Proof {
-    let given = vec![labelled("a", "User", "Ann"), Member { display: None, ..labelled("b", "User", "") }, Member::new("c")];
+    let given = vec![
+        labelled("a", "User", "Ann"),
+        Member { display: None, ..labelled("b", "User", "") },
+        Member::new("c"),
+    ];
     lab.commit_all(["a", "b", "c"].map(user).into(), 0).await?;
     lab.commit(insert_with("Group", "g", &json!({"displayName": "x"}), given.clone()), 1).await?;
     same("created", last(&lab).await?.members_added, given.clone())?;
@@ -340,7 +380,8 @@ async fn labelled_members(lab: Lab) -> Proof {
 }
 
 async fn holders(lab: Lab) -> Proof {
-    let writes = vec![user("a"), user("b"), group("g", &["a", "b"]), group("h", &["a", "g"]), group("i", &["b"])];
+    let writes =
+        vec![user("a"), user("b"), group("g", &["a", "b"]), group("h", &["a", "g"]), group("i", &["b"])];
     lab.commit_all(writes, 0).await?;
     let seen = lab.end_of_feed().await?;
     lab.commit(delete("User", "a"), 1).await?;
@@ -383,7 +424,11 @@ async fn own_member(lab: Lab) -> Proof {
     lab.commit(delete("Group", "g"), 1).await?;
     let entries = lab.entries_after(seen).await?;
     same("entries", summary(&entries), vec![("g", "deleted", 1)])?;
-    same("who went", entries.into_iter().flat_map(|entry| entry.members_removed).collect::<Vec<_>>(), plain(&["g"]))
+    same(
+        "who went",
+        entries.into_iter().flat_map(|entry| entry.members_removed).collect::<Vec<_>>(),
+        plain(&["g"]),
+    )
 }
 
 async fn one_moment(lab: Lab) -> Proof {
@@ -414,7 +459,11 @@ async fn hidden_change(lab: Lab) -> Proof {
     }
     lab.commit(write, 1).await?;
     let entry = last(&lab).await?;
-    same("kind, version, changes", (entry.kind, entry.version, entry.changes), (ChangeKind::Updated, 2, given))
+    same(
+        "kind, version, changes",
+        (entry.kind, entry.version, entry.changes),
+        (ChangeKind::Updated, 2, given),
+    )
 }
 
 /// Waits, but not for ever.

@@ -39,7 +39,11 @@ pub(super) fn trials() -> Vec<Spec> {
         trial("members: unknown ones of a set are refused", UnknownMembers, unknown_set),
         trial("members: one among many that is unknown is refused", UnknownMembers, unknown_among_many),
         trial("members: unknown ones are taken if nobody asked to check", UnknownMembers, unchecked),
-        trial("members: an unknown one that is there already is no obstacle", UnknownMembers, unknown_present),
+        trial(
+            "members: an unknown one that is there already is no obstacle",
+            UnknownMembers,
+            unknown_present,
+        ),
         trial("members: removing an unknown one is no error", UnknownMembers, unknown_removed),
         trial("members: one that the same batch inserts later is known", UnknownMembers, inserted_later),
         trial("members: one that the same batch deletes is unknown", UnknownMembers, deleted_later),
@@ -55,13 +59,21 @@ pub(super) fn trials() -> Vec<Spec> {
         trial("members: a group of 3,000 is read whole and in order", Edges, large),
         trial("members: one comes to and goes from a group of 3,000", Edges, large_delta),
         trial("members: a group of 3,000 goes", Edges, large_delete),
-        trial("feed: a large group's entry tells of those that came, not of all", Promise::FeedTells, large_feed).needs(Need::Feed),
+        trial(
+            "feed: a large group's entry tells of those that came, not of all",
+            Promise::FeedTells,
+            large_feed,
+        )
+        .needs(Need::Feed),
     ]
 }
 
 /// The members as clients see them.
 fn shown(stored: &Stored) -> Json {
-    stored.resource.get("members").map_or(Json::Null, |members| serde_json::to_value(members).unwrap_or_default())
+    stored
+        .resource
+        .get("members")
+        .map_or(Json::Null, |members| serde_json::to_value(members).unwrap_or_default())
 }
 
 fn some(ids: &[&str]) -> Vec<String> {
@@ -81,7 +93,11 @@ async fn expect(lab: &Lab, expected: &[&str]) -> Proof {
     same("the members", values(&stored, "members"), some(expected))?;
     for id in ["a", "b", "c", "d", "e"] {
         let member = expected.contains(&id);
-        same(format!("the groups of {id}"), values(&lab.get("User", id).await?, "groups"), some(if member { &["g"] } else { &[] }))?;
+        same(
+            format!("the groups of {id}"),
+            values(&lab.get("User", id).await?, "groups"),
+            some(if member { &["g"] } else { &[] }),
+        )?;
         let found = lab.ids(&["Group"], Some(&format!("members.value eq \"{id}\""))).await?;
         same(format!("who has {id}"), found, some(if member { &["g"] } else { &[] }))?;
     }
@@ -104,10 +120,16 @@ async fn order(lab: Lab) -> Proof {
 
 async fn given_twice(lab: Lab) -> Proof {
     lab.commit_all(vec![user("a"), user("b")], 0).await?;
-    let given = vec![labelled("a", "User", "first"), Member::new("b"), labelled("a", "User", "second"), Member::new("b")];
+    let given = vec![
+        labelled("a", "User", "first"),
+        Member::new("b"),
+        labelled("a", "User", "second"),
+        Member::new("b"),
+    ];
     let done = lab.commit(insert_with("Group", "g", &json!({"displayName": "x"}), given), 1).await?;
     same("who came", done.members_added, vec![labelled("a", "User", "first"), Member::new("b")])?;
-    let expected = json!([{"value": "a", "$ref": "Users/a", "type": "User", "display": "first"}, {"value": "b"}]);
+    let expected =
+        json!([{"value": "a", "$ref": "Users/a", "type": "User", "display": "first"}, {"value": "b"}]);
     same("the members", shown(&lab.get("Group", "g").await?), expected)
 }
 
@@ -164,7 +186,11 @@ async fn clears(lab: Lab) -> Proof {
 async fn clears_and_adds(lab: Lab) -> Proof {
     prepare(&lab, &["a", "b", "c"]).await?;
     let done = lab.commit(clear("g", &["d", "b"]), 1).await?;
-    same("who came and went", (done.members_added, done.members_removed), (plain(&["d"]), plain(&["a", "c"])))?;
+    same(
+        "who came and went",
+        (done.members_added, done.members_removed),
+        (plain(&["d"]), plain(&["a", "c"])),
+    )?;
     expect(&lab, &["b", "d"]).await
 }
 
@@ -188,7 +214,9 @@ async fn keeps_recorded(lab: Lab) -> Proof {
     lab.commit(members("g", added(give("Ann"))), 1).await?;
     let expected = json!([{"value": "a", "$ref": "Users/a", "type": "User", "display": "Ann"}]);
     let cleared = MembersChange::Delta(MemberDelta { clear: true, add: give("z"), remove: Vec::new() });
-    for change in [added(give("x")), MembersChange::Set(give("y")), cleared, MembersChange::Set(plain(&["a"]))] {
+    for change in
+        [added(give("x")), MembersChange::Set(give("y")), cleared, MembersChange::Set(plain(&["a"]))]
+    {
         lab.commit(members("g", change), 2).await?;
         same("the members", shown(&lab.get("Group", "g").await?), expected.clone())?;
     }
@@ -198,15 +226,21 @@ async fn keeps_recorded(lab: Lab) -> Proof {
 async fn comes_again(lab: Lab) -> Proof {
     prepare(&lab, &["a", "b"]).await?;
     lab.commit(delta("g", &[], &["a"]), 1).await?;
-    lab.commit(members("g", MembersChange::Set(vec![labelled("b", "User", "x"), labelled("a", "User", "Ann")])), 2).await?;
-    let expected = json!([{"value": "b"}, {"value": "a", "$ref": "Users/a", "type": "User", "display": "Ann"}]);
+    lab.commit(
+        members("g", MembersChange::Set(vec![labelled("b", "User", "x"), labelled("a", "User", "Ann")])),
+        2,
+    )
+    .await?;
+    let expected =
+        json!([{"value": "b"}, {"value": "a", "$ref": "Users/a", "type": "User", "display": "Ann"}]);
     same("the members", shown(&lab.get("Group", "g").await?), expected)
 }
 
 async fn to_the_letter(lab: Lab) -> Proof {
     let labels = ["", " ", "%_'\"\\", "Ärger", "a\u{308}rger", "İIıi", "\u{1f600}", "line\nbreak", "null"];
     lab.commit_all((0..labels.len()).map(|i| user(&format!("u{i}"))).collect(), 0).await?;
-    let given = (0..).zip(labels).map(|(i, label)| labelled(&format!("u{i}"), "User", label)).collect::<Vec<_>>();
+    let given =
+        (0..).zip(labels).map(|(i, label)| labelled(&format!("u{i}"), "User", label)).collect::<Vec<_>>();
     lab.commit(insert_with("Group", "g", &json!({"displayName": "x"}), given.clone()), 1).await?;
     let expected: Vec<Json> = given
         .iter()
@@ -226,7 +260,8 @@ async fn who_came(lab: Lab) -> Proof {
 
 async fn who_went(lab: Lab) -> Proof {
     prepare(&lab, &["b"]).await?;
-    let give = MembersChange::Set(vec![Member::new("b"), labelled("a", "User", "Ann"), labelled("c", "User", "Cy")]);
+    let give =
+        MembersChange::Set(vec![Member::new("b"), labelled("a", "User", "Ann"), labelled("c", "User", "Cy")]);
     lab.commit(members("g", give), 1).await?;
     let done = lab.commit(delta("g", &[], &["c", "a", "d"]), 2).await?;
     same("how many came", done.members_added.len(), 0)?;

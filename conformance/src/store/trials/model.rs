@@ -19,7 +19,10 @@ pub(super) fn trials() -> Vec<Spec> {
         ask("made-up orders", Ask { filter: 20, sort: 100, positions: false }),
         ask("made-up filters and orders, by index", Ask { filter: 70, sort: 60, positions: false }),
         ask("made-up positions in the order of creation", Ask { filter: 30, sort: 0, positions: true }),
-        ask("made-up positions in filtered and ordered answers", Ask { filter: 70, sort: 70, positions: true }),
+        ask(
+            "made-up positions in filtered and ordered answers",
+            Ask { filter: 70, sort: 70, positions: true },
+        ),
         trial("model: made-up writes have the effects of the model", Promise::Writes, writes),
         trial("model: made-up writes leave a state that holds together", Promise::Edges, state),
         trial("model: answers stay the model's while writes go on", Promise::Queries, between),
@@ -42,7 +45,8 @@ async fn questions(lab: Lab, ask: Ask) -> Proof {
     let mut matched = 0;
     for _ in 0..cases {
         let (words, query) = generate::question(&mut entropy, ask, &all)?;
-        matched += mirror.query(&query, &words).await.map_err(|wrong| wrong.of(format!("seed {seed}")))?.total;
+        matched +=
+            mirror.query(&query, &words).await.map_err(|wrong| wrong.of(format!("seed {seed}")))?.total;
     }
     holds("the questions match something", matched > 0 || cases < 10)
 }

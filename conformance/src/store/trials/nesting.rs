@@ -31,7 +31,10 @@ pub(super) fn trials() -> Vec<Spec> {
 }
 
 fn shown(stored: &Stored) -> Json {
-    stored.resource.get("groups").map_or(Json::Null, |groups| serde_json::to_value(groups).unwrap_or_default())
+    stored
+        .resource
+        .get("groups")
+        .map_or(Json::Null, |groups| serde_json::to_value(groups).unwrap_or_default())
 }
 
 fn holder(id: &str, kind: &str) -> Json {
@@ -60,7 +63,13 @@ async fn once(lab: Lab) -> Proof {
 }
 
 async fn diamond(lab: Lab) -> Proof {
-    let writes = vec![user("u"), group("a", &["u"]), group("b", &["u"]), group("c", &["a", "b"]), group("d", &["c", "a"])];
+    let writes = vec![
+        user("u"),
+        group("a", &["u"]),
+        group("b", &["u"]),
+        group("c", &["a", "b"]),
+        group("d", &["c", "a"]),
+    ];
     lab.commit_all(writes, 0).await?;
     expect(&lab, &[("a", "direct"), ("b", "direct"), ("c", "indirect"), ("d", "indirect")]).await
 }
@@ -113,7 +122,14 @@ async fn middle(lab: Lab) -> Proof {
 }
 
 async fn filters(lab: Lab) -> Proof {
-    let writes = vec![user("u"), user("v"), user("w"), group("a", &["u"]), group("b", &["a", "v"]), group("c", &["b"])];
+    let writes = vec![
+        user("u"),
+        user("v"),
+        user("w"),
+        group("a", &["u"]),
+        group("b", &["a", "v"]),
+        group("c", &["b"]),
+    ];
     lab.commit_all(writes, 0).await?;
     for (filter, expected) in [
         ("groups.value eq \"a\"", vec!["u"]),
@@ -131,7 +147,8 @@ async fn filters(lab: Lab) -> Proof {
 }
 
 async fn lists(lab: Lab) -> Proof {
-    let writes = vec![user("u"), user("v"), group("a", &["u"]), group("b", &["a", "v"]), group("c", &["b", "c"])];
+    let writes =
+        vec![user("u"), user("v"), group("a", &["u"]), group("b", &["a", "v"]), group("c", &["b", "c"])];
     lab.commit_all(writes, 0).await?;
     let mut all = query(&["User", "Group"], None)?;
     all.include = scim_core::Include::ALL;

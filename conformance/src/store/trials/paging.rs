@@ -61,9 +61,17 @@ const WALKS: &[Walk] = &[
     Walk { name: "by name", sort: Some(("userName", false)), filter: None },
     Walk { name: "by name, descending", sort: Some(("userName", true)), filter: None },
     Walk { name: "by a value that many share or lack", sort: Some(("title", false)), filter: None },
-    Walk { name: "by a value that many share or lack, descending", sort: Some(("title", true)), filter: None },
+    Walk {
+        name: "by a value that many share or lack, descending",
+        sort: Some(("title", true)),
+        filter: None,
+    },
     Walk { name: "filtered", sort: None, filter: Some("not (nickName eq \"odd\")") },
-    Walk { name: "filtered and ordered", sort: Some(("displayName", true)), filter: Some("userName sw \"U\" and nickName pr") },
+    Walk {
+        name: "filtered and ordered",
+        sort: Some(("displayName", true)),
+        filter: Some("userName sw \"U\" and nickName pr"),
+    },
 ];
 
 impl Walk {
@@ -78,9 +86,9 @@ impl Walk {
 
 /// A user that stays while others come and go.
 fn person(i: usize) -> scim_core::Write {
-    let mut user = json!({"userName": format!("u{:03}", (i * 37) % 1000), "nickName": if i % 2 == 0 { "even" } else { "odd" }});
+    let mut user = json!({"userName": format!("u{:03}", (i * 37) % 1000), "nickName": if i.is_multiple_of(2) { "even" } else { "odd" }});
     if let Some(user) = user.as_object_mut() {
-        if i % 3 != 0 {
+        if !i.is_multiple_of(3) {
             user.insert("title".into(), json!(["Boss", "boss", "Clerk"].get(i % 3)));
         }
         user.insert("displayName".into(), json!(format!("D{}", i % 7)));
@@ -163,7 +171,9 @@ async fn between_steps(lab: Lab, walk: Walk, forward: bool) -> Proof {
             lab.commit(delete("User", &gone), 1).await?;
             moved.push(gone);
         }
-        let extra = |id: String, name: String| insert("User", &id, &json!({"userName": name, "nickName": "even", "title": "boss"}));
+        let extra = |id: String, name: String| {
+            insert("User", &id, &json!({"userName": name, "nickName": "even", "title": "boss"}))
+        };
         lab.commit(extra(format!("x{round}"), format!("u0{round}x")), -5).await?;
         lab.commit(extra(format!("y{round}"), format!("u9{round}y")), 50).await?;
     }
@@ -178,7 +188,8 @@ fn once_each(seen: &[String], whole: &[String], moved: &[String]) -> Proof {
     }
     let twice: Vec<_> = counts.iter().filter(|(_, count)| **count > 1).collect();
     same("seen more than once", twice, Vec::new())?;
-    let missed: Vec<&String> = whole.iter().filter(|id| !moved.contains(id) && !counts.contains_key(id.as_str())).collect();
+    let missed: Vec<&String> =
+        whole.iter().filter(|id| !moved.contains(id) && !counts.contains_key(id.as_str())).collect();
     same("never seen though they were there all the time", missed, Vec::<&String>::new())
 }
 
@@ -246,7 +257,11 @@ async fn by_index(lab: Lab) -> Proof {
             let mut seen = Vec::new();
             while seen.len() < whole.len() {
                 let page = lab.query(&paged(walk.query()?, Start::Offset(seen.len() as u64), count)).await?;
-                same(format!("{}: the page is full", walk.name), page.resources.len(), count.min(whole.len() - seen.len()))?;
+                same(
+                    format!("{}: the page is full", walk.name),
+                    page.resources.len(),
+                    count.min(whole.len() - seen.len()),
+                )?;
                 same("more in front", page.more_before, !seen.is_empty())?;
                 seen.extend(ids(&page));
                 same("more behind", page.more_after, seen.len() < whole.len())?;
@@ -269,9 +284,14 @@ async fn behind_end(lab: Lab) -> Proof {
 
 async fn count_zero(lab: Lab) -> Proof {
     people(&lab, 12).await?;
-    for (filter, total) in [(None, 12), (Some("nickName eq \"odd\""), 6), (Some("userName eq \"nobody\""), 0)] {
+    for (filter, total) in [(None, 12), (Some("nickName eq \"odd\""), 6), (Some("userName eq \"nobody\""), 0)]
+    {
         let page = lab.query(&paged(query(&["User"], filter)?, Start::Offset(0), 0)).await?;
-        same("ids, total, more behind", (ids(&page), page.total, page.more_after), (Vec::new(), total, total > 0))?;
+        same(
+            "ids, total, more behind",
+            (ids(&page), page.total, page.more_after),
+            (Vec::new(), total, total > 0),
+        )?;
     }
     Ok(())
 }
@@ -288,7 +308,8 @@ async fn largest(lab: Lab) -> Proof {
         let page = lab.query(&paged(query(&["User"], filter)?, Start::Offset(0), usize::MAX)).await?;
         same("all", (page.resources.len(), page.total), (3, 3))?;
         for offset in [u64::from(u32::MAX), 1 << 63, u64::MAX] {
-            let page = lab.query(&paged(query(&["User"], filter)?, Start::Offset(offset), usize::MAX)).await?;
+            let page =
+                lab.query(&paged(query(&["User"], filter)?, Start::Offset(offset), usize::MAX)).await?;
             same("none", (page.resources.len(), page.total, page.more_before), (0, 3, true))?;
         }
         let asked = query(&["User"], filter)?;
@@ -322,7 +343,13 @@ async fn more(lab: Lab) -> Proof {
 
 async fn total(lab: Lab) -> Proof {
     people(&lab, 30).await?;
-    for filter in ["nickName eq \"odd\"", "userName sw \"u\"", "title eq \"boss\"", "not (title pr)", "displayName eq \"d3\""] {
+    for filter in [
+        "nickName eq \"odd\"",
+        "userName sw \"u\"",
+        "title eq \"boss\"",
+        "not (title pr)",
+        "displayName eq \"d3\"",
+    ] {
         let whole = lab.ids(&["User"], Some(filter)).await?;
         holds("it matches some", !whole.is_empty())?;
         for offset in [0, 1, 3, 100] {
@@ -358,7 +385,11 @@ async fn between(lab: Lab) -> Proof {
     for (id, now) in [("b", 10), ("d", 10), ("f", 20)] {
         lab.commit(user(id), now).await?;
     }
-    let at = |now: i64, id: &str| Position { key: SortKey::Missing, created: at(now).unix_micros(), id: id.into() };
+    let at = |now: i64, id: &str| Position {
+        key: SortKey::Missing,
+        created: at(now).unix_micros(),
+        id: id.into(),
+    };
     for (position, behind) in [
         (at(9, "z"), vec!["b", "d", "f"]),
         (at(10, "a"), vec!["b", "d", "f"]),
@@ -389,7 +420,11 @@ async fn ends(lab: Lab) -> Proof {
         let first = Position::of(&asked, found("the first", whole.resources.first())?);
         let last = Position::of(&asked, found("the last", whole.resources.last())?);
         let page = lab.query(&paged(asked.clone(), Start::Before(first), 3)).await?;
-        same("in front of the first", (ids(&page), page.more_before, page.more_after), (Vec::new(), false, true))?;
+        same(
+            "in front of the first",
+            (ids(&page), page.more_before, page.more_after),
+            (Vec::new(), false, true),
+        )?;
         let page = lab.query(&paged(asked, Start::After(last), 3)).await?;
         same("behind the last", (ids(&page), page.more_before, page.more_after), (Vec::new(), true, false))?;
     }
@@ -398,7 +433,8 @@ async fn ends(lab: Lab) -> Proof {
 
 async fn types(lab: Lab) -> Proof {
     for i in 0..10 {
-        lab.commit(if i % 2 == 0 { user(&format!("a{i}")) } else { group(&format!("a{i}"), &[]) }, i / 3).await?;
+        lab.commit(if i % 2 == 0 { user(&format!("a{i}")) } else { group(&format!("a{i}"), &[]) }, i / 3)
+            .await?;
     }
     let expected: Vec<String> = (0..10).map(|i| format!("a{i}")).collect();
     for types in [["User", "Group"], ["Group", "User"]] {
@@ -471,7 +507,8 @@ async fn backward_from_end(lab: Lab) -> Proof {
     people(&lab, 23).await?;
     let asked = query(&["User"], None)?;
     let whole = lab.query(&asked).await?;
-    let mut page = paged(asked.clone(), Start::After(Position::of(&asked, found("one", whole.resources.get(18))?)), 10);
+    let mut page =
+        paged(asked.clone(), Start::After(Position::of(&asked, found("one", whole.resources.get(18))?)), 10);
     let last = lab.query(&page).await?;
     same("the last page", last.resources.len(), 4)?;
     page.page.start = Start::Before(Position::of(&asked, found("one", last.resources.first())?));

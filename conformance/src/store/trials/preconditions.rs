@@ -13,16 +13,36 @@ pub(super) fn trials() -> Vec<Spec> {
     let of = |name, run| trial(format!("preconditions: {name}"), Promise::Preconditions, run);
     let mut trials = vec![
         trial("preconditions: Absent fails where the id is taken", Promise::Preconditions, absent),
-        trial("preconditions: Absent fails where another type has the id", Promise::Preconditions, absent_other_type),
+        trial(
+            "preconditions: Absent fails where another type has the id",
+            Promise::Preconditions,
+            absent_other_type,
+        ),
         trial("preconditions: Absent holds after a delete", Promise::Preconditions, absent_after_delete),
         trial("preconditions: Version holds at that version only", Promise::Preconditions, version),
         trial("preconditions: Version guards a delete", Promise::Preconditions, version_delete),
         trial("preconditions: Version guards a change of members", Promise::Preconditions, version_members),
-        trial("preconditions: Version of what is not there is NotFound", Promise::Preconditions, version_missing),
-        trial("preconditions: Version sees the earlier writes of its batch", Promise::Preconditions, version_in_batch),
-        trial("preconditions: Version of a resource that came again is its new one", Promise::Preconditions, came_again),
+        trial(
+            "preconditions: Version of what is not there is NotFound",
+            Promise::Preconditions,
+            version_missing,
+        ),
+        trial(
+            "preconditions: Version sees the earlier writes of its batch",
+            Promise::Preconditions,
+            version_in_batch,
+        ),
+        trial(
+            "preconditions: Version of a resource that came again is its new one",
+            Promise::Preconditions,
+            came_again,
+        ),
         trial("preconditions: Any holds at any version", Promise::Preconditions, any),
-        trial("preconditions: a new version by the loss of a member counts", Promise::Preconditions, after_loss),
+        trial(
+            "preconditions: a new version by the loss of a member counts",
+            Promise::Preconditions,
+            after_loss,
+        ),
     ];
     for version in [0, 2, u64::from(u32::MAX) + 2, 1 << 63, u64::MAX] {
         trials.push(of(format!("version {version} is not version 1"), move |lab: Lab| async move {

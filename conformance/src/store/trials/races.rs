@@ -27,7 +27,11 @@ pub(super) fn trials() -> Vec<Spec> {
         trial("races: no update is lost where versions are checked", Preconditions, no_update_lost),
         trial("races: versions grow by one under 8 writers", Monotone, versions),
         trial("races: of members that 8 writers add none is lost", Edges, members_added),
-        trial("races: members that come and go in deltas are neither lost nor doubled", Edges, members_come_and_go),
+        trial(
+            "races: members that come and go in deltas are neither lost nor doubled",
+            Edges,
+            members_come_and_go,
+        ),
         trial("races: members deleted while groups change leave nothing behind", Edges, members_deleted),
         trial("races: groups deleted while members come leave nothing behind", Edges, groups_deleted),
         trial("races: a reader sees a batch whole or not at all", Atomic, whole_batches),
@@ -36,8 +40,10 @@ pub(super) fn trials() -> Vec<Spec> {
         trial("races: batches over the same resources in opposite order all end", Atomic, opposite_order),
         trial("races: writers of many tenants do not meet", Tenants, many_tenants),
         trial("races: a made-up crowd leaves a state that holds together", Edges, crowd),
-        trial("races: a reader of the feed sees each change of 8 writers once", FeedGapless, tailing).needs(Need::Feed),
-        trial("races: readers of the feed from any cursor see the same rest", FeedGapless, same_rest).needs(Need::Feed),
+        trial("races: a reader of the feed sees each change of 8 writers once", FeedGapless, tailing)
+            .needs(Need::Feed),
+        trial("races: readers of the feed from any cursor see the same rest", FeedGapless, same_rest)
+            .needs(Need::Feed),
     ]
 }
 
@@ -91,11 +97,14 @@ async fn one_name(lab: Lab) -> Proof {
 async fn one_rename(lab: Lab) -> Proof {
     lab.commit_all((0..32).map(|i| user(&format!("u{i}"))).collect(), 0).await?;
     for round in 0..3 {
-        let tasks = (0..32).map(|client| {
-            let lab = lab.clone();
-            let name = spelt(&format!("contested{round}"), client);
-            async move { lab.commit(replace("User", &format!("u{client}"), &json!({"userName": name})), 1).await }
-        });
+        let tasks =
+            (0..32).map(|client| {
+                let lab = lab.clone();
+                let name = spelt(&format!("contested{round}"), client);
+                async move {
+                    lab.commit(replace("User", &format!("u{client}"), &json!({"userName": name})), 1).await
+                }
+            });
         one_of(together(tasks).await?, |error| matches!(error, StoreError::Conflict { .. }))?;
     }
     invariants::check(&lab, &acme()).await
@@ -108,7 +117,8 @@ async fn one_id(lab: Lab) -> Proof {
             let write = named(&format!("r{round}"), &format!("r{round}c{client}"));
             async move { lab.commit(write, 0).await }
         });
-        let lost = |error: &StoreError| matches!(error, StoreError::Conflict { attribute } if attribute == "id");
+        let lost =
+            |error: &StoreError| matches!(error, StoreError::Conflict { attribute } if attribute == "id");
         one_of(together(tasks).await?, lost)?;
     }
     invariants::check(&lab, &acme()).await
@@ -149,7 +159,8 @@ async fn going_round(lab: Lab) -> Proof {
         async move {
             for round in 0..20_usize {
                 let name = spelt(&format!("n{}", (client + round * 3) % 5), round);
-                match lab.commit(replace("User", &format!("u{client}"), &json!({"userName": name})), 1).await {
+                match lab.commit(replace("User", &format!("u{client}"), &json!({"userName": name})), 1).await
+                {
                     Ok(_) | Err(StoreError::Conflict { .. }) => {}
                     Err(error) => return Err(Wrong::from(error)),
                 }
@@ -169,7 +180,8 @@ async fn no_update_lost(lab: Lab) -> Proof {
             let mut done = 0;
             while done < 15 {
                 let stored = lab.get("User", "a").await?;
-                let count: u64 = found("a title", text(&stored.resource, "title"))?.parse().map_err(Wrong::new)?;
+                let count: u64 =
+                    found("a title", text(&stored.resource, "title"))?.parse().map_err(Wrong::new)?;
                 match lab.commit(at_version(stored.version, titled("a", &(count + 1).to_string())), 1).await {
                     Ok(_) => done += 1,
                     Err(StoreError::VersionMismatch { current }) => {
@@ -200,21 +212,29 @@ async fn versions(lab: Lab) -> Proof {
                 let done = lab.commit(titled("a", &format!("{client}/{i}")), i).await?;
                 versions.push((done.version, done.last_modified));
             }
-            holds("each writer's versions and times grow", versions.windows(2).all(|pair| match pair {
-                [a, b] => a.0 < b.0 && a.1 <= b.1,
-                _ => true,
-            }))?;
+            holds(
+                "each writer's versions and times grow",
+                versions.windows(2).all(|pair| match pair {
+                    [a, b] => a.0 < b.0 && a.1 <= b.1,
+                    _ => true,
+                }),
+            )?;
             Ok(versions)
         }
     });
     let mut all: Vec<_> = together(tasks).await?.into_iter().collect::<Result<Vec<_>, Wrong>>()?.concat();
     all.sort_unstable();
-    same("all versions", all.iter().map(|(version, _)| *version).collect::<Vec<_>>(), (2..=161).collect::<Vec<_>>())?;
+    same(
+        "all versions",
+        all.iter().map(|(version, _)| *version).collect::<Vec<_>>(),
+        (2..=161).collect::<Vec<_>>(),
+    )?;
     holds("times do not go back", all.is_sorted_by_key(|(_, time)| *time))
 }
 
 async fn members_added(lab: Lab) -> Proof {
-    lab.commit_all((0..8).flat_map(|c| (0..40).map(move |i| user(&format!("c{c}m{i}")))).collect(), 0).await?;
+    lab.commit_all((0..8).flat_map(|c| (0..40).map(move |i| user(&format!("c{c}m{i}")))).collect(), 0)
+        .await?;
     lab.commit(group("g", &[]), 0).await?;
     let tasks = (0..8).map(|c| {
         let lab = lab.clone();
@@ -317,7 +337,11 @@ async fn groups_deleted(lab: Lab) -> Proof {
             adder.await.map_err(Wrong::new)??;
         }
         for i in 0..10 {
-            same("groups", values(&lab.get("User", &format!("u{i}")).await?, "groups"), Vec::<String>::new())?;
+            same(
+                "groups",
+                values(&lab.get("User", &format!("u{i}")).await?, "groups"),
+                Vec::<String>::new(),
+            )?;
         }
     }
     invariants::check(&lab, &acme()).await
@@ -353,7 +377,8 @@ async fn whole_batches(lab: Lab) -> Proof {
     };
     beside(writer, || async {
         let page = lab.query(&query(&["User"], None)?).await?;
-        let titles: BTreeSet<Option<&str>> = page.resources.iter().map(|s| text(&s.resource, "title")).collect();
+        let titles: BTreeSet<Option<&str>> =
+            page.resources.iter().map(|s| text(&s.resource, "title")).collect();
         same(format!("two titles that change together: {titles:?}"), titles.len(), 1)
     })
     .await
@@ -373,7 +398,8 @@ async fn moving_member(lab: Lab) -> Proof {
         let mut asked = query(&["User", "Group"], None)?;
         asked.include = Include::ALL;
         let page = lab.query(&asked).await?;
-        let members: Vec<String> = page.resources.iter().flat_map(|stored| values(stored, "members")).collect();
+        let members: Vec<String> =
+            page.resources.iter().flat_map(|stored| values(stored, "members")).collect();
         same("who is a member anywhere", members, vec!["a"])?;
         let holders: Vec<&str> = page
             .resources
@@ -413,7 +439,11 @@ async fn one_moment(lab: Lab) -> Proof {
 }
 
 async fn opposite_order(lab: Lab) -> Proof {
-    lab.commit_all((0..6).map(|i| user(&format!("u{i}"))).chain([group("g", &[]), group("h", &[])]).collect(), 0).await?;
+    lab.commit_all(
+        (0..6).map(|i| user(&format!("u{i}"))).chain([group("g", &[]), group("h", &[])]).collect(),
+        0,
+    )
+    .await?;
     let tasks = (0..8).map(|c| {
         let lab = lab.clone();
         async move {
@@ -463,9 +493,16 @@ async fn crowd(lab: Lab) -> Proof {
         async move {
             let mut entropy = crate::differential::Entropy::seeded(lab.seed.wrapping_add(1000 + c));
             for _ in 0..30 {
-                let batch = scim_core::Batch { check_members: true, ..super::super::generate::some_batch(&mut entropy) };
+                let batch = scim_core::Batch {
+                    check_members: true,
+                    ..super::super::generate::some_batch(&mut entropy)
+                };
                 match lab.batch(batch).await {
-                    Err(error @ (StoreError::Other { .. } | StoreError::Full { .. } | StoreError::InvalidPosition)) => {
+                    Err(
+                        error @ (StoreError::Other { .. }
+                        | StoreError::Full { .. }
+                        | StoreError::InvalidPosition),
+                    ) => {
                         return Err(Wrong::from(error));
                     }
                     _ => tokio::task::yield_now().await,
@@ -555,7 +592,11 @@ async fn same_rest(lab: Lab) -> Proof {
     cursors.dedup();
     for (cursor, before) in cursors.into_iter().step_by(3) {
         let rest = lab.entries_after(cursor).await?;
-        same(format!("how many behind {cursor:?}, of which {before} were in front"), rest.len(), all.len() - before)?;
+        same(
+            format!("how many behind {cursor:?}, of which {before} were in front"),
+            rest.len(),
+            all.len() - before,
+        )?;
         same("the rest", Some(rest.as_slice()), all.get(before..))?;
     }
     Ok(())

@@ -31,7 +31,9 @@ pub(super) fn trials() -> Vec<Spec> {
         let name = format!("tenancy: query by `{filter}` finds nothing of another tenant");
         trials.push(trial(name, Promise::Tenants, move |lab| query_by(lab, filter)));
     }
-    for (one, two) in [("acme", "ACME"), ("acme", "acme "), ("acme", "acm"), ("a", "%"), ("", "a"), ("ä", "a\u{308}")] {
+    for (one, two) in
+        [("acme", "ACME"), ("acme", "acme "), ("acme", "acm"), ("a", "%"), ("", "a"), ("ä", "a\u{308}")]
+    {
         let name = format!("tenancy: `{one}` and `{}` are two tenants", two.escape_unicode());
         trials.push(trial(name, Promise::Tenants, move |lab| two_names(lab, one, two)));
     }
@@ -161,7 +163,9 @@ async fn untouched(lab: Lab) -> Proof {
     fill(&lab, &acme()).await?;
     let (before, _) = lab.everything().await?;
     fill(&lab, &other()).await?;
-    for write in [titled("a", "x"), delta("g", &["g"], &["a"]), delete("User", "a"), user("b"), delete("Group", "g")] {
+    for write in
+        [titled("a", "x"), delta("g", &["g"], &["a"]), delete("User", "a"), user("b"), delete("Group", "g")]
+    {
         lab.commit_in(&other(), write, 5).await?;
     }
     same("everything", lab.everything().await?.0, before)?;
@@ -203,8 +207,10 @@ async fn totals(lab: Lab) -> Proof {
     lab.commit_all((0..7).map(|i| user(&format!("u{i}"))).collect(), 0).await?;
     lab.store().commit(&other(), batch((0..5).map(|i| user(&format!("u{i}"))).collect(), 0)).await?;
     for (tenant, total) in [(acme(), 7), (other(), 5)] {
-        for filter in [None, Some("userName pr"), Some("userName sw \"u\""), Some("title pr or userName pr")] {
-            let page = lab.store().query(&tenant, &paged(query(&["User"], filter)?, Start::Offset(3), 2)).await?;
+        for filter in [None, Some("userName pr"), Some("userName sw \"u\""), Some("title pr or userName pr")]
+        {
+            let page =
+                lab.store().query(&tenant, &paged(query(&["User"], filter)?, Start::Offset(3), 2)).await?;
             same("total, ids", (page.total, ids(&page)), (total, vec!["u3".to_owned(), "u4".to_owned()]))?;
         }
         let beyond = lab.store().query(&tenant, &paged(query(&["User"], None)?, Start::Offset(5), 9)).await?;

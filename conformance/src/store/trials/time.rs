@@ -14,12 +14,20 @@ pub(super) fn trials() -> Vec<Spec> {
         trial("time: created stays what it was", Writes, created_stays),
         trial("time: lastModified is the time of the batch where that is later", Writes, forward),
         trial("time: lastModified never goes back when the clock does", Monotone, back),
-        trial("time: a holder's lastModified never goes back when a member is deleted", Monotone, holder_back),
+        trial(
+            "time: a holder's lastModified never goes back when a member is deleted",
+            Monotone,
+            holder_back,
+        ),
         trial("time: a standing clock lets nothing go back", Monotone, standing),
         trial("time: a far future is not undone by the present", Monotone, future),
         trial("time: microseconds are kept", Writes, microseconds),
         trial("time: times before 1970 and after 2100 are kept", Writes, far_off),
-        trial("time: resources are in the order of their creation, not of their commits", Queries, order_of_creation),
+        trial(
+            "time: resources are in the order of their creation, not of their commits",
+            Queries,
+            order_of_creation,
+        ),
         trial("time: resources of one moment are in the order of their ids", Queries, ties),
         trial("time: all resources of a batch have its time", Writes, one_moment),
         trial("time: filters find what was changed since a moment", Queries, since),
@@ -39,7 +47,11 @@ async fn forward(lab: Lab) -> Proof {
     lab.commit(user("a"), 0).await?;
     for now in [1, 2, 1000, 1_000_000] {
         let done = lab.commit(titled("a", &now.to_string()), now).await?;
-        same("lastModified", (done.last_modified, lab.get("User", "a").await?.last_modified), (at(now), at(now)))?;
+        same(
+            "lastModified",
+            (done.last_modified, lab.get("User", "a").await?.last_modified),
+            (at(now), at(now)),
+        )?;
     }
     Ok(())
 }
@@ -114,7 +126,8 @@ async fn order_of_creation(lab: Lab) -> Proof {
 
 async fn ties(lab: Lab) -> Proof {
     for id in ["b", "B", "a", "ä", "_", "aa", "Z", "z", "1"] {
-        lab.commit(named(id, &format!("n-{}", id.bytes().map(|b| b.to_string()).collect::<String>())), 0).await?;
+        lab.commit(named(id, &format!("n-{}", id.bytes().map(|b| b.to_string()).collect::<String>())), 0)
+            .await?;
     }
     same("the order", lab.ids(&["User"], None).await?, vec!["1", "B", "Z", "_", "a", "aa", "b", "z", "ä"])
 }

@@ -21,15 +21,19 @@ pub(super) fn trials() -> Vec<Spec> {
         ("with a wildcard", "a%_b", "A%_B"),
         ("with quotes", "o'neil\"\\", "O'Neil\"\\"),
     ] {
-        trials.push(trial(format!("uniqueness: a name is taken {what}"), Promise::Unique, move |lab: Lab| async move {
-            lab.commit(named("a", first), 0).await?;
-            refused("an insert", lab.commit(named("b", second), 1).await, &taken("userName"))?;
-            lab.commit(named("b", "free"), 2).await?;
-            let rename = replace("User", "b", &json!({"userName": second}));
-            refused("an update", lab.commit(rename, 3).await, &taken("userName"))?;
-            let stored = lab.get("User", "b").await?;
-            same("the name", (text(&stored.resource, "userName"), stored.version), (Some("free"), 1))
-        }));
+        trials.push(trial(
+            format!("uniqueness: a name is taken {what}"),
+            Promise::Unique,
+            move |lab: Lab| async move {
+                lab.commit(named("a", first), 0).await?;
+                refused("an insert", lab.commit(named("b", second), 1).await, &taken("userName"))?;
+                lab.commit(named("b", "free"), 2).await?;
+                let rename = replace("User", "b", &json!({"userName": second}));
+                refused("an update", lab.commit(rename, 3).await, &taken("userName"))?;
+                let stored = lab.get("User", "b").await?;
+                same("the name", (text(&stored.resource, "userName"), stored.version), (Some("free"), 1))
+            },
+        ));
     }
     for (what, first, second) in [
         ("a blank at the end", "ann", "ann "),
@@ -41,16 +45,24 @@ pub(super) fn trials() -> Vec<Spec> {
         ("an empty name", "ann", ""),
         ("an invisible character", "ann", "a\u{200b}nn"),
     ] {
-        trials.push(trial(format!("uniqueness: another name it is by {what}"), Promise::Unique, move |lab: Lab| async move {
-            lab.commit(named("a", first), 0).await?;
-            lab.commit(named("b", second), 1).await?;
-            same("the ids", lab.ids(&["User"], None).await?, vec!["a", "b"])
-        }));
+        trials.push(trial(
+            format!("uniqueness: another name it is by {what}"),
+            Promise::Unique,
+            move |lab: Lab| async move {
+                lab.commit(named("a", first), 0).await?;
+                lab.commit(named("b", second), 1).await?;
+                same("the ids", lab.ids(&["User"], None).await?, vec!["a", "b"])
+            },
+        ));
     }
     trials.extend([
         trial("uniqueness: an attribute is unique among one type", Promise::Unique, by_type),
         trial("uniqueness: a value of one attribute is free for another", Promise::Unique, by_attribute),
-        trial("uniqueness: the error names the attribute whose value is taken", Promise::Unique, names_attribute),
+        trial(
+            "uniqueness: the error names the attribute whose value is taken",
+            Promise::Unique,
+            names_attribute,
+        ),
         trial("uniqueness: keys are compared as they are given", Promise::Unique, keys_as_given),
         trial("uniqueness: a resource may keep its value in another spelling", Promise::Unique, own_value),
         trial("uniqueness: a delete releases the value", Promise::Unique, released_by_delete),
@@ -70,7 +82,9 @@ pub(super) fn trials() -> Vec<Spec> {
 fn keyed(mut write: Write, keys: &[(&str, &str)]) -> Write {
     let unique = keys.iter().map(|(a, v)| UniqueKey { attribute: (*a).into(), value: (*v).into() }).collect();
     match &mut write.change {
-        Change::Insert { document, .. } | Change::Update { document: Some(document), .. } => document.unique = unique,
+        Change::Insert { document, .. } | Change::Update { document: Some(document), .. } => {
+            document.unique = unique;
+        }
         _ => {}
     }
     write

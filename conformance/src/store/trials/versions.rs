@@ -23,7 +23,9 @@ pub(super) fn trials() -> Vec<Spec> {
     ];
     for (what, write) in nothing() {
         let (silent, told) = (write.clone(), write);
-        trials.push(trial(format!("versions: {what} changes nothing"), NoChange, move |lab| quiet(lab, silent.clone())));
+        trials.push(trial(format!("versions: {what} changes nothing"), NoChange, move |lab| {
+            quiet(lab, silent.clone())
+        }));
         let run = move |lab| no_entry(lab, told.clone());
         trials.push(trial(format!("feed: {what} makes no entry"), FeedNoChange, run).needs(Need::Feed));
     }
@@ -155,7 +157,8 @@ async fn precondition(lab: Lab) -> Proof {
 
 async fn among_others(lab: Lab) -> Proof {
     prepare(&lab).await?;
-    let writes = vec![titled("a", "x"), delta("g", &["a"], &[]), delta("g", &["c"], &[]), delta("g", &["c"], &[])];
+    let writes =
+        vec![titled("a", "x"), delta("g", &["a"], &[]), delta("g", &["c"], &[]), delta("g", &["c"], &[])];
     let done = lab.commit_all(writes, 9).await?;
     let told: Vec<(bool, u64)> = done.iter().map(|done| (done.changed, done.version)).collect();
     same("changed and version of each", told, vec![(true, 2), (false, 1), (true, 2), (false, 2)])?;
