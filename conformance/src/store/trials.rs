@@ -14,6 +14,7 @@ mod nesting;
 mod paging;
 mod preconditions;
 mod races;
+mod tailing;
 mod tenancy;
 mod time;
 mod uniqueness;
@@ -92,6 +93,7 @@ pub(super) fn all() -> Vec<Spec> {
         paging::trials(),
         model::trials(),
         races::trials(),
+        tailing::trials(),
         feed::trials(),
         faults::trials(),
         cancellation::trials(),
