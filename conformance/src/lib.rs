@@ -8,6 +8,7 @@ mod outcome;
 pub mod replay;
 pub mod simulators;
 pub mod spec;
+pub mod store;
 
 #[cfg(feature = "socket")]
 pub use client::SocketClient;

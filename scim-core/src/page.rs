@@ -99,17 +99,19 @@ impl Query {
             && self.filter.as_ref().is_none_or(|f| f.matches(resource_type.name(), &stored.resource))
     }
 
-    /// The whole answer, from all resources of a tenant: filtered, sorted, cut to the page. This is what
-    /// every store's answer must equal, and all that a small store needs.
+    /// The whole answer, from all resources of a tenant: filtered, sorted, cut to the page, without computed
+    /// attributes that [`Query::include`] does not ask for. This is what every store's answer must equal, and
+    /// all that a small store needs.
     ///
-    /// The candidates must carry what the filter, the sort and the answer need (see [`crate::edges`]).
+    /// The candidates must carry what the filter, the sort and the answer need (see [`crate::edges`]); it
+    /// does no harm if they carry more.
     pub fn answer<'t>(&self, candidates: impl IntoIterator<Item = (&'t ResourceType, Stored)>) -> Page {
-        let mut matches: Vec<(Position, Stored)> = candidates
+        let mut matches: Vec<(Position, &ResourceType, Stored)> = candidates
             .into_iter()
             .filter(|(resource_type, stored)| self.matches(resource_type, stored))
-            .map(|(_, stored)| (Position::of(self, &stored), stored))
+            .map(|(resource_type, stored)| (Position::of(self, &stored), resource_type, stored))
             .collect();
-        matches.sort_by(|(a, _), (b, _)| a.compare(b, self));
+        matches.sort_by(|(a, ..), (b, ..)| a.compare(b, self));
         let total = matches.len();
         let count = self.page.count;
         let (from, to) = match &self.page.start {
@@ -118,19 +120,35 @@ impl Query {
                 (from, from.saturating_add(count).min(total))
             }
             Start::After(position) => {
-                let from = matches.partition_point(|(p, _)| p.compare(position, self).is_le());
+                let from = matches.partition_point(|(p, ..)| p.compare(position, self).is_le());
                 (from, from.saturating_add(count).min(total))
             }
             Start::Before(position) => {
-                let to = matches.partition_point(|(p, _)| p.compare(position, self).is_lt());
+                let to = matches.partition_point(|(p, ..)| p.compare(position, self).is_lt());
                 (to.saturating_sub(count), to)
             }
         };
         Page {
-            resources: matches.drain(from..to).map(|(_, stored)| stored).collect(),
+            resources: matches
+                .drain(from..to)
+                .map(|(_, t, stored)| self.without_unasked(t, stored))
+                .collect(),
             total: total as u64,
             more_after: to < total,
             more_before: from > 0,
         }
+    }
+
+    /// What only the filter or the sort needed is not part of the answer.
+    fn without_unasked(&self, resource_type: &ResourceType, mut stored: Stored) -> Stored {
+        if let (Some(membership), false) = (resource_type.membership(), self.include.members) {
+            stored.resource.attributes_mut().remove(membership.attribute());
+        }
+        if !self.include.memberships {
+            for inverse in resource_type.inverses() {
+                stored.resource.attributes_mut().remove(inverse);
+            }
+        }
+        stored
     }
 }

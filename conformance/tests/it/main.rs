@@ -3,10 +3,12 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 mod answers;
+mod broken;
 mod corpus;
 mod http;
 mod naive;
 mod replay;
 mod servers;
 mod spec;
+mod stores;
 mod support;

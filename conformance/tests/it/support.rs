@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use scim_core::{Caller, Dialect, Environment, MemoryStore, Service, StaticTokens, Store, TenantId};
 use scim_schema::{DateTime, Registry};
-use scim_sql::{Database, SqlStore};
+use scim_sql::{Database, PostgresOptions, SqlStore};
+use scim_test_postgres::Cluster;
 
 pub(crate) const BASE: &str = "http://scim.example/scim/v2";
 pub(crate) const TOKEN: &str = "the-token-of-the-tests";
@@ -48,5 +49,16 @@ pub(crate) fn data(folder: &str) -> PathBuf {
 /// A store on an SQLite file in a folder.
 pub(crate) async fn sqlite(folder: &Path) -> SqlStore {
     let database = Database::open(folder.join("scim.db")).await.unwrap();
+    SqlStore::new(database, Registry::standard()).await.unwrap()
+}
+
+/// A database of its own on the PostgreSQL server of the tests.
+pub(crate) fn postgres_options() -> PostgresOptions {
+    PostgresOptions::new(&Cluster::shared().unwrap().database().unwrap()).unwrap()
+}
+
+/// A store on a PostgreSQL database.
+pub(crate) async fn postgres(options: &PostgresOptions) -> SqlStore {
+    let database = Database::connect(options.clone()).await.unwrap();
     SqlStore::new(database, Registry::standard()).await.unwrap()
 }

@@ -54,8 +54,8 @@ impl Content {
         Some(self.tenants.get(tenant.as_str())?.rows.get(id)?.resource_type.clone())
     }
 
-    /// [`Query::answer`] filters, sorts and cuts: all that is left to do is to hand it every resource of
-    /// the types in question, whole.
+    /// [`Query::answer`] filters, sorts, cuts and drops what was not asked for: all that is left to do is to
+    /// hand it every resource of the types in question, whole.
     pub(crate) fn query(&self, tenant: &TenantId, query: &Query, registry: &Registry) -> Page {
         let Some(tenant) = self.tenants.get(tenant.as_str()) else { return Page::default() };
         let holders = tenant.holders();
@@ -109,9 +109,11 @@ impl Tenant {
                     last_modified: now.unix_micros(),
                 };
                 self.rows.insert(id.clone(), row);
-                self.update(&id, Some(document), MembersChange::Set(members), now)
+                self.update(&id, Some(document), false, MembersChange::Set(members), now)
             }
-            Change::Update { document, members, changes: _ } => self.update(&id, document, members, now),
+            Change::Update { document, changes, members } => {
+                self.update(&id, document, !changes.is_empty(), members, now)
+            }
             Change::Delete => self.delete(&id, now),
         }
     }
@@ -120,6 +122,7 @@ impl Tenant {
         &mut self,
         id: &str,
         document: Option<Document>,
+        hidden_change: bool,
         members: MembersChange,
         now: DateTime,
     ) -> Result<Committed, StoreError> {
@@ -128,9 +131,12 @@ impl Tenant {
         }
         let row = self.rows.get_mut(id).ok_or(StoreError::NotFound)?;
         let (added, removed) = row.change_members(members);
+        // What is in `changes` only, such as a password, is a change too.
+        let document = document.map(|d| (Value::from(d.resource.into_attributes()), d.unique));
+        let document = document.filter(|(attributes, _)| hidden_change || *attributes != row.attributes);
         let changed = document.is_some() || !added.is_empty() || !removed.is_empty();
-        if let Some(Document { resource, unique }) = document {
-            row.attributes = resource.into_attributes().into();
+        if let Some((attributes, unique)) = document {
+            row.attributes = attributes;
             row.unique = unique.into_iter().map(|key| (key.attribute, key.value)).collect();
         }
         if changed {

@@ -81,24 +81,7 @@ impl Tenant {
             };
             Some((resource_type, self.stored(id, row, include, registry)))
         });
-        let mut page = query.answer(candidates);
-        for stored in &mut page.resources {
-            self.drop_unasked(stored, query.include);
-        }
-        page
-    }
-
-    /// What only the filter needed is not part of the answer.
-    fn drop_unasked(&self, stored: &mut Stored, include: Include) {
-        let Some(row) = self.rows.get(stored.resource.id()) else { return };
-        if let (Some(membership), false) = (row.resource_type.membership(), include.members) {
-            stored.resource.attributes_mut().remove(membership.attribute());
-        }
-        if !include.memberships {
-            for inverse in row.resource_type.inverses() {
-                stored.resource.attributes_mut().remove(inverse);
-            }
-        }
+        query.answer(candidates)
     }
 
     fn stored(&self, id: &str, row: &Row, include: Include, registry: &Registry) -> Stored {

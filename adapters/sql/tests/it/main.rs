@@ -8,10 +8,10 @@
     reason = "tests"
 )]
 
-mod contract;
 mod database;
 mod faults;
 mod model;
 mod postgres;
 mod races;
 mod support;
+mod unique;

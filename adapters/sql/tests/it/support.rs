@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use scim_core::{
-    Batch, Cause, Change, Committed, Document, Include, Matcher, Member, MemberDelta, MembersChange, Page,
+    Batch, Cause, Change, Committed, Document, Include, Matcher, Member, MemberDelta, MembersChange,
     PageRequest, Precondition, Query, Sort, Start, Store, StoreError, Stored, TenantId, Write,
 };
 use scim_filter::{Filter, MatchOptions};
@@ -202,8 +202,4 @@ pub(crate) fn sorted(mut query: Query, by: &str, descending: bool) -> Query {
 pub(crate) fn paged(mut query: Query, start: Start, count: usize) -> Query {
     query.page = PageRequest { start, count };
     query
-}
-
-pub(crate) fn ids(page: &Page) -> Vec<String> {
-    page.resources.iter().map(|stored| stored.resource.id().to_owned()).collect()
 }

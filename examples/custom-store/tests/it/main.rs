@@ -1,4 +1,4 @@
-//! The store of this example under the HTTP test-set, and after a restart.
+//! The store of this example under the store suite and the HTTP test-set, and after a restart.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -7,7 +7,7 @@ use std::path::Path;
 use bytes::Bytes;
 use custom_store_example::FileStore;
 use http::Request;
-use scim_conformance::{InProcess, ScimClient, http as test_set};
+use scim_conformance::{InProcess, ScimClient, http as test_set, store};
 use scim_core::{BearerToken, Registry, Service};
 use scim_schema::Value;
 use scim_system::SystemEnvironment;
@@ -24,6 +24,16 @@ async fn get(client: &InProcess, path: &str) -> Value {
     let response = client.send(request).await.unwrap();
     assert_eq!(response.status(), 200);
     serde_json::from_slice(response.body()).unwrap()
+}
+
+#[tokio::test]
+async fn the_store_keeps_its_promises() {
+    let open = |folder: &Path| FileStore::open(&folder.join("people.json"), Registry::standard()).unwrap();
+    let stores = store::suite(move || async move {
+        let folder = tempfile::tempdir().unwrap();
+        (open(folder.path()), folder)
+    });
+    stores.reopen(move |folder| async move { open(folder.path()) }).run().await.assert();
 }
 
 #[tokio::test]
