@@ -128,7 +128,7 @@ impl Matcher {
         tests.into_iter().any(|test| match test {
             Test::Attribute { place, .. } | Test::ValuePath { place, .. } => place.is(attribute),
             Test::Extension { urn, .. } => attribute.starts_with(urn.as_str()),
-            Test::Element(_) | Test::Constant(_) | Test::Joint(_) => false,
+            Test::Element(_) | Test::Constant(_) | Test::Joint(_) | Test::Nowhere { .. } => false,
         })
     }
 

@@ -11,7 +11,7 @@ use scim_schema::{DateTime, ResourceType, fold};
 
 use crate::engine::{Tx, int, params};
 use crate::error::DatabaseError;
-use crate::index::{self, Index};
+use crate::index::{self, Index, RowKey};
 use crate::rows;
 
 /// Applies a batch.
@@ -140,8 +140,9 @@ impl<'c, T: Tx> Commit<'c, T> {
         for key in &document.unique {
             self.take(name, key, n)?;
         }
+        let row = RowKey { n, created: now, id: &write.id };
         for (path, value) in self.index.values(name, &document.resource) {
-            index::insert_value(self.tx, self.tenant, name, path, &value, n)?;
+            index::insert_value(self.tx, self.tenant, name, path, &value, row)?;
         }
         let mut seen = HashSet::new();
         let members: Vec<Member> = members.iter().filter(|m| seen.insert(m.id.as_str())).cloned().collect();
@@ -174,11 +175,12 @@ impl<'c, T: Tx> Commit<'c, T> {
             self.take(name, key, current.n)?;
         }
         let (before, after) = (self.index.values(name, &old), self.index.values(name, &document.resource));
+        let row = RowKey { n: current.n, created: current.created, id: &write.id };
         for (path, value) in before.difference(&after) {
-            self.forget_value(name, path, value, current.n)?;
+            self.forget_value(name, path, value, row)?;
         }
         for (path, value) in after.difference(&before) {
-            index::insert_value(self.tx, self.tenant, name, path, value, current.n)?;
+            index::insert_value(self.tx, self.tenant, name, path, value, row)?;
         }
         self.tx.execute(
             "UPDATE scim_resources SET label = ?2, unique_keys = ?3, document = ?4 WHERE n = ?1",
@@ -201,8 +203,9 @@ impl<'c, T: Tx> Commit<'c, T> {
         for key in &unique {
             self.release(name, key)?;
         }
+        let row = RowKey { n: current.n, created: current.created, id };
         for (path, value) in self.index.values(name, &rows::parse_document(&text)?) {
-            self.forget_value(name, path, &value, current.n)?;
+            self.forget_value(name, path, &value, row)?;
         }
         self.tx.execute("DELETE FROM scim_resources WHERE n = ?1", params![current.n])?;
         *self.counts.entry(name).or_default() -= 1;
@@ -373,12 +376,12 @@ impl<'c, T: Tx> Commit<'c, T> {
         resource_type: &str,
         path: &str,
         value: &str,
-        n: i64,
+        row: RowKey<'_>,
     ) -> Result<(), DatabaseError> {
         self.tx.execute(
-            "DELETE FROM scim_values
-             WHERE tenant = ?1 AND type = ?2 AND attribute = ?3 AND value = ?4 AND resource = ?5",
-            params![self.tenant, resource_type, path, value, n],
+            "DELETE FROM scim_values WHERE tenant = ?1 AND type = ?2 AND attribute = ?3 AND value = ?4
+             AND created = ?5 AND id = ?6",
+            params![self.tenant, resource_type, path, value, row.created, row.id],
         )?;
         Ok(())
     }

@@ -11,6 +11,9 @@ pub(crate) trait Tx {
     /// Runs a statement and says how many rows it changed.
     fn execute(&self, sql: &str, params: &[Param<'_>]) -> Result<usize, DatabaseError>;
 
+    /// The function that says where in a text, its first argument, the second begins; 0 for nowhere.
+    fn position(&self) -> &'static str;
+
     /// Runs a query and shows each row as it comes.
     fn query<E: From<DatabaseError>>(
         &self,
@@ -118,6 +121,10 @@ pub(crate) fn int(n: u64) -> i64 {
 impl Tx for Connection {
     fn execute(&self, sql: &str, params: &[Param<'_>]) -> Result<usize, DatabaseError> {
         Ok(self.prepare_cached(sql)?.execute(rusqlite::params_from_iter(params))?)
+    }
+
+    fn position(&self) -> &'static str {
+        "instr"
     }
 
     fn query<E: From<DatabaseError>>(

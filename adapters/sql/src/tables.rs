@@ -46,14 +46,17 @@ CREATE TABLE scim_unique_keys (
     PRIMARY KEY (tenant, type, attribute, key)
 ) WITHOUT ROWID, STRICT;
 
--- Values of indexed attributes, in a form that sorts like the values; long texts are cut.
+-- Values of indexed attributes, in a form that sorts like the values. `created`, `id` and `resource` are
+-- those of the resource, so that the rows of one value are in the order of creation.
 CREATE TABLE scim_values (
     tenant TEXT NOT NULL,
     type TEXT NOT NULL,
     attribute TEXT NOT NULL,
     value TEXT NOT NULL,
+    created INTEGER NOT NULL,
+    id TEXT NOT NULL,
     resource INTEGER NOT NULL,
-    PRIMARY KEY (tenant, type, attribute, value, resource)
+    PRIMARY KEY (tenant, type, attribute, value, created, id)
 ) WITHOUT ROWID, STRICT;
 
 -- Membership edges. `member_key` is the folded form of the member's id.

@@ -113,7 +113,7 @@ fn test(
                 Some((extension, attribute)) => {
                     Test::ValuePath { place: place(extension, attribute), start: start.get() }
                 }
-                None => Test::Constant(false),
+                None => Test::Nowhere { start: start.get() },
             });
         }
         Node::Present(path) => (filter.path(path), None),

@@ -41,6 +41,8 @@ pub(super) enum Test {
     Extension { urn: CompactString, shown: Vec<(CompactString, Vec<CompactString>)> },
     /// A condition on an attribute.
     Attribute { place: Place, leaf: Leaf },
+    /// A value path on an attribute that the type does not have: the steps from `start` are never reached.
+    Nowhere { start: usize },
     /// Whether one value of the attribute passes the steps from `start`.
     ValuePath { place: Place, start: usize },
     /// A condition on the value at hand, inside a value path.
@@ -153,7 +155,7 @@ impl Program {
                 let values = place.value(resource).map(Value::elements).unwrap_or_default();
                 values.iter().any(|value| self.value_matches(*start, value))
             }
-            Test::Element(_) | Test::Joint(_) => false,
+            Test::Element(_) | Test::Joint(_) | Test::Nowhere { .. } => false,
         })
     }
 

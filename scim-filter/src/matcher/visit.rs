@@ -86,26 +86,43 @@ pub enum Comparand<'m> {
 }
 
 pub(super) fn post_order(program: &Program) -> impl Iterator<Item = TypedVisit<'_>> {
-    let mut owners: Vec<Option<&Place>> = vec![None; program.steps.len()];
+    let mut brackets = vec![Brackets::None; program.steps.len()];
     for (at, step) in program.steps.iter().enumerate() {
-        if let Test::ValuePath { place, start } = &step.test {
-            owners.iter_mut().take(at).skip(*start).for_each(|owner| *owner = Some(place));
-        }
+        let (start, around) = match &step.test {
+            Test::ValuePath { place, start } => (*start, Brackets::Of(place)),
+            Test::Nowhere { start } => (*start, Brackets::Nowhere),
+            _ => continue,
+        };
+        brackets.iter_mut().take(at).skip(start).for_each(|slot| *slot = around);
     }
-    program.steps.iter().zip(owners).map(|(step, owner)| {
+    program.steps.iter().zip(brackets).filter_map(|(step, around)| {
+        let owner = match around {
+            Brackets::None => None,
+            Brackets::Of(place) => Some(place),
+            Brackets::Nowhere => return None,
+        };
         let expr = match (&step.test, owner) {
             (Test::Joint(Joint::And), _) => TypedExpr::And,
             (Test::Joint(Joint::Or), _) => TypedExpr::Or,
             (Test::Joint(Joint::Not), _) => TypedExpr::Not,
             (Test::Constant(value), _) => TypedExpr::Constant(*value),
+            (Test::Nowhere { .. }, _) => TypedExpr::Constant(false),
             (Test::ValuePath { place, .. }, _) => TypedExpr::ValuePath(place.path(None)),
             (Test::Extension { urn, .. }, _) => TypedExpr::Extension(urn),
             (Test::Attribute { place, leaf }, _) | (Test::Element(leaf), Some(place)) => leaf.typed(place),
-            // In brackets behind an attribute that the type does not have.
-            (Test::Element(_), None) => TypedExpr::Constant(false),
+            (Test::Element(_), None) => return None,
         };
-        TypedVisit { expr, within: owner.map(|place| place.path(None)) }
+        Some(TypedVisit { expr, within: owner.map(|place| place.path(None)) })
     })
+}
+
+/// What brackets a step stands in.
+#[derive(Clone, Copy)]
+enum Brackets<'p> {
+    None,
+    Of(&'p Place),
+    /// Behind an attribute that the type does not have.
+    Nowhere,
 }
 
 impl Place {

@@ -8,7 +8,7 @@ use scim_core::{
 };
 use scim_filter::{Filter, MatchOptions};
 use scim_schema::{DateTime, Registry, Resource, ResourceType};
-use scim_sql::{Database, SqlStore};
+use scim_sql::{Database, SqlStore, StoreOptions};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -29,6 +29,19 @@ pub(crate) async fn fixture() -> Fixture {
 pub(crate) async fn open(folder: &TempDir) -> SqlStore {
     let database = Database::open(folder.path().join("scim.db")).await.unwrap();
     SqlStore::new(database, Registry::standard()).await.unwrap()
+}
+
+/// A store whose few resources go the ways of many.
+pub(crate) async fn fixture_of_many() -> Fixture {
+    let folder = TempDir::new().unwrap();
+    let database = Database::open(folder.path().join("scim.db")).await.unwrap();
+    let mut options = StoreOptions::default();
+    options.indexed.extend(["title", "emails.type"].map(str::to_owned));
+    options.indexed.push("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department".into());
+    let ways = &mut options.thresholds;
+    (ways.small, ways.read, ways.sorted, ways.far, ways.step) = (1, 2, 3, 1, 2);
+    let store = SqlStore::with_options(database, Registry::standard(), &options).await.unwrap();
+    Fixture { store, folder }
 }
 
 pub(crate) fn acme() -> TenantId {
