@@ -99,7 +99,7 @@ impl Fences {
 
 /// The newest change that is visible.
 fn newest(tx: &impl Tx) -> Result<u64, DatabaseError> {
-    let sql = "SELECT seq FROM scim_changes ORDER BY seq DESC LIMIT 1";
+    let sql = "SELECT seq FROM scim_changes WHERE seq > 0 ORDER BY seq DESC LIMIT 1";
     Ok(tx.first(sql, &[], |row| row.unsigned(0))?.unwrap_or(0))
 }
 

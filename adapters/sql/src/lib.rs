@@ -10,6 +10,8 @@ mod index;
 mod narrow;
 mod page;
 mod places;
+#[cfg(test)]
+mod plans;
 mod query;
 mod rows;
 mod sets;

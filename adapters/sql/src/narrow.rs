@@ -294,7 +294,7 @@ impl<'q, T: Tx> Narrow<'q, T> {
         for name in &types {
             self.tx.query(
                 "SELECT id FROM scim_resources WHERE tenant = ?1 AND type = ?2 AND id = ?3
-                 UNION SELECT id FROM scim_values
+                 UNION ALL SELECT id FROM scim_values
                  WHERE tenant = ?1 AND type = ?2 AND attribute = ?4 AND value = ?5",
                 params![self.tenant.as_str(), name, key, FOLDED_ID, cut(key)],
                 |row| {
@@ -526,4 +526,33 @@ fn after_prefix(prefix: &str) -> Option<String> {
     }
     // All texts have the empty prefix; a missing value has none.
     Some(MISSING.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_prefix_is_behind_all_that_start_with_it() {
+        for (prefix, end) in [("a", "b"), ("a\u{10ffff}", "b"), ("\u{d7ff}", "\u{e000}"), ("ab", "ac")] {
+            assert_eq!(after_prefix(prefix).as_deref(), Some(end));
+        }
+        assert_eq!(after_prefix("").as_deref(), Some(MISSING));
+    }
+
+    #[test]
+    fn times_between_microseconds_are_those_before_or_after() {
+        let whole = DateTime::from_unix_micros(7);
+        let between = DateTime::parse("1970-01-01T00:00:00.0000075Z").unwrap();
+        for (operator, at_whole, at_between) in [
+            (Operator::Eq, Some((7, 7)), None),
+            (Operator::Gt, Some((8, i64::MAX)), Some((8, i64::MAX))),
+            (Operator::Ge, Some((7, i64::MAX)), Some((8, i64::MAX))),
+            (Operator::Lt, Some((i64::MIN, 6)), Some((i64::MIN, 7))),
+            (Operator::Le, Some((i64::MIN, 7)), Some((i64::MIN, 7))),
+        ] {
+            assert_eq!(times(operator, whole), at_whole, "{operator}");
+            assert_eq!(times(operator, between), at_between, "{operator}");
+        }
+    }
 }
