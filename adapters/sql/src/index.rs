@@ -430,3 +430,64 @@ fn unique_paths(resource_type: &ResourceType) -> Vec<(String, bool)> {
     }
     paths
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(resource: &str) -> Vec<(String, String)> {
+        let registry = Registry::standard();
+        let options =
+            StoreOptions { indexed: vec!["emails.type".into(), "title".into()], ..Default::default() };
+        let index = Index::new(&registry, &options).unwrap();
+        let resource = Resource::from_canonical(serde_json::from_str(resource).unwrap());
+        index.values("User", &resource).into_iter().map(|(name, key)| (name.to_owned(), key)).collect()
+    }
+
+    #[test]
+    fn the_index_tells_what_its_keys_do_not() {
+        let long = "É".repeat(200);
+        let with = |id: &str, title: &str| values(&format!(r#"{{"id": "{id}", "title": {title}}}"#));
+        let row = |name: &str, key: &str| (name.to_owned(), key.to_owned());
+        let missing = row("userName", MISSING);
+        assert_eq!(with("a", "\"Ab\""), [row("title", "ab"), missing.clone()]);
+        assert_eq!(with("a", "null"), [row("title", MISSING), missing.clone()]);
+        assert_eq!(with("A", "\"\""), [row("id~", "a"), row("title", ""), missing.clone()]);
+        let cut = with("a", &format!("{long:?}"));
+        assert_eq!(cut, [row("title", &"é".repeat(128)), row("title~", CUT), missing.clone()]);
+        for odd in ["1", "\"a\\u0000\"", "\"\u{10ffff}\"", "[\"a\", \"b\"]"] {
+            assert!(with("a", odd).contains(&row("title~", ODD)), "{odd}");
+        }
+        let several =
+            values(r#"{"id": "a", "emails": [{"type": "Work"}, {"type": "work"}, {"value": "x"}]}"#);
+        assert_eq!(several, [row("emails.type", "work"), row("title", MISSING), missing]);
+    }
+
+    #[test]
+    fn keys_are_in_the_order_of_their_values() {
+        let numbers = [f64::NEG_INFINITY, -1e300, -2.0, -0.5, 0.0, 5e-324, 1.0, 1.5, 9e15, f64::INFINITY];
+        assert!(numbers.map(number_key).is_sorted_by(|a, b| a < b));
+        assert_eq!(number_key(-0.0), number_key(0.0));
+        let instants = [
+            "-0001-01-01T00:00:00Z",
+            "1969-12-31T23:59:59.9Z",
+            "1970-01-01T00:00:00Z",
+            "1970-01-01T00:00:00.000000001Z",
+            "2020-01-01T00:00:00Z",
+            "12020-01-01T00:00:00Z",
+        ];
+        let keys = instants.map(|text| instant_key(DateTime::parse(text).unwrap()));
+        assert!(keys.is_sorted_by(|a, b| a < b));
+    }
+
+    #[test]
+    fn only_simple_attributes_that_may_be_read_can_be_indexed() {
+        let registry = Registry::standard();
+        for path in
+            ["nothing", "name", "emails", "password", "members.value", "groups.value", "meta.created", ""]
+        {
+            let options = StoreOptions { indexed: vec![path.into()], ..Default::default() };
+            assert_eq!(Index::new(&registry, &options).unwrap_err(), path);
+        }
+    }
+}

@@ -4,7 +4,9 @@
 
 mod contract;
 mod database;
+mod equivalence;
 mod faults;
 mod model;
+mod queries;
 mod races;
 mod support;
