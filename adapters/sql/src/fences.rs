@@ -240,3 +240,110 @@ impl List {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::mpsc::channel;
+
+    use scim_core::{Batch, Cause, Change, Document, Precondition, Store, TenantId, Write};
+    use scim_schema::{DateTime, Registry, Resource};
+
+    use super::*;
+    use crate::{Database, SqlStore};
+
+    async fn commit(store: &SqlStore, ids: impl Iterator<Item = usize>, change: impl Fn(&str) -> Change) {
+        let resource_type = Arc::clone(store.registry().resource_type("Group").unwrap());
+        let write = |n| {
+            let id = format!("{n:03}");
+            let change = change(&id);
+            let precondition = match &change {
+                Change::Insert { .. } => Precondition::Absent,
+                _ => Precondition::Any,
+            };
+            Write { resource_type: Arc::clone(&resource_type), id, precondition, change }
+        };
+        let now = DateTime::from_unix_micros(7);
+        let batch =
+            Batch { writes: ids.map(write).collect(), now, cause: Cause::default(), check_members: true };
+        store.commit(&TenantId::new("acme"), batch).await.unwrap();
+    }
+
+    fn insert(id: &str) -> Change {
+        let text = format!(r#"{{"schemas": [], "id": "{id}", "displayName": "x"}}"#);
+        let resource = Resource::from_canonical(serde_json::from_str(&text).unwrap());
+        Change::Insert { document: Document { unique: Vec::new(), resource }, members: Vec::new() }
+    }
+
+    /// The id of the resource that a fence leads to.
+    fn at(tx: &impl Tx, fences: &Fences, skip: u64, total: u64) -> Option<String> {
+        let fence = fences.find(tx, "acme", "Group", skip, total).unwrap()?;
+        assert!(fence.skip <= 20, "{fence:?}");
+        tx.first(
+            "SELECT id FROM scim_resources WHERE (created, id) >= (?1, ?2) ORDER BY created, id LIMIT 1 OFFSET ?3",
+            params![fence.created, &fence.id, int(fence.skip)],
+            |row| Ok::<_, DatabaseError>(row.text(0)?.to_owned()),
+        )
+        .unwrap()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_older_view_sees_its_own_places() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let database = Database::open(folder.path().join("db")).await.unwrap();
+        let store = SqlStore::new(database, Registry::standard()).await.unwrap();
+        commit(&store, (0..200).filter(|n| n % 2 == 0), insert).await;
+        let fences = Arc::new(Fences::new(10));
+        let look = |skip, total| {
+            let fences = Arc::clone(&fences);
+            store.database().read(move |c| Ok::<_, DatabaseError>(at(c, &fences, skip, total)))
+        };
+        assert_eq!(look(50, 100).await.unwrap().as_deref(), Some("100"));
+
+        let ((seen, wait_seen), (go, wait_go)) = (channel(), channel());
+        let (database, shared) = (store.database().clone(), Arc::clone(&fences));
+        let older = tokio::spawn(async move {
+            let look = move |c: &rusqlite::Connection| {
+                newest(c)?;
+                seen.send(()).unwrap();
+                wait_go.recv().unwrap();
+                Ok::<_, DatabaseError>((at(c, &shared, 50, 100), at(c, &Fences::new(10), 50, 100)))
+            };
+            database.read(look).await
+        });
+        wait_seen.recv().unwrap();
+        commit(&store, (0..200).filter(|n| n % 2 == 1), insert).await;
+        commit(&store, 0..30, |_| Change::Delete).await;
+        assert_eq!(look(50, 170).await.unwrap().as_deref(), Some("080"));
+        assert_eq!(look(169, 170).await.unwrap().as_deref(), Some("199"));
+        assert_eq!(look(170, 170).await.unwrap(), None);
+        go.send(()).unwrap();
+        let expected = Some("100".to_owned());
+        assert_eq!(older.await.unwrap().unwrap(), (expected.clone(), expected));
+        assert_eq!(look(0, 170).await.unwrap().as_deref(), Some("030"));
+    }
+
+    #[tokio::test]
+    async fn lists_are_counted_again_when_much_has_changed_or_too_many_are_kept() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let database = Database::open(folder.path().join("db")).await.unwrap();
+        let store = SqlStore::new(database, Registry::standard()).await.unwrap();
+        commit(&store, 0..100, insert).await;
+        let find = move |c: &rusqlite::Connection| {
+            let fences = Fences::new(10);
+            for n in 0..LISTS + 5 {
+                fences.find(c, &format!("tenant {n}"), "Group", 0, 0)?;
+            }
+            let kept = fences.state.lock().unwrap().lists.len();
+            let found = at(c, &fences, 99, 100);
+            // A total that the fences do not add up to means that they are wrong.
+            let wrong =
+                fences.state.lock().unwrap().lists.get_mut(&("acme".into(), "Group".into())).map(|list| {
+                    list.counts.pop();
+                });
+            Ok::<_, DatabaseError>((kept, found, wrong.is_some(), at(c, &fences, 99, 100)))
+        };
+        let expected = Some("099".to_owned());
+        assert_eq!(store.database().read(find).await.unwrap(), (LISTS, expected.clone(), true, expected));
+    }
+}
