@@ -15,11 +15,13 @@ mod compare;
 mod entropy;
 mod filters;
 mod requests;
+mod stores;
 mod values;
 mod world;
 
 pub use compare::{Difference, FilterTally, PatchTally};
 pub use entropy::Entropy;
+pub use stores::{DataSet, Question, StoreDifference};
 pub use world::{Form, Sample, World};
 
 /// Makes up schemas, some resources and a filter, and compares what the product and the naive interpreter

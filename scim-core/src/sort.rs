@@ -3,7 +3,9 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use scim_schema::{Attribute, DateTime, Resource, ResourceType, Target, Type, Value, fold, normalize};
+use scim_schema::{
+    Attribute, AttributePath, DateTime, Resource, ResourceType, Target, Type, Value, fold, normalize,
+};
 use serde::{Deserialize, Serialize};
 
 /// `sortBy` and `sortOrder`, worked out for the resource types of a query.
@@ -49,7 +51,7 @@ impl Sort {
         descending: bool,
         resource_types: &[Arc<ResourceType>],
     ) -> Result<Self, SortError> {
-        if scim_schema::AttributePath::parse(path).is_none() {
+        if AttributePath::parse(path).is_none() {
             return Err(SortError::Malformed);
         }
         let mut keys = Vec::new();
@@ -84,6 +86,14 @@ impl Sort {
     /// Whether the order is turned round.
     pub fn is_descending(&self) -> bool {
         self.descending
+    }
+
+    /// The canonical path of the attribute whose values order the resources of that type: of the primary
+    /// value of `emails`, `emails.value`.
+    pub fn path(&self, resource_type: &str) -> Option<String> {
+        let (_, source) = self.keys.iter().find(|(name, _)| name == resource_type)?;
+        let urn = source.container.as_deref();
+        Some(AttributePath { urn, attribute: &source.attribute, sub: source.sub.as_deref() }.to_string())
     }
 
     /// Whether the order depends on the top-level attribute of this canonical name (`members`, `groups`).

@@ -9,7 +9,7 @@ mod path;
 pub use error::{ParseError, ParseErrorKind};
 pub use filter::{Expr, ExprRef, Filter, Literal, Operator, Visit};
 pub use matcher::{
-    Conjunct, ConjunctValue, ElementMatcher, FilterError, FilterErrorKind, MatchOptions, Matcher,
+    Comparand, ElementMatcher, FilterError, FilterErrorKind, MatchOptions, Matcher, TypedExpr, TypedVisit,
 };
 pub use parse::{Limits, Options};
 pub use path::{Path, PathError};

@@ -6,19 +6,21 @@ mod error;
 mod number;
 mod program;
 mod text;
+mod visit;
 
 use std::borrow::Borrow;
 use std::sync::Arc;
 
 use compact_str::CompactString;
-use scim_schema::{AttributePath, DateTime, Resource, ResourceType};
+use scim_schema::{Resource, ResourceType};
 
-use crate::filter::{Filter, Operator};
+use crate::filter::Filter;
 use compile::Scope;
-use program::{Check, Leaf, Place, Program, Test};
+use program::{Program, Test};
 
 pub use element::ElementMatcher;
 pub use error::{FilterError, FilterErrorKind};
+pub use visit::{Comparand, TypedExpr, TypedVisit};
 
 /// A filter typed against one or several resource types, ready to be evaluated.
 ///
@@ -81,36 +83,41 @@ impl Matcher {
         self.program(resource_type).is_some_and(|program| program.matches(resource))
     }
 
-    /// Conditions that every match among the resources of that type satisfies, so that a store can use
-    /// an index: one value of [`Conjunct::path`] stands in that relation to the value. The matcher still
-    /// has the last word.
+    /// The filter as it was typed for the resources of that type, children before parents and left
+    /// before right: what a store that translates a filter wants. Nothing where the matcher was not made
+    /// for the type.
+    ///
+    /// `and`, `or` and `not` are about the last two, or the last, of what was translated so far; a value
+    /// path is about the last one.
     ///
     /// ```
-    /// use scim_filter::{ConjunctValue, Filter, MatchOptions, Matcher};
+    /// use scim_filter::{Comparand, Filter, MatchOptions, Matcher, Operator, TypedExpr};
     ///
     /// let registry = scim_schema::Registry::standard();
-    /// let filter = Filter::parse(r#"userName eq "Ann" and (title pr or active eq true)"#)?;
+    /// let filter = Filter::parse(r#"USERNAME eq "Ann" and emails[type eq "work"]"#)?;
     /// let matcher = Matcher::new(&filter, registry.resource_types(), &MatchOptions::default())?;
-    /// let found: Vec<_> = matcher.conjuncts("User").collect();
-    /// assert_eq!(found.len(), 1);
-    /// assert_eq!(found[0].path.to_string(), "userName");
-    /// assert_eq!(found[0].value, ConjunctValue::Text { key: "ann", case_exact: false });
+    /// let mut stack = Vec::new();
+    /// for visit in matcher.post_order("User") {
+    ///     match visit.expr {
+    ///         TypedExpr::Compare { path, operator: Operator::Eq, value: Comparand::Text { key, .. } } => {
+    ///             stack.push(format!("{path} = {key}"));
+    ///         }
+    ///         TypedExpr::ValuePath(path) => {
+    ///             let inner = stack.pop().unwrap();
+    ///             stack.push(format!("one of {path} has {inner}"));
+    ///         }
+    ///         TypedExpr::And => {
+    ///             let (right, left) = (stack.pop().unwrap(), stack.pop().unwrap());
+    ///             stack.push(format!("{left}, {right}"));
+    ///         }
+    ///         _ => panic!("this filter has no such expression"),
+    ///     }
+    /// }
+    /// assert_eq!(stack, ["userName = ann, one of emails has emails.type = work"]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn conjuncts(&self, resource_type: &str) -> impl Iterator<Item = Conjunct<'_>> {
-        self.program(resource_type).into_iter().flat_map(|program| {
-            program.required.iter().filter_map(|(at, owner)| {
-                let (place, leaf) = match &program.steps.get(*at)?.test {
-                    Test::Attribute { place, leaf } => (place, leaf),
-                    Test::Element(leaf) => match &program.steps.get((*owner)?)?.test {
-                        Test::ValuePath { place, .. } => (place, leaf),
-                        _ => return None,
-                    },
-                    _ => return None,
-                };
-                conjunct(place, leaf)
-            })
-        })
+    pub fn post_order(&self, resource_type: &str) -> impl Iterator<Item = TypedVisit<'_>> {
+        self.program(resource_type).into_iter().flat_map(visit::post_order)
     }
 
     /// Whether the filter reads that common or base attribute (canonical name, such as `members`), or
@@ -121,7 +128,7 @@ impl Matcher {
         tests.into_iter().any(|test| match test {
             Test::Attribute { place, .. } | Test::ValuePath { place, .. } => place.is(attribute),
             Test::Extension { urn, .. } => attribute.starts_with(urn.as_str()),
-            Test::Element(_) | Test::Constant(_) => false,
+            Test::Element(_) | Test::Constant(_) | Test::Joint(_) | Test::Nowhere { .. } => false,
         })
     }
 
@@ -136,54 +143,4 @@ pub struct MatchOptions {
     /// The base URL of the service, without a slash at the end. Where it is given, references that are
     /// stored relative to it (`Users/123`) compare as if they were absolute.
     pub base: Option<Arc<str>>,
-}
-
-/// A condition that every match satisfies; see [`Matcher::conjuncts`].
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct Conjunct<'m> {
-    /// The canonical path; the URN is that of the extension, base attributes have none.
-    pub path: AttributePath<'m>,
-    /// The operator; never `ne`.
-    pub operator: Operator,
-    /// What to compare with.
-    pub value: ConjunctValue<'m>,
-}
-
-/// The value of a [`Conjunct`].
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum ConjunctValue<'m> {
-    /// A string.
-    Text {
-        /// Its comparison form: [`scim_schema::normalize`] or, where letter case does not count,
-        /// [`scim_schema::fold`] of the string. To look up unique values, give it to
-        /// [`scim_schema::uniqueness_key`].
-        key: &'m str,
-        /// Whether letter case counts.
-        case_exact: bool,
-    },
-    /// A boolean.
-    Bool(bool),
-    /// An instant.
-    Instant(DateTime),
-}
-
-fn conjunct<'m>(place: &'m Place, leaf: &'m Leaf) -> Option<Conjunct<'m>> {
-    let (operator, value) = match &leaf.check {
-        Check::Text(text) if !text.is_relocated() => {
-            (text.operator(), ConjunctValue::Text { key: text.key(), case_exact: text.is_exact() })
-        }
-        Check::Bool { value, negated: false, missing_is_false: false } => {
-            (Operator::Eq, ConjunctValue::Bool(*value))
-        }
-        Check::Instant { operator, value } => (*operator, ConjunctValue::Instant(*value)),
-        _ => return None,
-    };
-    let path = AttributePath {
-        urn: place.extension.as_ref().map(|urn| urn.name.as_str()),
-        attribute: &place.attribute.name,
-        sub: leaf.sub.as_ref().map(|sub| sub.name.as_str()),
-    };
-    (operator != Operator::Ne).then_some(Conjunct { path, operator, value })
 }

@@ -37,6 +37,11 @@ impl DateTime {
         self.seconds
     }
 
+    /// Nanoseconds since the last whole second.
+    pub fn subsec_nanos(self) -> u32 {
+        self.nanos
+    }
+
     /// The same instant, `micros` microseconds later.
     pub fn plus_micros(self, micros: i64) -> Self {
         Self::from_unix_micros(self.unix_micros().saturating_add(micros))

@@ -6,6 +6,7 @@ mod coverage;
 mod crash;
 mod deny;
 mod differential;
+mod equivalence;
 mod fuzz;
 mod hostile;
 mod mutants;
@@ -38,6 +39,8 @@ enum Command {
     Spec(spec::Options),
     /// Compare filters and PATCH with a naive interpreter, many times, on made-up input
     Differential(differential::Options),
+    /// Compare the SQL store's answers with the memory store's, many times, on made-up data and filters
+    Equivalence(equivalence::Options),
     /// Run the fuzz targets for a short while each; a finding is a failure
     Fuzz(fuzz::Options),
     /// Compare filters and PATCH with other implementations, from PyPI and npm
@@ -81,6 +84,7 @@ fn run(cli: &Cli) -> anyhow::Result<bool> {
         Command::Tidy => tidy::run(&root),
         Command::Spec(options) => spec::run(&root, options),
         Command::Differential(options) => differential::run(&root, options),
+        Command::Equivalence(options) => equivalence::run(&root, options),
         Command::Fuzz(options) => fuzz::run(&root, options),
         Command::Peers(options) => peers::run(&root, options),
         Command::Hostile => hostile::run(&root),

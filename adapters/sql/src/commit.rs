@@ -17,7 +17,7 @@ use scim_schema::{DateTime, UniqueKey, fold};
 
 use self::log::Entry;
 use crate::error::DatabaseError;
-use crate::index::{FORGET_VALUE, INSERT_UNIQUE, INSERT_VALUE, Index, unique_text};
+use crate::index::{FORGET_VALUE, INSERT_UNIQUE, INSERT_VALUE, Index, RowKey, unique_text};
 use crate::params;
 use crate::rows;
 use crate::session::{Engine, Session, Statement, int};
@@ -89,8 +89,8 @@ const INSERT_ON_POSTGRES: &str = "WITH inserted AS (
          SELECT ?1, ?2, u.attribute, u.key, i.n FROM inserted i, unnest(?8, ?9) AS u (attribute, key)
          ON CONFLICT DO NOTHING RETURNING resource),
      indexed AS (
-         INSERT INTO scim_values (tenant, type, attribute, value, resource)
-         SELECT ?1, ?2, v.attribute, v.value, i.n FROM inserted i, unnest(?10, ?11) AS v (attribute, value)),
+         INSERT INTO scim_values (tenant, type, attribute, value, created, id, resource)
+         SELECT ?1, ?2, v.attribute, v.value, ?4, ?3, i.n FROM inserted i, unnest(?10, ?11) AS v (attribute, value)),
      counted AS (
          INSERT INTO scim_counts (tenant, type, shard, resources)
          SELECT ?1, ?2, ?14, 1 FROM inserted WHERE ?15 = 1
@@ -231,8 +231,9 @@ impl<'c> Commit<'c> {
                 return Err(StoreError::Conflict { attribute: key.attribute.clone() });
             }
         }
+        let row = RowKey { n, created: self.batch.now.unix_micros(), id: &write.id };
         for (path, value) in self.index.values(name, &document.resource) {
-            self.session.execute(INSERT_VALUE, params![self.tenant, name, path, &value, n])?;
+            self.session.execute(INSERT_VALUE, &row.params(self.tenant, name, path, &value))?;
         }
         Ok(n)
     }
@@ -320,13 +321,12 @@ impl<'c> Commit<'c> {
             let params = params![self.tenant, name, &key.attribute, text.as_ref(), current.n];
             statements.push(Statement::new(INSERT_UNIQUE, params));
         }
+        let row = RowKey { n: current.n, created: current.created, id: &write.id };
         for (path, value) in old_values.difference(&new_values) {
-            let params = params![self.tenant, name, *path, value, current.n];
-            statements.push(Statement::new(FORGET_VALUE, params));
+            statements.push(Statement::new(FORGET_VALUE, row.key_params(self.tenant, name, path, value)));
         }
         for (path, value) in new_values.difference(&old_values) {
-            let params = params![self.tenant, name, *path, value, current.n];
-            statements.push(Statement::new(INSERT_VALUE, params));
+            statements.push(Statement::new(INSERT_VALUE, row.params(self.tenant, name, path, value)));
         }
         let text = rows::document_to_text(&document.resource)?;
         let unique = rows::unique_to_text(&document.unique);
@@ -357,8 +357,9 @@ impl<'c> Commit<'c> {
         )];
         let freed = missing(&before.unique, &[]);
         statements.extend(freed.iter().map(|(key, text)| self.release(name, key, text)));
+        let row = RowKey { n: current.n, created: current.created, id };
         statements.extend(values.iter().map(|(path, value)| {
-            Statement::new(FORGET_VALUE, params![self.tenant, name, *path, value, current.n])
+            Statement::new(FORGET_VALUE, row.key_params(self.tenant, name, path, value))
         }));
         statements.push(Statement::new("DELETE FROM scim_resources WHERE n = ?1", params![current.n]));
         self.session.batch(&statements)?;

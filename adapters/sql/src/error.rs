@@ -125,6 +125,12 @@ pub enum OpenError {
         /// The path of the attribute.
         attribute: String,
     },
+    /// An attribute that is to be indexed does not exist.
+    #[error("{attribute} can't be indexed: it is not the path of a simple attribute of a resource type")]
+    NotIndexable {
+        /// The path as it was given.
+        attribute: String,
+    },
     /// The operating system refuses the file.
     #[error("the database {} can't be opened", path.display())]
     Io {

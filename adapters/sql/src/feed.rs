@@ -98,6 +98,30 @@ pub(crate) fn is_behind(session: &Session<'_>, cursor: FeedCursor) -> Result<boo
     Ok(found.is_some() || unsequenced(session)?)
 }
 
+/// The place of the newest change that has one; 0 where there is none.
+pub(crate) fn newest(session: &Session<'_>) -> Result<u64, DatabaseError> {
+    let sql = match Position::of(session) {
+        Position::Number => "SELECT seq FROM scim_changes WHERE seq > 0 ORDER BY seq DESC LIMIT 1",
+        Position::Table => "SELECT position FROM scim_positions ORDER BY position DESC LIMIT 1",
+    };
+    Ok(session.first(sql, &[], |row| row.unsigned(0))?.unwrap_or(0))
+}
+
+/// The query for what came and went from one place, without it, to another: place, tenant, type, created, id, kind.
+pub(crate) fn moves(session: &Session<'_>) -> &'static str {
+    match Position::of(session) {
+        Position::Number => {
+            "SELECT seq, tenant, type, created, id, kind FROM scim_changes
+             WHERE seq > ?1 AND seq <= ?2 AND kind <> 'updated' ORDER BY seq"
+        }
+        Position::Table => {
+            "SELECT p.position, c.tenant, c.type, c.created, c.id, c.kind
+             FROM scim_positions p JOIN scim_changes c ON c.seq = p.seq
+             WHERE p.position > ?1 AND p.position <= ?2 AND c.kind <> 'updated' ORDER BY p.position"
+        }
+    }
+}
+
 /// Where the place of a change in the feed stands.
 enum Position {
     /// In its number: there is one writer.

@@ -5,19 +5,27 @@ mod database;
 mod edges;
 mod error;
 mod feed;
+mod fences;
 mod index;
 mod migrate;
 mod narrow;
+mod page;
+mod places;
+#[cfg(test)]
+mod plans;
 mod postgres;
 mod query;
 mod rows;
 mod session;
+mod sets;
 mod sqlite;
+mod statement;
 mod store;
 mod tables;
 
 pub use database::Database;
 pub use error::{DatabaseError, OpenError, Source};
+pub use index::{StoreOptions, Thresholds};
 pub use migrate::Migration;
 pub use postgres::PostgresOptions;
 pub use rusqlite;

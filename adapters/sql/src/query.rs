@@ -1,8 +1,9 @@
-//! Pages of resources: by keyset where the order is that of creation, else by looking at all candidates
-//! and keeping only what may be on the page.
+//! Answers to queries.
+//!
+//! What the index tells exactly is counted and cut into pages in SQL, and only the page's documents are
+//! read. Where it only narrows, documents are read one by one and the matcher decides.
 
-use std::cmp::Ordering;
-use std::collections::BinaryHeap;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use scim_core::{
@@ -11,11 +12,19 @@ use scim_core::{
 use scim_schema::{Registry, ResourceType};
 
 use crate::edges;
-use crate::index::Index;
-use crate::narrow;
+use crate::fences::Fences;
+use crate::index::{Index, Thresholds};
+use crate::narrow::{Narrow, Narrowed};
+use crate::page::{Side, Walk, Wanted};
 use crate::params;
+use crate::places::Places;
 use crate::rows::{Found, columns};
 use crate::session::{Param, Session, int};
+use crate::sets::{Expected, Leaf, Scope, Set};
+use crate::statement::Statement;
+
+/// So many leaves can be where the candidates come from.
+const SOURCES: usize = 64;
 
 /// What a query is answered with.
 #[derive(Debug)]
@@ -23,6 +32,8 @@ pub(crate) struct Reader<'q> {
     pub(crate) session: &'q Session<'q>,
     pub(crate) registry: &'q Registry,
     pub(crate) index: &'q Index,
+    pub(crate) thresholds: &'q Thresholds,
+    pub(crate) fences: &'q Fences,
     pub(crate) tenant: &'q TenantId,
 }
 
@@ -47,12 +58,19 @@ impl Reader<'_> {
 
     /// The answer to a query.
     pub(crate) fn query(&self, query: &Query) -> Result<Page, StoreError> {
-        match query.resource_types.as_slice() {
-            [resource_type] if query.filter.is_none() && query.sort.is_none() => {
-                self.walk(resource_type, query)
+        let (numbers, mut page) = match query.resource_types.as_slice() {
+            [resource_type] => self.of_type(resource_type, query)?,
+            resource_types => {
+                let mut places = Places::new(query, false);
+                for resource_type in resource_types {
+                    let candidates = self.candidates(resource_type, query)?;
+                    self.offer(resource_type, query, candidates, &mut places)?;
+                }
+                places.into_page()
             }
-            _ => self.search(query),
-        }
+        };
+        page.resources = self.by_number(&numbers, query)?;
+        Ok(page)
     }
 
     fn include(
@@ -64,49 +82,240 @@ impl Reader<'_> {
         edges::include(self.session, self.registry, self.tenant, resource_type, stored, include)
     }
 
-    /// All resources of a type in the order of creation.
-    fn walk(&self, resource_type: &Arc<ResourceType>, query: &Query) -> Result<Page, StoreError> {
-        let total = self.total(resource_type)?;
-        let tenant = self.tenant.as_str();
-        let name = resource_type.name();
-        let count = query.page.count;
-        let one_more = int((count as u64).saturating_add(1));
-        let mut page = Page { total, ..Page::default() };
-        let rows = |sql, params: &[Param<'_>]| {
-            self.session.all(sql, params, |row| Found::read(row)?.stored(resource_type))
+    /// The places of the page of a query for one type.
+    fn of_type(
+        &self,
+        resource_type: &Arc<ResourceType>,
+        query: &Query,
+    ) -> Result<(Vec<i64>, Page), StoreError> {
+        let mut candidates = self.candidates(resource_type, query)?;
+        let in_order = !matches!(candidates.walk, Walk::Found(_));
+        if candidates.exact && !candidates.is_small {
+            if let Some(walk) = self.walk(resource_type, query)?.filter(|walk| can_start(walk, query)) {
+                return self.page(resource_type, query, walk, candidates);
+            }
+        } else if in_order && let Some(walk) = self.walk(resource_type, query)? {
+            let mut places = Places::new(query, true);
+            candidates.walk = walk;
+            self.offer(resource_type, query, candidates, &mut places)?;
+            return Ok(places.into_page());
+        }
+        let mut places = Places::new(query, in_order && query.sort.is_none());
+        self.offer(resource_type, query, candidates, &mut places)?;
+        Ok(places.into_page())
+    }
+
+    /// Where the matches of one type are to be found.
+    fn candidates(&self, resource_type: &Arc<ResourceType>, query: &Query) -> Result<Candidates, StoreError> {
+        let Some(filter) = &query.filter else {
+            return Ok(Candidates { walk: Walk::Creation, rest: Set::All, exact: true, is_small: false });
         };
-        match &query.page.start {
+        let Narrowed { set, exact } = self.narrow(resource_type).filter(filter)?;
+        let scope = self.scope(resource_type);
+        let Some(source) = self.source(&scope, &set)? else {
+            return Ok(Candidates { walk: Walk::Creation, rest: set, exact, is_small: false });
+        };
+        if source.size > self.thresholds.small {
+            return Ok(Candidates {
+                walk: Walk::Found(source.leaves),
+                rest: source.rest,
+                exact,
+                is_small: false,
+            });
+        }
+        // What takes longer to find than these few take to look at is not looked for.
+        let rest = source.rest.clone().quick();
+        let exact = exact && rest == source.rest;
+        Ok(Candidates { walk: Walk::Found(source.leaves), rest, exact, is_small: true })
+    }
+
+    /// Looks at all candidates.
+    fn offer(
+        &self,
+        resource_type: &Arc<ResourceType>,
+        query: &Query,
+        candidates: Candidates,
+        places: &mut Places<'_>,
+    ) -> Result<(), StoreError> {
+        let Candidates { walk, rest, exact, .. } = candidates;
+        if rest == Set::Nothing {
+            return Ok(());
+        }
+        let scope = self.scope(resource_type);
+        let filter = query.filter.as_deref().filter(|_| !exact);
+        let is_found = matches!(walk, Walk::Found(_));
+        if filter.is_none() && query.sort.is_none() {
+            let mut statement = walk.query(&scope, Wanted::Place, &rest);
+            if !is_found {
+                walk.order(false, &mut statement);
+            }
+            return self.session.query(statement.sql(), &statement.params(), |row| {
+                let id = row.text(2)?.to_owned();
+                places.offer(Position { key: SortKey::Missing, created: row.int(1)?, id }, row.int(0)?);
+                Ok(())
+            });
+        }
+        let needed = needed(resource_type, filter, query.sort.as_ref());
+        let mut statement = walk.query(&scope, Wanted::Document, &rest);
+        if !is_found {
+            walk.order(false, &mut statement);
+        }
+        self.session.query(statement.sql(), &statement.params(), |row| {
+            let found = Found::read(row)?;
+            let mut stored = found.stored(resource_type)?;
+            self.include(resource_type, &mut stored, needed)?;
+            if filter.is_none() || query.matches(resource_type, &stored) {
+                places.offer(Position::of(query, &stored), found.n);
+            }
+            Ok(())
+        })
+    }
+
+    /// A page of what the index tells exactly.
+    fn page(
+        &self,
+        resource_type: &Arc<ResourceType>,
+        query: &Query,
+        mut walk: Walk,
+        candidates: Candidates,
+    ) -> Result<(Vec<i64>, Page), StoreError> {
+        let scope = self.scope(resource_type);
+        let total = self.count(resource_type, &candidates)?;
+        if query.sort.is_some() && total <= self.thresholds.read && matches!(candidates.walk, Walk::Found(_))
+        {
+            let mut places = Places::new(query, false);
+            self.offer(resource_type, query, candidates, &mut places)?;
+            return Ok(places.into_page());
+        }
+        let mut set = candidates.set();
+        if let Walk::Creation = walk {
+            match (&candidates.walk, &candidates.rest) {
+                (Walk::Found(leaves), rest) if total <= self.thresholds.sorted => {
+                    walk = Walk::Found(leaves.clone());
+                    set = rest.clone();
+                }
+                (Walk::Found(leaves), rest) => {
+                    if let [Leaf::Value { attribute, test: crate::sets::Test::Eq(key), .. }] =
+                        leaves.as_slice()
+                    {
+                        walk = Walk::Equal { attribute: attribute.clone(), key: key.clone() };
+                        set = rest.clone();
+                    }
+                }
+                _ => {}
+            }
+        }
+        let count = query.page.count;
+        let mut page = Page { total, ..Page::default() };
+        if total == 0 {
+            return Ok((Vec::new(), page));
+        }
+        let numbers = |statement: &Statement| {
+            self.session.all(statement.sql(), &statement.params(), |row| Ok::<_, StoreError>(row.int(0)?))
+        };
+        let mut statement = walk.query(&scope, Wanted::Number, &set);
+        let (position, behind, rest) = match &query.page.start {
             Start::Offset(skip) => {
                 let from = (*skip).min(total);
                 let to = from.saturating_add(count as u64).min(total);
-                let length = int(to - from);
-                // From the nearer end: skipping goes over the index entries, one by one.
-                page.resources = if from <= total - to {
-                    rows(FORWARD, params![tenant, name, length, int(from)])?
-                } else {
-                    reversed(rows(BACKWARD, params![tenant, name, length, int(total - to)])?)
-                };
                 page.more_before = from > 0;
                 page.more_after = to < total;
+                if from == to {
+                    return Ok((Vec::new(), page));
+                }
+                // From the nearer end: skipping goes over the index entries, one by one.
+                let backwards = from > total - to;
+                let mut skip = if backwards { total - to } else { from };
+                let mut backwards = backwards;
+                if skip > self.thresholds.far && matches!((&walk, &set), (Walk::Creation, Set::All)) {
+                    let fence =
+                        self.fences.find(self.session, scope.tenant, scope.resource_type, from, total)?;
+                    if let Some(fence) = fence {
+                        statement.push(
+                            " AND (r.created, r.id) >= ({}, {})",
+                            [fence.created.into(), (&fence.id).into()],
+                        );
+                        (skip, backwards) = (fence.skip, false);
+                    }
+                }
+                walk.order(backwards, &mut statement);
+                statement.push(" LIMIT {} OFFSET {}", [int(to - from).into(), int(skip).into()]);
+                let mut found = numbers(&statement)?;
+                if backwards {
+                    found.reverse();
+                }
+                return Ok((found, page));
             }
-            Start::After(Position { created, id, .. }) => {
-                page.resources = rows(AFTER, params![tenant, name, *created, id, one_more])?;
-                page.more_after = page.resources.len() > count;
-                page.resources.truncate(count);
-                page.more_before = self.exists(UP_TO, resource_type, *created, id)?;
-            }
-            Start::Before(Position { created, id, .. }) => {
-                page.resources = rows(BEFORE, params![tenant, name, *created, id, one_more])?;
-                page.more_before = page.resources.len() > count;
-                page.resources.truncate(count);
-                page.resources.reverse();
-                page.more_after = self.exists(FROM, resource_type, *created, id)?;
-            }
+            Start::After(position) => (position, true, Side::UpTo),
+            Start::Before(position) => (position, false, Side::From),
+        };
+        let Some(mark) = walk.mark(position) else { return Err(StoreError::InvalidPosition) };
+        walk.bound(&mark, if behind { Side::Behind } else { Side::Before }, &mut statement);
+        walk.order(!behind, &mut statement);
+        statement.push(" LIMIT {}", [int((count as u64).saturating_add(1)).into()]);
+        let mut found = numbers(&statement)?;
+        let more = found.len() > count;
+        found.truncate(count);
+        let mut other = walk.query(&scope, Wanted::Number, &set);
+        walk.bound(&mark, rest, &mut other);
+        walk.order(behind, &mut other);
+        other.text(" LIMIT 1");
+        let others = !numbers(&other)?.is_empty();
+        if behind {
+            (page.more_before, page.more_after) = (others, more);
+        } else {
+            found.reverse();
+            (page.more_before, page.more_after) = (more, others);
         }
-        for stored in &mut page.resources {
-            self.include(resource_type, stored, query.include)?;
+        Ok((found, page))
+    }
+
+    /// The walk in the order of the query, if an index has it.
+    fn walk(&self, resource_type: &ResourceType, query: &Query) -> Result<Option<Walk>, StoreError> {
+        let Some(sort) = &query.sort else { return Ok(Some(Walk::Creation)) };
+        let Some(path) = sort.path(resource_type.name()) else { return Ok(None) };
+        if let Some(walk) = Walk::by_time(&path, sort) {
+            return Ok(Some(walk));
         }
-        Ok(page)
+        let Some(indexed) = self.index.find(resource_type.name(), &path) else { return Ok(None) };
+        if !self.narrow(resource_type).sorts(indexed)? {
+            return Ok(None);
+        }
+        Ok(Some(Walk::Value { attribute: path, descending: sort.is_descending() }))
+    }
+
+    /// How many matches there are. The candidates must be exact.
+    fn count(&self, resource_type: &ResourceType, candidates: &Candidates) -> Result<u64, StoreError> {
+        let scope = self.scope(resource_type);
+        let mut statement = Statement::default();
+        match (&candidates.walk, &candidates.rest) {
+            (Walk::Creation, Set::All) => return self.total(resource_type),
+            (Walk::Creation, Set::Nothing) => return Ok(0),
+            (Walk::Creation, Set::Not(leaf)) => {
+                let inverse = Candidates {
+                    walk: Walk::Found(vec![leaf.clone()]),
+                    rest: Set::All,
+                    exact: true,
+                    is_small: false,
+                };
+                let others = self.count(resource_type, &inverse)?;
+                return Ok(self.total(resource_type)?.saturating_sub(others));
+            }
+            (Walk::Found(leaves), Set::All) => {
+                // With one entry for each resource there is nothing to tell apart.
+                let plain = matches!(leaves.as_slice(), [leaf] if leaf.is_distinct());
+                statement.text(if plain {
+                    "SELECT count(*) FROM ("
+                } else {
+                    "SELECT count(DISTINCT q.n) FROM ("
+                });
+                statement.join(" UNION ALL ", leaves, |s, leaf| leaf.write_query(&scope, s));
+                statement.text(") q");
+            }
+            (walk, rest) => statement = walk.query(&scope, Wanted::Count, rest),
+        }
+        let count = self.session.first(statement.sql(), &statement.params(), |row| row.unsigned(0))?;
+        Ok(count.unwrap_or(0))
     }
 
     fn total(&self, resource_type: &ResourceType) -> Result<u64, StoreError> {
@@ -118,101 +327,168 @@ impl Reader<'_> {
         Ok(total.flatten().and_then(|total| u64::try_from(total).ok()).unwrap_or(0))
     }
 
-    fn exists(
-        &self,
-        sql: &str,
-        resource_type: &ResourceType,
-        created: i64,
-        id: &str,
-    ) -> Result<bool, StoreError> {
-        let params = params![self.tenant.as_str(), resource_type.name(), created, id];
-        Ok(self.session.first(sql, params, |row| row.int(0))?.is_some())
+    /// Leaves that find all of a set, and as little else as can be told.
+    fn source(&self, scope: &Scope<'_>, set: &Set) -> Result<Option<Source>, StoreError> {
+        match set {
+            Set::Leaf(leaf) => {
+                let size = match leaf.expected() {
+                    Expected::One => 1,
+                    Expected::Few | Expected::Some => self.size(scope, leaf)?,
+                    Expected::Unknown => u64::MAX / SOURCES as u64,
+                };
+                Ok(Some(Source { leaves: vec![leaf.clone()], rest: Set::All, size }))
+            }
+            Set::Or(parts) => {
+                let mut whole = Source { leaves: Vec::new(), rest: Set::All, size: 0 };
+                for part in parts {
+                    let Some(source) = self.source(scope, part)? else { return Ok(None) };
+                    whole.leaves.extend(source.leaves);
+                    whole.size = whole.size.saturating_add(source.size);
+                    if source.rest != Set::All {
+                        whole.rest = set.clone();
+                    }
+                    if whole.leaves.len() > SOURCES {
+                        return Ok(None);
+                    }
+                }
+                Ok(Some(whole))
+            }
+            Set::And(parts) => {
+                let mut by_promise: Vec<(usize, &Set)> = parts.iter().enumerate().collect();
+                by_promise.sort_by_key(|(_, part)| promise(part));
+                let mut best: Option<(usize, Source)> = None;
+                for (at, part) in by_promise {
+                    if let Some((_, best)) = &best
+                        && (best.size <= self.thresholds.small || promise(part) == Expected::Unknown)
+                    {
+                        break;
+                    }
+                    if let Some(source) = self.source(scope, part)?
+                        && best.as_ref().is_none_or(|(_, best)| source.size < best.size)
+                    {
+                        best = Some((at, source));
+                    }
+                }
+                Ok(best.map(|(chosen, source)| {
+                    let others = parts.iter().enumerate().filter(|(at, _)| *at != chosen);
+                    let rest = Set::and(others.map(|(_, part)| part.clone()).chain([source.rest]));
+                    Source { rest, ..source }
+                }))
+            }
+            Set::All | Set::Nothing | Set::Not(_) => Ok(None),
+        }
     }
 
-    /// Looks at all candidates, in two steps: which places are on the page, then the resources.
-    fn search(&self, query: &Query) -> Result<Page, StoreError> {
-        let filter = query.filter.as_deref();
-        let mut places = Places::new(query);
-        for resource_type in &query.resource_types {
-            let candidates = narrow::candidates(self.index, self.tenant, resource_type, filter);
-            let needed = needed(resource_type, filter, query.sort.as_ref());
-            self.session.query(candidates.sql, &candidates.params(), |row| {
-                let found = Found::read(row)?;
-                // An id is looked up without its type.
-                if found.resource_type != resource_type.name() {
-                    return Ok(());
+    /// How many entries a leaf has, counted up to a little more than are a few.
+    fn size(&self, scope: &Scope<'_>, leaf: &Leaf) -> Result<u64, StoreError> {
+        let mut statement = Statement::default();
+        statement.text("SELECT count(*) FROM (");
+        leaf.write_query(scope, &mut statement);
+        statement.text(&format!(" LIMIT {}) q", self.thresholds.small + 1));
+        let count = self.session.first(statement.sql(), &statement.params(), |row| row.unsigned(0))?;
+        Ok(count.unwrap_or(0))
+    }
+
+    fn scope<'s>(&'s self, resource_type: &'s ResourceType) -> Scope<'s> {
+        Scope {
+            tenant: self.tenant.as_str(),
+            resource_type: resource_type.name(),
+            position: self.session.position_function(),
+        }
+    }
+
+    fn narrow<'s>(&'s self, resource_type: &'s ResourceType) -> Narrow<'s> {
+        Narrow::new(self.session, self.registry, self.index, self.tenant, resource_type)
+    }
+
+    /// The resources of some rows, in that order.
+    fn by_number(&self, numbers: &[i64], query: &Query) -> Result<Vec<Stored>, StoreError> {
+        let mut found: HashMap<i64, Stored> = HashMap::with_capacity(numbers.len());
+        let mut left = numbers;
+        while let Some(last) = left.last() {
+            // A few lengths, so that there are a few statements.
+            let (sql, length) = match left.len() {
+                1 => (ONE, 1),
+                2..=10 => (TEN, 10),
+                _ => (HUNDRED, 100),
+            };
+            let (some, others) = left.split_at(left.len().min(length));
+            left = others;
+            let padding = std::iter::repeat_n(last, length - some.len());
+            let params: Vec<Param<'_>> = some.iter().chain(padding).map(|n| Param::Int(*n)).collect();
+            self.session.query(sql, &params, |row| {
+                let row = Found::read(row)?;
+                if let Some(t) = query.resource_types.iter().find(|t| t.name() == row.resource_type) {
+                    found.insert(row.n, row.stored(t)?);
                 }
-                if filter.is_none() && query.sort.is_none() {
-                    let position =
-                        Position { key: SortKey::Missing, created: found.created, id: found.id.to_owned() };
-                    places.offer(position, found.n);
-                    return Ok(());
-                }
-                let mut stored = found.stored(resource_type)?;
-                self.include(resource_type, &mut stored, needed)?;
-                if query.matches(resource_type, &stored) {
-                    places.offer(Position::of(query, &stored), found.n);
-                }
-                Ok::<(), StoreError>(())
+                Ok::<_, StoreError>(())
             })?;
         }
-        let (numbers, mut page) = places.into_page();
-        for n in numbers {
-            page.resources.extend(self.by_number(n, query)?);
+        let mut resources: Vec<Stored> = numbers.iter().filter_map(|n| found.remove(n)).collect();
+        for stored in &mut resources {
+            let name = stored.resource.get("meta").and_then(|m| m.get("resourceType"));
+            let name = name.and_then(scim_schema::Value::as_str).unwrap_or_default();
+            if let Some(t) = query.resource_types.iter().find(|t| t.name() == name) {
+                self.include(t, stored, query.include)?;
+            }
         }
-        Ok(page)
-    }
-
-    fn by_number(&self, n: i64, query: &Query) -> Result<Option<Stored>, StoreError> {
-        let sql = concat!("SELECT ", columns!(), " FROM scim_resources r WHERE r.n = ?1");
-        let found = self.session.first(sql, params![n], |row| {
-            let found = Found::read(row)?;
-            let resource_type = query.resource_types.iter().find(|t| t.name() == found.resource_type);
-            resource_type.map(|t| Ok::<_, StoreError>((t, found.stored(t)?))).transpose()
-        })?;
-        let Some((resource_type, mut stored)) = found.flatten() else { return Ok(None) };
-        self.include(resource_type, &mut stored, query.include)?;
-        Ok(Some(stored))
+        Ok(resources)
     }
 }
 
-const FORWARD: &str = concat!(
-    "SELECT ",
-    columns!(),
-    " FROM scim_resources r WHERE r.tenant = ?1 AND r.type = ?2
-     ORDER BY r.created, r.id LIMIT ?3 OFFSET ?4"
-);
+/// Where matches of one type are: those of the walk that are in `rest`.
+struct Candidates {
+    /// [`Walk::Creation`] or [`Walk::Found`].
+    walk: Walk,
+    rest: Set,
+    /// Whether all of them match.
+    exact: bool,
+    /// Whether they are so few that they need no order.
+    is_small: bool,
+}
 
-const BACKWARD: &str = concat!(
-    "SELECT ",
-    columns!(),
-    " FROM scim_resources r WHERE r.tenant = ?1 AND r.type = ?2
-     ORDER BY r.created DESC, r.id DESC LIMIT ?3 OFFSET ?4"
-);
+impl Candidates {
+    /// The candidates as a set.
+    fn set(&self) -> Set {
+        match &self.walk {
+            Walk::Found(leaves) => {
+                Set::and([Set::or(leaves.iter().cloned().map(Set::Leaf)), self.rest.clone()])
+            }
+            _ => self.rest.clone(),
+        }
+    }
+}
 
-const AFTER: &str = concat!(
-    "SELECT ",
-    columns!(),
-    " FROM scim_resources r WHERE r.tenant = ?1 AND r.type = ?2 AND (r.created, r.id) > (?3, ?4)
-     ORDER BY r.created, r.id LIMIT ?5"
-);
+/// Leaves, together finding all of a set that are in `rest`.
+struct Source {
+    leaves: Vec<Leaf>,
+    rest: Set,
+    size: u64,
+}
 
-const BEFORE: &str = concat!(
-    "SELECT ",
-    columns!(),
-    " FROM scim_resources r WHERE r.tenant = ?1 AND r.type = ?2 AND (r.created, r.id) < (?3, ?4)
-     ORDER BY r.created DESC, r.id DESC LIMIT ?5"
-);
+/// How much a set promises to be a small source, without looking.
+fn promise(set: &Set) -> Expected {
+    match set {
+        Set::Leaf(leaf) => leaf.expected(),
+        Set::And(parts) => parts.iter().map(promise).min().unwrap_or(Expected::Unknown),
+        Set::Or(parts) => parts.iter().map(promise).max().unwrap_or(Expected::Unknown),
+        Set::All | Set::Nothing | Set::Not(_) => Expected::Unknown,
+    }
+}
 
-const UP_TO: &str = "SELECT 1 FROM scim_resources r
-     WHERE r.tenant = ?1 AND r.type = ?2 AND (r.created, r.id) <= (?3, ?4) LIMIT 1";
+/// Whether the walk knows where the page begins.
+fn can_start(walk: &Walk, query: &Query) -> bool {
+    match &query.page.start {
+        Start::Offset(_) => true,
+        Start::After(position) | Start::Before(position) => walk.mark(position).is_some(),
+    }
+}
 
-const FROM: &str = "SELECT 1 FROM scim_resources r
-     WHERE r.tenant = ?1 AND r.type = ?2 AND (r.created, r.id) >= (?3, ?4) LIMIT 1";
-
-fn reversed<R>(mut rows: Vec<R>) -> Vec<R> {
-    rows.reverse();
-    rows
+/// `SELECT … WHERE r.n IN (…)`
+macro_rules! by_numbers {
+    ($($number:literal)*) => {
+        concat!("SELECT ", columns!(), " FROM scim_resources r WHERE r.n IN (?1", $(", ?", $number,)* ")")
+    };
 }
 
 /// The computed attributes that a filter and a sort read.
@@ -224,105 +500,11 @@ fn needed(resource_type: &ResourceType, filter: Option<&Matcher>, sort: Option<&
     }
 }
 
-/// Finds the places of a page among all matches, which come in any order. It keeps no more places than
-/// lie between the start of the answer (or the given position) and the end of the page.
-struct Places<'q> {
-    query: &'q Query,
-    /// How many places are kept.
-    room: usize,
-    total: u64,
-    /// Matches at or in front of the given position.
-    in_front: u64,
-    kept: BinaryHeap<Place<'q>>,
-}
-
-/// A match. The greatest of all is the one that gives way when there is no more room.
-struct Place<'q> {
-    query: &'q Query,
-    position: Position,
-    n: i64,
-}
-
-impl<'q> Places<'q> {
-    fn new(query: &'q Query) -> Self {
-        let room = match query.page.start {
-            Start::Offset(skip) => {
-                usize::try_from(skip).unwrap_or(usize::MAX).saturating_add(query.page.count)
-            }
-            Start::After(_) | Start::Before(_) => query.page.count,
-        };
-        Self { query, room, total: 0, in_front: 0, kept: BinaryHeap::new() }
-    }
-
-    fn offer(&mut self, position: Position, n: i64) {
-        self.total += 1;
-        let (in_front, wanted) = match &self.query.page.start {
-            Start::Offset(_) => (false, true),
-            Start::After(given) => {
-                let in_front = position.compare(given, self.query).is_le();
-                (in_front, !in_front)
-            }
-            Start::Before(given) => {
-                let in_front = position.compare(given, self.query).is_lt();
-                (in_front, in_front)
-            }
-        };
-        self.in_front += u64::from(in_front);
-        if !wanted || self.room == 0 {
-            return;
-        }
-        let place = Place { query: self.query, position, n };
-        if self.kept.len() < self.room {
-            self.kept.push(place);
-        } else if let Some(mut worst) = self.kept.peek_mut()
-            && place < *worst
-        {
-            *worst = place;
-        }
-    }
-
-    /// The rows of the page in order, and the page without them.
-    fn into_page(self) -> (Vec<i64>, Page) {
-        let Self { query, total, in_front, kept, .. } = self;
-        let mut places = kept.into_sorted_vec();
-        let (from, to) = match query.page.start {
-            Start::Offset(skip) => {
-                let from = skip.min(total);
-                places.drain(..usize::try_from(from).unwrap_or(usize::MAX).min(places.len()));
-                (from, from + places.len() as u64)
-            }
-            Start::After(_) => (in_front, in_front + places.len() as u64),
-            Start::Before(_) => {
-                places.reverse();
-                (in_front - places.len() as u64, in_front)
-            }
-        };
-        let page = Page { resources: Vec::new(), total, more_after: to < total, more_before: from > 0 };
-        (places.into_iter().map(|place| place.n).collect(), page)
-    }
-}
-
-impl Ord for Place<'_> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        let order = self.position.compare(&other.position, self.query);
-        // In front of a position those nearest to it are wanted: the last ones.
-        match self.query.page.start {
-            Start::Before(_) => order.reverse(),
-            Start::Offset(_) | Start::After(_) => order,
-        }
-    }
-}
-
-impl PartialOrd for Place<'_> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Place<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Place<'_> {}
+const ONE: &str = by_numbers!();
+const TEN: &str = by_numbers!(2 3 4 5 6 7 8 9 10);
+const HUNDRED: &str = by_numbers!(
+    2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26
+    27 28 29 30 31 32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51
+    52 53 54 55 56 57 58 59 60 61 62 63 64 65 66 67 68 69 70 71 72 73 74 75 76
+    77 78 79 80 81 82 83 84 85 86 87 88 89 90 91 92 93 94 95 96 97 98 99 100
+);

@@ -10,7 +10,7 @@ use crate::session::{Row, Session};
 /// The columns that [`Found::read`] wants, of `scim_resources AS r`.
 macro_rules! columns {
     () => {
-        "r.n, r.type, r.id, r.version, r.created, r.modified, r.document"
+        "r.n, r.type, r.version, r.created, r.modified, r.document"
     };
 }
 pub(crate) use columns;
@@ -19,8 +19,7 @@ pub(crate) use columns;
 pub(crate) struct Found<'r> {
     pub(crate) n: i64,
     pub(crate) resource_type: &'r str,
-    pub(crate) id: &'r str,
-    pub(crate) created: i64,
+    created: i64,
     version: u64,
     modified: i64,
     document: &'r str,
@@ -31,11 +30,10 @@ impl<'r> Found<'r> {
         Ok(Self {
             n: row.int(0)?,
             resource_type: row.text(1)?,
-            id: row.text(2)?,
-            version: row.unsigned(3)?,
-            created: row.int(4)?,
-            modified: row.int(5)?,
-            document: row.text(6)?,
+            version: row.unsigned(2)?,
+            created: row.int(3)?,
+            modified: row.int(4)?,
+            document: row.text(5)?,
         })
     }
 

@@ -25,6 +25,9 @@ pub enum Engine {
 /// be there already is inserted with `ON CONFLICT DO NOTHING`, and the answer says whether it was.
 pub struct Session<'s> {
     inner: Inner<'s>,
+    /// What SQLite makes of each query, where a test wants to know.
+    #[cfg(test)]
+    plans: Option<&'s std::cell::RefCell<Vec<String>>>,
 }
 
 enum Inner<'s> {
@@ -34,11 +37,39 @@ enum Inner<'s> {
 
 impl<'s> Session<'s> {
     pub(crate) fn sqlite(connection: &'s rusqlite::Connection) -> Self {
-        Self { inner: Inner::Sqlite(connection) }
+        Self {
+            inner: Inner::Sqlite(connection),
+            #[cfg(test)]
+            plans: None,
+        }
+    }
+
+    /// The same, with a list to which the plan of each query is added.
+    #[cfg(test)]
+    pub(crate) fn explained<'e>(&'e self, plans: &'e std::cell::RefCell<Vec<String>>) -> Session<'e> {
+        let inner = match &self.inner {
+            Inner::Sqlite(connection) => Inner::Sqlite(connection),
+            Inner::Postgres(transaction) => Inner::Postgres(transaction),
+        };
+        Session { inner, plans: Some(plans) }
+    }
+
+    #[cfg(test)]
+    fn explain(&self, sql: &str, params: &[Param<'_>]) -> Result<(), DatabaseError> {
+        let (Some(plans), Inner::Sqlite(connection)) = (self.plans, &self.inner) else { return Ok(()) };
+        let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
+        let steps = explain.query_map(rusqlite::params_from_iter(params), |row| row.get::<_, String>(3))?;
+        let steps = steps.collect::<Result<Vec<_>, _>>()?;
+        plans.borrow_mut().push(steps.join("; "));
+        Ok(())
     }
 
     pub(crate) fn postgres(transaction: &'s PostgresTransaction<'s>) -> Self {
-        Self { inner: Inner::Postgres(transaction) }
+        Self {
+            inner: Inner::Postgres(transaction),
+            #[cfg(test)]
+            plans: None,
+        }
     }
 
     /// Which engine it is.
@@ -46,6 +77,14 @@ impl<'s> Session<'s> {
         match self.inner {
             Inner::Sqlite(_) => Engine::Sqlite,
             Inner::Postgres(_) => Engine::Postgres,
+        }
+    }
+
+    /// The function that says where in a text, its first argument, the second begins; 0 for nowhere.
+    pub(crate) fn position_function(&self) -> &'static str {
+        match self.engine() {
+            Engine::Sqlite => "instr",
+            Engine::Postgres => "strpos",
         }
     }
 
@@ -89,6 +128,8 @@ impl<'s> Session<'s> {
         mut each: impl FnMut(&Row<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         storable(params)?;
+        #[cfg(test)]
+        self.explain(sql, params)?;
         match self.inner {
             Inner::Sqlite(connection) => {
                 let failed = |e: rusqlite::Error| E::from(DatabaseError::from(e));

@@ -12,7 +12,8 @@ use scim_schema::{Registry, ResourceType};
 
 use crate::database::Database;
 use crate::error::{DatabaseError, OpenError};
-use crate::index::{Index, RefreshError};
+use crate::fences::Fences;
+use crate::index::{Index, RefreshError, StoreOptions, Thresholds};
 use crate::params;
 use crate::postgres::Manner;
 use crate::query::Reader;
@@ -33,22 +34,41 @@ pub struct SqlStore {
 struct Types {
     registry: Arc<Registry>,
     index: Index,
+    thresholds: Thresholds,
+    fences: Fences,
 }
 
 impl SqlStore {
-    /// A store for the resource types of a registry: brings its tables up to date, and the index where
-    /// the schemas are others than before.
+    /// A store for the resource types of a registry, with the default [`StoreOptions`].
     ///
     /// # Errors
+    /// As [`SqlStore::with_options`].
+    pub async fn new(database: Database, registry: impl Into<Arc<Registry>>) -> Result<Self, OpenError> {
+        Self::with_options(database, registry, &StoreOptions::default()).await
+    }
+
+    /// A store for the resource types of a registry: brings its tables up to date, and the index where
+    /// the schemas or the list of indexed attributes are others than before.
+    ///
+    /// # Errors
+    /// [`OpenError::NotIndexable`] when an attribute can't be indexed;
     /// [`OpenError::FromTheFuture`] when a newer version has written the tables;
     /// [`OpenError::NotUnique`] when the schemas have become stricter than the resources are.
-    pub async fn new(database: Database, registry: impl Into<Arc<Registry>>) -> Result<Self, OpenError> {
+    pub async fn with_options(
+        database: Database,
+        registry: impl Into<Arc<Registry>>,
+        options: &StoreOptions,
+    ) -> Result<Self, OpenError> {
+        let registry = registry.into();
+        let index =
+            Index::new(&registry, options).map_err(|attribute| OpenError::NotIndexable { attribute })?;
         database.migrate(tables::NAMESPACE, tables::MIGRATIONS).await?;
         if database.engine() == Engine::Postgres {
             database.migrate(tables::FEED_NAMESPACE, tables::FEED_MIGRATIONS).await?;
         }
-        let registry = registry.into();
-        let types = Arc::new(Types { index: Index::new(&registry), registry });
+        let thresholds = options.thresholds.clone();
+        let fences = Fences::new(thresholds.step);
+        let types = Arc::new(Types { registry, index, thresholds, fences });
         let refresh = Arc::clone(&types);
         let manner = Manner { patient: true, ..Manner::default() };
         database
@@ -88,8 +108,8 @@ impl SqlStore {
         let (types, tenant) = (Arc::clone(&self.types), tenant.clone());
         self.database
             .read(move |session| {
-                let Types { registry, index } = &*types;
-                work(&Reader { session, registry, index, tenant: &tenant })
+                let Types { registry, index, thresholds, fences } = &*types;
+                work(&Reader { session, registry, index, thresholds, fences, tenant: &tenant })
             })
             .await
     }

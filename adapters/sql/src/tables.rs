@@ -6,8 +6,11 @@ use crate::migrate::Migration;
 pub(crate) const NAMESPACE: &str = "scim";
 
 /// How the tables came to be, step by step. A step that has been released never changes.
-pub(crate) const MIGRATIONS: &[Migration] =
-    &[Migration { up: UP_1, down: DOWN_1 }, Migration { up: UP_2, down: DOWN_2 }];
+pub(crate) const MIGRATIONS: &[Migration] = &[
+    Migration { up: UP_1, down: DOWN_1 },
+    Migration { up: UP_2, down: DOWN_2 },
+    Migration { up: UP_3, down: DOWN_3 },
+];
 
 /// The namespace of the migrations that PostgreSQL has beside those.
 pub(crate) const FEED_NAMESPACE: &str = "scim_feed";
@@ -138,6 +141,37 @@ CREATE TABLE scim_counts (
 INSERT INTO scim_counts (tenant, type, resources)
     SELECT tenant, type, sum(resources) FROM scim_counts_2 GROUP BY tenant, type;
 DROP TABLE scim_counts_2;
+";
+
+const UP_3: &str = "
+-- Values of indexed attributes, in a form that sorts like the values. `created`, `id` and `resource` are
+-- those of the resource, so that the rows of one value are in the order of creation.
+DROP TABLE scim_values;
+CREATE TABLE scim_values (
+    tenant TEXT NOT NULL,
+    type TEXT NOT NULL,
+    attribute TEXT NOT NULL,
+    value TEXT NOT NULL,
+    created INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    resource INTEGER NOT NULL,
+    PRIMARY KEY (tenant, type, attribute, value, created, id)
+) WITHOUT ROWID, STRICT;
+-- Its rows are made anew.
+DELETE FROM scim_settings WHERE name = 'index';
+";
+
+const DOWN_3: &str = "
+DROP TABLE scim_values;
+CREATE TABLE scim_values (
+    tenant TEXT NOT NULL,
+    type TEXT NOT NULL,
+    attribute TEXT NOT NULL,
+    value TEXT NOT NULL,
+    resource INTEGER NOT NULL,
+    PRIMARY KEY (tenant, type, attribute, value, resource)
+) WITHOUT ROWID, STRICT;
+DELETE FROM scim_settings WHERE name = 'index';
 ";
 
 const FEED_UP_1: &str = "

@@ -75,6 +75,13 @@ const WORDS: &[&str] = &[
     "ab\u{301}",
     "\u{301}",
     "a\u{301}",
+    "%",
+    "_",
+    "a%",
+    "a_b",
+    "a'b",
+    "1234567890",
+    "ＡＢ",
 ];
 
 /// JSON's ways to write numbers.

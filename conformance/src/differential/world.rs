@@ -36,6 +36,7 @@ pub struct Sample {
 pub struct World {
     pub(super) documents: Vec<Value>,
     pub(super) types: Vec<naive::ResourceType>,
+    pub(super) registry: Arc<Registry>,
     pub(super) product: Vec<Arc<scim_schema::ResourceType>>,
     pub(super) samples: Vec<Sample>,
 }
@@ -87,7 +88,8 @@ impl World {
         for document in &type_documents {
             builder = must(builder.resource_type_json(&document.to_string()), document);
         }
-        let product = must(builder.build(), &Value::Null).resource_types().to_vec();
+        let registry = Arc::new(must(builder.build(), &Value::Null));
+        let product = registry.resource_types().to_vec();
         let read = |document| naive::ResourceType::from_json(document, &schemas);
         let types: Vec<_> = type_documents.iter().filter_map(read).collect();
         let mut samples = Vec::new();
@@ -97,7 +99,12 @@ impl World {
             let json = resource(entropy, resource_type, form, n);
             samples.push(Sample { resource_type: at, resource: to_product(&json), json });
         }
-        Self { documents: [schemas, type_documents].concat(), types, product, samples }
+        Self { documents: [schemas, type_documents].concat(), types, registry, product, samples }
+    }
+
+    /// The product's resource types.
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.registry
     }
 
     /// The resources.

@@ -2,9 +2,9 @@
 
 use scim_conformance::naive;
 use scim_filter::{
-    ConjunctValue, Filter, Limits, MatchOptions, Matcher, Options, ParseError, ParseErrorKind,
+    Comparand, Filter, Limits, MatchOptions, Matcher, Options, ParseError, ParseErrorKind, TypedExpr,
 };
-use scim_schema::Resource;
+use scim_schema::{DateTime, Resource};
 
 use crate::{LONGEST_MESSAGE, USER, check_place, resource_type};
 
@@ -188,19 +188,55 @@ pub fn filter_match(data: &[u8]) {
     let used = Resource::from_canonical(attributes);
     assert_eq!(matcher.matches("User", &used), answer, "an attribute matters that is not used");
 
-    for conjunct in matcher.conjuncts("User").filter(|_| answer) {
-        let value = match conjunct.value {
-            ConjunctValue::Text { key, .. } => serde_json::to_string(key).expect("a string is JSON"),
-            ConjunctValue::Bool(value) => value.to_string(),
-            ConjunctValue::Instant(value) => format!("\"{value}\""),
+    // The typed tree says the same. Its text may be longer than the original, and meet a limit.
+    if let Some(text) = rebuilt(&matcher)
+        && let Ok(again) = Filter::parse(&text)
+    {
+        let again = typed(&again).expect("a filter on the same attributes");
+        assert_eq!(again.matches("User", &USER), answer, "{text}");
+    }
+}
+
+/// A filter with the meaning of the typed tree; `None` where a number of it was too long to be kept.
+fn rebuilt(matcher: &Matcher) -> Option<String> {
+    let mut stack: Vec<String> = Vec::new();
+    let pop = |stack: &mut Vec<String>| stack.pop().expect("children come before parents");
+    for visit in matcher.post_order("User") {
+        let name = |path: scim_schema::AttributePath<'_>| match visit.within {
+            Some(_) => path.sub.unwrap_or("value").to_owned(),
+            None => path.to_string(),
+        };
+        let text = match visit.expr {
+            TypedExpr::And | TypedExpr::Or => {
+                let (right, left) = (pop(&mut stack), pop(&mut stack));
+                format!("({left} {} {right})", if visit.expr == TypedExpr::And { "and" } else { "or" })
+            }
+            TypedExpr::Not => format!("not ({})", pop(&mut stack)),
+            TypedExpr::Constant(true) => "nothing eq null".to_owned(),
+            TypedExpr::Constant(false) => "nothing pr".to_owned(),
+            TypedExpr::ValuePath(path) => format!("{path}[{}]", pop(&mut stack)),
+            TypedExpr::Present(path) => format!("{} pr", name(path)),
+            TypedExpr::Extension(urn) => format!("{urn} pr"),
+            TypedExpr::Compare { path, operator, value } => {
+                let value = match value {
+                    Comparand::Null => "null".to_owned(),
+                    Comparand::Text { key, .. } => serde_json::to_string(key).expect("a string is JSON"),
+                    Comparand::Bool { value, .. } => value.to_string(),
+                    Comparand::Number { nearest, exact: true } => nearest.to_string(),
+                    Comparand::Number { .. } => return None,
+                    Comparand::Instant(value) if value == DateTime::from_unix_micros(value.unix_micros()) => {
+                        format!("\"{value}\"")
+                    }
+                    Comparand::Instant(_) => return None,
+                    other => panic!("{other:?} is new"),
+                };
+                format!("{} {operator} {value}", name(path))
+            }
             other => panic!("{other:?} is new"),
         };
-        let text = format!("{} {} {value}", conjunct.path, conjunct.operator);
-        // The key may be longer than the text it stands for, and meet a limit.
-        let Ok(necessary) = Filter::parse(&text) else { continue };
-        let necessary = typed(&necessary).expect("a condition on the same attribute");
-        assert!(necessary.matches("User", &USER), "a match without {}", conjunct.path);
+        stack.push(text);
     }
+    stack.pop()
 }
 
 fn typed(filter: &Filter<'_>) -> Result<Matcher, scim_filter::FilterError> {

@@ -6,7 +6,7 @@ use scim_schema::{Attribute, AttributePath, DateTime, Extension, Located, Resour
 use super::MatchOptions;
 use super::error::{FilterError, FilterErrorKind};
 use super::number::Decimal;
-use super::program::{ACCEPT, Check, Leaf, Member, Place, Program, REJECT, Step, Test};
+use super::program::{ACCEPT, Check, Joint, Leaf, Member, Place, Program, REJECT, Step, Test};
 use super::text::TextCheck;
 use crate::filter::{Filter, Literal, Node, Operator};
 
@@ -27,7 +27,6 @@ pub(super) fn compile(
     let nodes = filter.nodes();
     let layout = Layout::new(nodes);
     let mut steps = Vec::with_capacity(nodes.len());
-    let mut required = Vec::new();
     for (at, node) in nodes.iter().enumerate() {
         let slot = layout.slots.get(at).copied().unwrap_or_default();
         let test = match slot.owner.and_then(|owner| nodes.get(owner)) {
@@ -37,15 +36,12 @@ pub(super) fn compile(
             },
             _ => test(filter, *node, scope, options)?,
         };
-        if slot.required {
-            required.push((at, slot.owner));
-        }
         steps.push(Step { test, yes: slot.yes, no: slot.no });
     }
-    Ok(Program { steps, start: layout.start, required })
+    Ok(Program { steps, start: layout.start })
 }
 
-/// Where each node stands: where to go on from it, in which value path it is, whether it must be true.
+/// Where each node stands: where to go on from it, in which value path it is.
 struct Layout {
     slots: Vec<Slot>,
     start: usize,
@@ -56,7 +52,6 @@ struct Slot {
     yes: usize,
     no: usize,
     owner: Option<usize>,
-    required: bool,
 }
 
 impl Layout {
@@ -73,7 +68,7 @@ impl Layout {
             }
         }
         let entry = |at: usize| first.get(at).copied().unwrap_or(REJECT);
-        let root = Slot { yes: ACCEPT, no: REJECT, owner: None, required: true };
+        let root = Slot { yes: ACCEPT, no: REJECT, owner: None };
         let mut slots = vec![root; nodes.len()];
         for (at, node) in nodes.iter().enumerate().rev() {
             let slot = slots.get(at).copied().unwrap_or_default();
@@ -89,10 +84,10 @@ impl Layout {
                     set(last, slot);
                 }
                 Node::Or { left } => {
-                    set(left.get(), Slot { no: entry(left.get() + 1), required: false, ..slot });
-                    set(last, Slot { required: false, ..slot });
+                    set(left.get(), Slot { no: entry(left.get() + 1), ..slot });
+                    set(last, slot);
                 }
-                Node::Not => set(last, Slot { yes: slot.no, no: slot.yes, required: false, ..slot }),
+                Node::Not => set(last, Slot { yes: slot.no, no: slot.yes, ..slot }),
                 Node::ValuePath { .. } => {
                     set(last, Slot { yes: ACCEPT, no: REJECT, owner: Some(at), ..slot });
                 }
@@ -110,13 +105,15 @@ fn test(
     options: &MatchOptions,
 ) -> Result<Test, FilterError> {
     let (path, comparison) = match node {
-        Node::And { .. } | Node::Or { .. } | Node::Not => return Ok(Test::Constant(false)),
+        Node::And { .. } => return Ok(Test::Joint(Joint::And)),
+        Node::Or { .. } => return Ok(Test::Joint(Joint::Or)),
+        Node::Not => return Ok(Test::Joint(Joint::Not)),
         Node::ValuePath { path, start } => {
             return Ok(match value_path_attribute(filter.path(path), scope)? {
                 Some((extension, attribute)) => {
                     Test::ValuePath { place: place(extension, attribute), start: start.get() }
                 }
-                None => Test::Constant(false),
+                None => Test::Nowhere { start: start.get() },
             });
         }
         Node::Present(path) => (filter.path(path), None),

@@ -39,6 +39,16 @@ impl Decimal {
         }
     }
 
+    /// The nearest double, and whether only the number itself has it among all whole numbers.
+    pub(super) fn nearest(self) -> (f64, bool) {
+        let nearest = match self {
+            Self::Whole(n) => n as f64,
+            Self::Float(n) => n,
+        };
+        // From 2^53 on, doubles stand for several whole numbers.
+        (nearest, nearest.abs() < 9_007_199_254_740_992.0)
+    }
+
     /// Compares a stored number with a literal. A stored fraction is the double that was made of its text,
     /// so the literal counts as the double that would be made of it.
     pub(super) fn compare_stored(stored: &Number, literal: Self) -> Option<Ordering> {

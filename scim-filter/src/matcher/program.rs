@@ -20,9 +20,6 @@ pub(super) struct Program {
     pub(super) steps: Vec<Step>,
     /// The first step.
     pub(super) start: usize,
-    /// Steps that must be true wherever the filter matches; for a step inside a value path, with the
-    /// step of that value path.
-    pub(super) required: Vec<(usize, Option<usize>)>,
 }
 
 #[derive(Clone, Debug)]
@@ -34,7 +31,9 @@ pub(super) struct Step {
 
 #[derive(Clone, Debug)]
 pub(super) enum Test {
-    /// What is known without a resource. Steps of `and`, `or` and `not`, which are never reached, have it too.
+    /// Steps of `and`, `or` and `not` are never reached: their operands jump past them.
+    Joint(Joint),
+    /// What is known without a resource.
     Constant(bool),
     /// Whether the extension's object holds a value that may be read.
     ///
@@ -42,10 +41,20 @@ pub(super) enum Test {
     Extension { urn: CompactString, shown: Vec<(CompactString, Vec<CompactString>)> },
     /// A condition on an attribute.
     Attribute { place: Place, leaf: Leaf },
+    /// A value path on an attribute that the type does not have: the steps from `start` are never reached.
+    Nowhere { start: usize },
     /// Whether one value of the attribute passes the steps from `start`.
     ValuePath { place: Place, start: usize },
     /// A condition on the value at hand, inside a value path.
     Element(Leaf),
+}
+
+/// What puts conditions together.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Joint {
+    And,
+    Or,
+    Not,
 }
 
 /// Where an attribute is in a resource.
@@ -146,7 +155,7 @@ impl Program {
                 let values = place.value(resource).map(Value::elements).unwrap_or_default();
                 values.iter().any(|value| self.value_matches(*start, value))
             }
-            Test::Element(_) => false,
+            Test::Element(_) | Test::Joint(_) | Test::Nowhere { .. } => false,
         })
     }
 

@@ -35,9 +35,9 @@ impl TextCheck {
         self.exact
     }
 
-    /// Whether values may be other than they are stored.
-    pub(super) fn is_relocated(&self) -> bool {
-        self.base.is_some()
+    /// What is put before relative references.
+    pub(super) fn base(&self) -> Option<&str> {
+        self.base.as_deref()
     }
 
     #[inline]

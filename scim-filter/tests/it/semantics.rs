@@ -1,6 +1,6 @@
 //! What filters mean, requirement by requirement.
 
-use scim_filter::{ConjunctValue, ElementMatcher, Filter, FilterErrorKind, MatchOptions, Matcher, Operator};
+use scim_filter::{ElementMatcher, Filter, FilterErrorKind, MatchOptions, Matcher, Operator, TypedExpr};
 use scim_schema::{Attribute, DateTime, Mutability, RegistryBuilder, Returned, Value};
 
 use crate::world::{LAB, matches_user, matching, refusal, registry, resource, user};
@@ -311,36 +311,71 @@ fn a_mistake_names_the_attribute_and_what_it_is_compared_with() {
 }
 
 #[test]
-fn a_store_learns_what_every_match_satisfies() {
-    let filter = Filter::parse(
-        r#"userName eq "ANN" and emails[type eq "work" and (value eq "A@x" or value eq "B@x")]
-           and active eq true and meta.lastModified gt "2020-01-01T00:00:00Z" and externalId ne "x"
-           and not (title eq "x") and (displayName eq "x" or nickName eq "x")"#
-            .replace("\n          ", "")
-            .as_str(),
-    )
-    .unwrap()
-    .into_owned();
-    let matcher = Matcher::new(&filter, [&user()], &MatchOptions::default()).unwrap();
-    let found: Vec<_> =
-        matcher.conjuncts("User").map(|c| (c.path.to_string(), c.operator, c.value)).collect();
-    let text = |key| ConjunctValue::Text { key, case_exact: false };
-    let exact = Filter::parse(r#"externalId eq "Ab""#).unwrap();
-    let exact = Matcher::new(&exact, [&user()], &MatchOptions::default()).unwrap();
-    let values: Vec<_> = exact.conjuncts("User").map(|c| c.value).collect();
-    assert_eq!(values, [ConjunctValue::Text { key: "Ab", case_exact: true }]);
-    let instant = ConjunctValue::Instant(DateTime::parse("2020-01-01T00:00:00Z").unwrap());
+fn a_store_sees_the_typed_tree() {
+    let steps = |filter: &str| -> Vec<String> {
+        let filter = Filter::parse(filter).unwrap();
+        let matcher = Matcher::new(&filter, [&user()], &MatchOptions::default()).unwrap();
+        assert_eq!(matcher.post_order("Group").count(), 0);
+        let text = |visit: scim_filter::TypedVisit<'_>| match visit.expr {
+            TypedExpr::Compare { path, operator, value } => format!("{path} {operator} {value:?}"),
+            TypedExpr::Present(path) => format!("{path} pr"),
+            TypedExpr::ValuePath(path) => format!("[{path}]"),
+            other => format!("{other:?}"),
+        };
+        matcher.post_order("User").map(text).collect()
+    };
+    let folded = |key: &str| format!("Text {{ key: {key:?}, case_exact: false, base: None }}");
     assert_eq!(
-        found,
+        steps(r#"USERNAME eq "ANN" and not (externalId ne "Ab" or title pr)"#),
         [
-            ("userName".to_owned(), Operator::Eq, text("ann")),
-            ("emails.type".to_owned(), Operator::Eq, text("work")),
-            ("active".to_owned(), Operator::Eq, ConjunctValue::Bool(true)),
-            ("meta.lastModified".to_owned(), Operator::Gt, instant),
+            format!("userName eq {}", folded("ann")),
+            "externalId ne Text { key: \"Ab\", case_exact: true, base: None }".to_owned(),
+            "title pr".to_owned(),
+            "Or".to_owned(),
+            "Not".to_owned(),
+            "And".to_owned(),
         ]
     );
-    assert_eq!(matcher.conjuncts("Group").count(), 0);
-    assert!(matcher.uses("emails") && matcher.uses("title") && !matcher.uses("groups"));
+    assert_eq!(
+        steps(r#"emails[type eq "work" and primary eq "True"] or emails sw "A" or emails eq null"#),
+        [
+            format!("emails.type eq {}", folded("work")),
+            "emails.primary eq Bool { value: true, missing_is_false: true }".to_owned(),
+            "And".to_owned(),
+            "[emails]".to_owned(),
+            format!("emails.value sw {}", folded("a")),
+            "Or".to_owned(),
+            "emails eq Null".to_owned(),
+            "Or".to_owned(),
+        ]
+    );
+    assert_eq!(
+        steps(&format!(r#"{LAB} pr and nothing ne "x" and nothing[a pr or b pr] and {LAB}:score lt 2e400"#)),
+        [
+            format!("Extension({LAB:?})"),
+            "Constant(true)".to_owned(),
+            "And".to_owned(),
+            "Constant(false)".to_owned(),
+            "And".to_owned(),
+            format!("{LAB}:score lt Number {{ nearest: inf, exact: false }}"),
+            "And".to_owned(),
+        ]
+    );
+    let instant = DateTime::parse("2020-01-01T00:00:00Z").unwrap();
+    assert_eq!(
+        steps(r#"active ne false and meta.created ge "2020-01-01T01:00:00+01:00" and badgeNumber eq 4.2e1"#),
+        [
+            "active ne Bool { value: false, missing_is_false: false }".to_owned(),
+            format!("meta.created ge Instant({instant:?})"),
+            "And".to_owned(),
+            format!("{LAB}:badgeNumber eq Number {{ nearest: 42.0, exact: true }}"),
+            "And".to_owned(),
+        ]
+    );
+    for (number, exact) in [("9007199254740991", true), ("-9007199254740992", false), ("0.1", true)] {
+        let step = steps(&format!("badgeNumber gt {number}")).remove(0);
+        assert!(step.ends_with(&format!("exact: {exact} }}")), "{step}");
+    }
 }
 
 #[test]

@@ -9,9 +9,11 @@
 )]
 
 mod database;
+mod equivalence;
 mod faults;
 mod model;
 mod postgres;
+mod queries;
 mod races;
 mod support;
 mod unique;

@@ -3,12 +3,12 @@
 use std::sync::{Arc, LazyLock};
 
 use scim_core::{
-    Batch, Cause, Change, Committed, Document, Include, Matcher, Member, MemberDelta, MembersChange,
+    Batch, Cause, Change, Committed, Document, Include, Matcher, Member, MemberDelta, MembersChange, Page,
     PageRequest, Precondition, Query, Sort, Start, Store, StoreError, Stored, TenantId, Write,
 };
 use scim_filter::{Filter, MatchOptions};
 use scim_schema::{DateTime, Registry, Resource, ResourceType};
-use scim_sql::{Database, PostgresOptions, SqlStore};
+use scim_sql::{Database, PostgresOptions, SqlStore, StoreOptions};
 use scim_test_postgres::Cluster;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -52,7 +52,8 @@ pub(crate) enum Kind {
 
 pub(crate) struct Fixture {
     pub(crate) store: SqlStore,
-    pub(crate) place: Place,
+    /// Goes after the store.
+    _place: Place,
 }
 
 /// Where a database is.
@@ -79,21 +80,22 @@ impl Place {
     }
 }
 
-impl Fixture {
-    pub(crate) async fn reopen(self) -> Self {
-        let Self { store, place } = self;
-        drop(store);
-        Self::at(place).await
-    }
-
-    async fn at(place: Place) -> Self {
-        let store = SqlStore::new(place.open().await, Registry::standard()).await.unwrap();
-        Self { store, place }
-    }
+pub(crate) async fn fixture(kind: Kind) -> Fixture {
+    let place = Place::new(kind);
+    let store = SqlStore::new(place.open().await, Registry::standard()).await.unwrap();
+    Fixture { store, _place: place }
 }
 
-pub(crate) async fn fixture(kind: Kind) -> Fixture {
-    Fixture::at(Place::new(kind)).await
+/// A store whose few resources go the ways of many.
+pub(crate) async fn fixture_of_many(kind: Kind) -> Fixture {
+    let place = Place::new(kind);
+    let mut options = StoreOptions::default();
+    options.indexed.extend(["title", "emails.type"].map(str::to_owned));
+    options.indexed.push("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department".into());
+    let ways = &mut options.thresholds;
+    (ways.small, ways.read, ways.sorted, ways.far, ways.step) = (1, 2, 3, 1, 2);
+    let store = SqlStore::with_options(place.open().await, Registry::standard(), &options).await.unwrap();
+    Fixture { store, _place: place }
 }
 
 pub(crate) fn acme() -> TenantId {
@@ -177,6 +179,10 @@ pub(crate) async fn get(store: &dyn Store, name: &str, id: &str) -> Option<Store
 pub(crate) fn values(stored: &Stored, attribute: &str) -> Vec<String> {
     let elements = stored.resource.get(attribute).map(scim_schema::Value::elements).unwrap_or_default();
     elements.iter().map(|v| v.get("value").unwrap().as_str().unwrap().to_owned()).collect()
+}
+
+pub(crate) fn ids(page: &Page) -> Vec<String> {
+    page.resources.iter().map(|stored| stored.resource.id().to_owned()).collect()
 }
 
 pub(crate) fn query(types: &[&str], filter: Option<&str>) -> Query {
