@@ -5,7 +5,7 @@ use scim_schema::DateTime;
 
 use crate::index::{MISSING, bool_key, instant_key};
 use crate::rows::columns;
-use crate::sets::{Columns, Leaf, OF_RESOURCE, OF_VALUE, Scope, Set};
+use crate::sets::{Columns, Leaf, OF_RESOURCE, OF_VALUE, Scope, Set, Test};
 use crate::statement::{Statement, Value};
 
 /// A way to come by resources. But for the last, they come in order.
@@ -70,6 +70,16 @@ impl Walk {
             (Self::Time { .. }, _) => return None,
         };
         Some(Mark { key, created: position.created, id: position.id.clone() })
+    }
+
+    /// The walk over what one leaf finds, if it is one value of an attribute.
+    pub(crate) fn equal(leaves: &[Leaf]) -> Option<Self> {
+        match leaves {
+            [Leaf::Value { attribute, test: Test::Eq(key), .. }] => {
+                Some(Self::Equal { attribute: attribute.clone(), key: key.clone() })
+            }
+            _ => None,
+        }
     }
 
     /// The walk in the order of `meta.created` or `meta.lastModified`.

@@ -72,7 +72,7 @@ async fn plans(
     let page = PageRequest { start, count: 2 };
     let query = Query { resource_types, filter, sort, page, include: Include::NONE };
     let few = Thresholds::default();
-    let many = many.then(|| Thresholds { small: 0, read: 0, sorted: 0, far: 1, step: 2 });
+    let many = many.then_some(Thresholds { small: 0, read: 0, sorted: 0, far: 1, step: 2 });
     let thresholds = many.unwrap_or(few);
     let explain = move |session: &Session<'_>| {
         let index = Index::new(&registry, &StoreOptions::default()).unwrap();

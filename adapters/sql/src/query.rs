@@ -188,21 +188,11 @@ impl Reader<'_> {
             return Ok(places.into_page());
         }
         let mut set = candidates.set();
-        if let Walk::Creation = walk {
-            match (&candidates.walk, &candidates.rest) {
-                (Walk::Found(leaves), rest) if total <= self.thresholds.sorted => {
-                    walk = Walk::Found(leaves.clone());
-                    set = rest.clone();
-                }
-                (Walk::Found(leaves), rest) => {
-                    if let [Leaf::Value { attribute, test: crate::sets::Test::Eq(key), .. }] =
-                        leaves.as_slice()
-                    {
-                        walk = Walk::Equal { attribute: attribute.clone(), key: key.clone() };
-                        set = rest.clone();
-                    }
-                }
-                _ => {}
+        if let (Walk::Creation, Walk::Found(leaves)) = (&walk, &candidates.walk) {
+            if let Some(equal) = Walk::equal(leaves) {
+                (walk, set) = (equal, candidates.rest.clone());
+            } else if total <= self.thresholds.sorted {
+                (walk, set) = (candidates.walk.clone(), candidates.rest.clone());
             }
         }
         let count = query.page.count;
@@ -311,6 +301,11 @@ impl Reader<'_> {
                 });
                 statement.join(" UNION ALL ", leaves, |s, leaf| leaf.write_query(&scope, s));
                 statement.text(") q");
+            }
+            (Walk::Found(leaves), rest) => {
+                // Index entries are enough, where they are in one place.
+                let equal = Walk::equal(leaves);
+                statement = equal.as_ref().unwrap_or(&candidates.walk).query(&scope, Wanted::Count, rest);
             }
             (walk, rest) => statement = walk.query(&scope, Wanted::Count, rest),
         }

@@ -303,7 +303,7 @@ impl DataSet {
         object.remove("meta");
         for computed in resource_type
             .membership()
-            .map(|m| m.attribute())
+            .map(scim_schema::Membership::attribute)
             .into_iter()
             .chain(resource_type.inverses().iter().map(String::as_str))
         {

@@ -89,7 +89,7 @@ impl Layout {
                 }
                 Node::Not => set(last, Slot { yes: slot.no, no: slot.yes, ..slot }),
                 Node::ValuePath { .. } => {
-                    set(last, Slot { yes: ACCEPT, no: REJECT, owner: Some(at), ..slot });
+                    set(last, Slot { yes: ACCEPT, no: REJECT, owner: Some(at) });
                 }
                 Node::Compare { .. } | Node::Present(_) => {}
             }
