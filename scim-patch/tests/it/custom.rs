@@ -62,6 +62,11 @@ fn a_multi_valued_part_gains_values() {
     let same_value = operation("add", "keys", r#"[{"value": "A", "owner": "o", "uses": ["SIGN", "open"]}]"#);
     assert_eq!(keys_after(ONE, &same_value), expected);
     Patch::strict(keyed()).unchanged(&with_keys(ONE), &operation("add", "keys.uses", r#"["Sign"]"#));
+    let others = operation("replace", "keys.uses", r#"["open", "close"]"#);
+    assert_eq!(
+        keys_after(ONE, &others),
+        r#"[{"value":"a","owner":"o","uses":["open","close"],"marks":["m"]}]"#
+    );
     let first = r#"[{"value": "a", "owner": "o"}]"#;
     let expected = r#"[{"value":"a","owner":"o","uses":["open"]}]"#;
     assert_eq!(keys_after(first, &operation("add", "keys.uses", r#"["open"]"#)), expected);

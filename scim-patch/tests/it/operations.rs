@@ -571,3 +571,107 @@ fn a_false_primary_is_no_difference() {
         assert_eq!(diff(other, &without, user()).len(), 1);
     }
 }
+
+#[test]
+fn a_long_list_is_edited_by_what_its_values_are_now() {
+    let strict = Patch::strict(user());
+    let emails: Vec<_> = (0..40).map(|n| format!(r#"{{"value": "e{n}", "type": "work"}}"#)).collect();
+    let before = format!(r#"{{"userName": "b", "emails": [{}]}}"#, emails.join(","));
+    let remove = |value: &str| format!(r#"{{"op": "remove", "path": "emails[value eq \"{value}\"]"}}"#);
+    let rename = r#"{"op": "replace", "path": "emails[value eq \"E2\"].value", "value": "new"}"#.to_owned();
+    let whole =
+        r#"{"op": "replace", "path": "emails[value eq \"e3\"]", "value": {"value": "newer"}}"#.to_owned();
+    let add = r#"{"op": "add", "path": "emails", "value": [{"value": "newest"}]}"#.to_owned();
+    let again =
+        r#"{"op": "add", "path": "emails", "value": [{"value": "E9", "type": "Work"}, {"value": "e2"}]}"#;
+    let operations = [
+        remove("e0"),
+        remove("E1"),
+        rename,
+        whole,
+        add,
+        remove("new"),
+        remove("newer"),
+        remove("newest"),
+        again.to_owned(),
+    ];
+    let after = strict.changed(&before, &format!("[{}]", operations.join(",")));
+    let values: Vec<_> = after
+        .get("emails")
+        .unwrap()
+        .elements()
+        .iter()
+        .map(|e| e.get("value").unwrap().as_str().unwrap())
+        .collect();
+    let mut expected: Vec<_> = (4..40).map(|n| format!("e{n}")).collect();
+    expected.push("e2".to_owned());
+    assert_eq!(values, expected);
+}
+
+#[test]
+fn what_a_remove_lists_are_values_of_a_list() {
+    let strict = Patch::strict(user());
+    assert_eq!(
+        strict.refused(BABS, r#"[{"op": "remove", "path": "userName", "value": "bjensen"}]"#),
+        Mutability
+    );
+    let tags = format!(r#"{{"userName": "b", "{LAB}": {{"tags": ["red"]}}}}"#);
+    let object = format!(r#"[{{"op": "remove", "path": "{LAB}:tags", "value": [{{"value": "red"}}]}}]"#);
+    assert_eq!(strict.refused(&tags, &object), InvalidValue);
+}
+
+#[test]
+fn a_filter_without_match_has_nothing_to_take_away() {
+    let replace = r#"[{"op": "replace", "path": "emails[type eq \"other\"]", "value": null}]"#;
+    assert_eq!(Patch::strict(user()).refused(BABS, replace), NoTarget);
+    let lenient = Patch::lenient(user());
+    lenient.unchanged(BABS, replace);
+    let part = r#"[{"op": "replace", "path": "emails[type eq \"other\"].display", "value": null}]"#;
+    assert_eq!(Patch::strict(user()).refused(BABS, part), NoTarget);
+    lenient.unchanged(BABS, part);
+    let there = r#"[{"op": "replace", "path": "emails[type eq \"home\"]", "value": null}]"#;
+    let after = Patch::strict(user()).changed(BABS, there);
+    assert_eq!(after.get("emails").unwrap().elements().len(), 1);
+}
+
+#[test]
+fn a_text_for_a_complex_value_is_its_value() {
+    let (strict, lenient) = (Patch::strict(user()), Patch::lenient(user()));
+    let home = r#"[{"op": "add", "path": "emails[type eq \"home\"]", "value": "new@jensen.org"}]"#;
+    assert_eq!(strict.refused(BABS, home), InvalidValue);
+    let after = lenient.changed(BABS, home);
+    assert_eq!(after.get("emails").unwrap().elements()[1].get("value"), Some(&Value::from("new@jensen.org")));
+    let manager =
+        |value: &str| format!(r#"[{{"op": "replace", "path": "{ENTERPRISE}:manager", "value": "{value}"}}]"#);
+    let before = format!(r#"{{"userName": "b", "{ENTERPRISE}": {{"manager": {{"value": "m1"}}}}}}"#);
+    for patch in [&strict, &lenient] {
+        let after = patch.changed(&before, &manager("m2"));
+        assert_eq!(json_of(&after, ENTERPRISE), r#"{"manager":{"value":"m2"}}"#);
+    }
+    assert_eq!(json_of(&lenient.changed(&before, &manager("")), ENTERPRISE), "nothing");
+    assert_eq!(json_of(&strict.changed(&before, &manager("")), ENTERPRISE), r#"{"manager":{"value":""}}"#);
+}
+
+#[test]
+fn many_keys_are_compared_like_few() {
+    let strict = Patch::strict(user());
+    let keys = |count: usize, last: &str| {
+        let mut keys: Vec<_> =
+            (0..count).map(|n| format!(r#""emails[type eq \"t{n}\"].value": "v{n}""#)).collect();
+        keys.push(format!(r#""{last}": "x""#));
+        format!(r#"[{{"op": "add", "value": {{"title": "x", {}}}}}]"#, keys.join(","))
+    };
+    for count in [2, 14, 15, 30] {
+        let after = strict.changed(r#"{"userName": "b"}"#, &keys(count, "nickName"));
+        assert_eq!(after.get("emails").unwrap().elements().len(), count);
+        assert_eq!(strict.refused(BABS, &keys(count, "TITLE")), InvalidSyntax, "{count}");
+    }
+}
+
+#[test]
+fn a_part_of_a_read_only_attribute_is_no_key() {
+    for key in [r#"groups[value eq \"g1\"]"#, "groups.display"] {
+        let operation = format!(r#"[{{"op": "add", "value": {{"{key}": null}}}}]"#);
+        assert_eq!(Patch::strict(user()).refused(r#"{"userName": "b"}"#, &operation), Mutability, "{key}");
+    }
+}

@@ -138,7 +138,10 @@ fn required_attributes_of_an_extension_are_there_as_long_as_it_is() {
     assert_eq!((error.kind(), error.path()), (InvalidValue, format!("{BADGE}:owner.name").as_str()));
     // Older than the requirement, but edited now.
     let doorless = with.replace(r#" "doors": ["a", "b"],"#, "");
-    assert_eq!(strict.refused(&doorless, &operation("remove", ":doors", r#"["a"]"#)), InvalidValue);
+    let remove = format!(r#"{{"op": "remove", "path": "{BADGE}:doors", "value": ["a"]}}"#);
+    assert_eq!(strict.refused(&doorless, &format!("[{remove}]")), InvalidValue);
+    let add = format!(r#"{{"op": "add", "path": "{BADGE}:doors", "value": ["b"]}}"#);
+    strict.changed(&doorless, &format!("[{remove}, {remove}, {add}]"));
     let user = strict.changed(&with, &operation("remove", ":doors", r#"["a"]"#));
     assert_eq!(json_of(&user, BADGE), r#"{"number":1,"doors":["b"],"owner":{"name":"B"}}"#);
     strict.changed(&with, &operation("remove", ":owner", "null"));
@@ -175,6 +178,7 @@ fn a_required_extension_stays() {
     ] {
         assert_eq!(strict.refused(&before, &format!("[{operation}]")), Mutability, "{operation}");
     }
+    strict.unchanged(&before, &schemas_path("replace", &format!(r#"["{}", "{BADGE}"]"#, scim_schema::USER)));
 }
 
 #[test]
