@@ -8,7 +8,7 @@ use scim_schema::{Attribute, Type, Value, fold, normalize};
 pub(crate) fn same_value(attribute: &Attribute, a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::String(a), Value::String(b)) => text_key(attribute, a) == text_key(attribute, b),
-        (Value::Array(a), Value::Array(b)) if !attribute.is_complex() => {
+        (Value::Array(a), Value::Array(b)) => {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_value(attribute, a, b))
         }
         _ => a == b,

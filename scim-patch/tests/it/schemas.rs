@@ -27,6 +27,8 @@ fn schemas_follow_the_extensions_in_use() {
     for operation in [
         format!(r#"{{"op": "remove", "path": "{ENTERPRISE}:department"}}"#),
         format!(r#"{{"op": "remove", "path": "{ENTERPRISE}"}}"#),
+        format!(r#"{{"op": "remove", "path": "{ENTERPRISE}", "value": {{"costCenter": "1"}}}}"#),
+        format!(r#"{{"op": "remove", "path": "{ENTERPRISE}", "value": "IT"}}"#),
         format!(r#"{{"op": "replace", "path": "{ENTERPRISE}", "value": null}}"#),
         format!(r#"{{"op": "replace", "path": "{ENTERPRISE}", "value": {{"department": null}}}}"#),
         format!(r#"{{"op": "remove", "path": "schemas[value eq \"{ENTERPRISE}\"]"}}"#),
