@@ -123,6 +123,7 @@ fn adding_what_is_there_changes_nothing() {
         r#"{"op": "add", "path": "emails[type eq \"home\"]", "value": []}"#,
         r#"{"op": "add", "path": "emails[type eq \"other\"]", "value": [null]}"#,
         r#"{"op": "add", "path": "title", "value": null}"#,
+        r#"{"op": "add", "path": "name", "value": []}"#,
         r#"{"op": "add", "path": "title", "value": "Guide"}"#,
         r#"{"op": "add", "path": "name", "value": {"givenName": "Barbara"}}"#,
         r#"{"op": "replace", "path": "name.givenName", "value": "Barbara"}"#,
@@ -168,6 +169,8 @@ fn a_complex_value_changes_what_it_names_and_drops_what_is_null() {
     assert_eq!(json_of(&user, "name"), r#"{"familyName":"Jensen","middleName":"J"}"#);
     let all = r#"[{"op": "replace", "path": "name", "value": {"givenName": null, "familyName": null}}]"#;
     assert_eq!(json_of(&strict.changed(BABS, all), "name"), "nothing");
+    let empty = r#"[{"op": "replace", "path": "name", "value": []}]"#;
+    assert_eq!(json_of(&strict.changed(BABS, empty), "name"), "nothing");
     let unknown = r#"[{"op": "replace", "path": "name", "value": {"shoe": "42"}}]"#;
     assert_eq!(strict.refused(BABS, unknown), InvalidValue);
 }
@@ -243,9 +246,10 @@ fn replacing_what_a_filter_matches_leaves_the_new_value_once() {
     let operations =
         format!(r#"[{{"op": "replace", "path": "{LAB}:tags[value eq \"RED\"]", "value": "green"}}]"#);
     assert_eq!(json_of(&strict.changed(&tags, &operations), LAB), r#"{"tags":["green"]}"#);
-    let operations =
-        format!(r#"[{{"op": "replace", "path": "{LAB}:tags[value eq \"RED\"]", "value": null}}]"#);
-    assert_eq!(json_of(&strict.changed(&tags, &operations), LAB), r#"{"tags":["green"]}"#);
+    let nothing =
+        |op: &str| format!(r#"[{{"op": "{op}", "path": "{LAB}:tags[value eq \"RED\"]", "value": null}}]"#);
+    assert_eq!(json_of(&strict.changed(&tags, &nothing("replace")), LAB), r#"{"tags":["green"]}"#);
+    strict.unchanged(&tags, &nothing("add"));
 }
 
 #[test]
