@@ -679,3 +679,16 @@ fn a_part_of_a_read_only_attribute_is_no_key() {
         assert_eq!(Patch::strict(user()).refused(r#"{"userName": "b"}"#, &operation), Mutability, "{key}");
     }
 }
+
+#[test]
+fn a_value_that_a_replace_creates_has_what_the_filter_asks_for_unless_it_says_otherwise() {
+    let lenient = Patch::lenient(user());
+    for (value, expected) in [
+        (r#"{"value": "a@x.org"}"#, r#"[{"value":"a@x.org","type":"work"}]"#),
+        (r#"{"value": "a@x.org", "type": "home"}"#, r#"[{"value":"a@x.org","type":"home"}]"#),
+    ] {
+        let operation =
+            format!(r#"[{{"op": "replace", "path": "emails[type eq \"work\"]", "value": {value}}}]"#);
+        assert_eq!(json_of(&lenient.changed(r#"{"userName": "b"}"#, &operation), "emails"), expected);
+    }
+}
