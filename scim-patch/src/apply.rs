@@ -163,10 +163,10 @@ impl<'p> Work<'p, '_> {
     /// An immutable attribute takes a first value; after that it only takes the same again (RFC 7644
     /// §3.5.2; ledger choice `immutable-same-value`).
     fn immutable(&mut self, located: &Located<'p>, edit: &'p AttributeEdit<'_>) -> Result<(), PatchError> {
-        self.close(located)?;
+        self.close(located);
         let before = self.resource.value_at(located).cloned();
         self.attribute(located, edit)?;
-        self.close(located)?;
+        self.close(located);
         let Some(before) = before else { return Ok(()) };
         let after = self.resource.value_at(located);
         let same = after.is_some_and(|after| same_value(located.attribute, &before, after));
@@ -192,7 +192,7 @@ impl<'p> Work<'p, '_> {
                 Ok(())
             }
             AttributeEdit::Merge(parts) => {
-                self.close(located)?;
+                self.close(located);
                 self.merge(located, parts)
             }
             AttributeEdit::Append(values) => self.edit(located, |list, budget| list.append(values, budget)),
@@ -251,12 +251,11 @@ impl<'p> Work<'p, '_> {
     }
 
     /// Puts the values of a list back, if it is being edited.
-    fn close(&mut self, located: &Located<'p>) -> Result<(), PatchError> {
+    fn close(&mut self, located: &Located<'p>) {
         if let Some(at) = self.lists.iter().position(|list| list.is_of(located)) {
             let list = self.lists.swap_remove(at);
             self.set(located, list.into_value());
         }
-        Ok(())
     }
 
     fn merge(&mut self, located: &Located<'p>, parts: &[Part<'_>]) -> Result<(), PatchError> {
@@ -328,8 +327,9 @@ impl<'p> Work<'p, '_> {
         let place = match container.find(name, touched.as_ref().map_or(0, |touched| touched.place)) {
             Some((place, _)) => place,
             None => {
+                let end = container.len();
                 container.push(name, Value::Null);
-                container.len() - 1
+                end
             }
         };
         if let Some(touched) = touched {
@@ -385,7 +385,7 @@ impl<'p> Work<'p, '_> {
         let urn = extension.schema().id();
         for attribute in extension.schema().attributes() {
             let located = Located { extension: Some(extension), attribute, sub: None };
-            self.close(&located)?;
+            self.close(&located);
             if self.resource.value_at(&located).is_none() {
                 continue;
             }

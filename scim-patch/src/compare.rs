@@ -8,7 +8,7 @@ use scim_schema::{Attribute, Type, Value, fold, normalize};
 pub(crate) fn same_value(attribute: &Attribute, a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::String(a), Value::String(b)) => text_key(attribute, a) == text_key(attribute, b),
-        (Value::Array(a), Value::Array(b)) if !attribute.is_complex() => {
+        (Value::Array(a), Value::Array(b)) => {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_value(attribute, a, b))
         }
         _ => a == b,
@@ -29,7 +29,11 @@ pub(crate) fn key_definition(attribute: &Attribute) -> Option<&Attribute> {
 /// The key of a value of a list; `None` if it has none. Equal values have equal keys.
 pub(crate) fn key_of<'v>(attribute: &Attribute, element: &'v Value) -> Option<Cow<'v, str>> {
     let definition = key_definition(attribute)?;
-    let value = if attribute.is_complex() { element.get(definition.name())? } else { element };
+    key(definition, if attribute.is_complex() { element.get(definition.name())? } else { element })
+}
+
+/// The key that a value of the [`key_definition`] is.
+pub(crate) fn key<'v>(definition: &Attribute, value: &'v Value) -> Option<Cow<'v, str>> {
     match value {
         Value::String(text) => Some(text_key(definition, text)),
         Value::Number(n) => Some(Cow::Owned(n.to_string())),

@@ -7,7 +7,7 @@ use scim_schema::{Array, Attribute, Located, Object, Value};
 
 use super::Budget;
 use super::element::{edit_part, sets_primary};
-use crate::compare::{contains, is_primary, key_definition, key_of, same_type, text_key};
+use crate::compare::{contains, is_primary, key, key_definition, key_of, same_type, text_key};
 use crate::error::{PatchError, PatchErrorKind};
 use crate::step::{ElementChange, Listed, Part, PartEdit, Selection};
 
@@ -150,12 +150,9 @@ impl<'p> List<'p> {
         for item in listed {
             let found = match item {
                 Listed::Value(value) => {
-                    let definition = key_definition(self.attribute());
-                    match (value, definition) {
-                        (Value::String(text), Some(definition)) => {
-                            self.lookup(&text_key(definition, text), budget)?
-                        }
-                        (other, _) => self.lookup(&other_key(other), budget)?,
+                    match key_definition(self.attribute()).and_then(|definition| key(definition, value)) {
+                        Some(key) => self.lookup(&key, budget)?,
+                        None => Vec::new(),
                     }
                 }
                 Listed::Parts(parts) => {
@@ -269,7 +266,7 @@ impl<'p> List<'p> {
                 continue;
             }
             let edit = match value {
-                Value::Array(values) if sub.multi_valued() => PartEdit::Append(values.clone()),
+                Value::Array(values) => PartEdit::Append(values.clone()),
                 value => PartEdit::Set(Some(value.clone())),
             };
             parts.push(Part { sub, edit });
@@ -346,14 +343,5 @@ impl<'p> List<'p> {
 
     fn error(&self, kind: PatchErrorKind, reason: &str) -> PatchError {
         PatchError::new(kind, self.located.path(), reason)
-    }
-}
-
-/// The key of a simple value that is not a text.
-fn other_key(value: &Value) -> String {
-    match value {
-        Value::Number(n) => n.to_string(),
-        Value::Bool(b) => b.to_string(),
-        _ => String::new(),
     }
 }

@@ -3,7 +3,7 @@
 use scim_patch::{PatchError, PatchErrorKind, PatchOptions, Plan};
 use scim_schema::{Dialect, Leniency, Report};
 
-use crate::support::{Patch, user, value};
+use crate::support::{Patch, body, resource, user, value};
 
 fn plan(body: &str, dialect: &Dialect) -> Result<Report, PatchError> {
     let mut report = Report::default();
@@ -88,6 +88,7 @@ fn an_error_says_where_and_never_what() {
         .unwrap_err();
     assert_eq!(error.to_string(), "Operations[1], active: must be true or false");
     assert_eq!((error.operation(), error.path()), (Some(1), "active"));
+    assert_eq!(error.reason(), "must be true or false");
     for operation in [
         r#"{"op": "add", "path": "hush", "value": "x"}"#,
         r#"{"op": "add", "value": {"hush": "x"}}"#,
@@ -99,7 +100,7 @@ fn an_error_says_where_and_never_what() {
         r#"{"op": "add", "path": "schemas", "value": ["urn:hush:x"]}"#,
         r#"{"op": "add", "path": "emails[value co \"hush\"].type", "value": "x"}"#,
     ] {
-        let before = crate::support::resource(r#"{"userName": "b"}"#);
+        let before = resource(r#"{"userName": "b"}"#);
         let error = strict.run(&before, &format!("[{operation}]")).unwrap_err();
         assert!(!format!("{error}").contains("hush"), "{error}");
     }
@@ -114,4 +115,40 @@ fn the_number_of_operations_is_limited() {
     assert_eq!(error.kind(), PatchErrorKind::TooManyOperations);
     assert_eq!(error.kind().scim_type(), None);
     assert_eq!(error.to_string(), "Operations[1000]: the request has more than 1000 operations");
+}
+
+#[test]
+fn the_error_of_a_filter_says_what_is_wrong_with_it() {
+    let strict = Patch::strict(user());
+    for (filter, reason) in [
+        ("type eq", "a space is expected, at byte 14"),
+        ("type zz 1", "the operator is not supported, at byte 12"),
+        ("noSuch eq 1", "there is no such sub-attribute"),
+    ] {
+        let error = strict.plan(&format!(r#"[{{"op": "remove", "path": "emails[{filter}]"}}]"#)).unwrap_err();
+        assert_eq!(error.reason(), format!("the filter in the path: {reason}"), "{filter}");
+    }
+}
+
+#[test]
+fn a_list_may_have_as_many_values_as_the_limit() {
+    let dialect = Dialect::strict();
+    let mut options = PatchOptions::new(&dialect);
+    options.read.max_values = 2;
+    let patch = |op: &str, emails: &str| {
+        let operations = format!(r#"[{{"op": "{op}", "path": "emails", "value": [{emails}]}}]"#);
+        let before = resource(r#"{"userName": "b", "emails": [{"value": "a"}]}"#);
+        let mut report = Report::default();
+        Plan::new(&body(&operations), user(), &options, &mut report)?.apply(&before, &mut report)
+    };
+    // In one value, and together with those that are there.
+    for (op, within, beyond) in [
+        ("replace", r#"{"value": "b"}, {"value": "c"}"#, r#"{"value": "a"}, {"value": "b"}, {"value": "c"}"#),
+        ("add", r#"{"value": "b"}"#, r#"{"value": "b"}, {"value": "c"}"#),
+    ] {
+        assert!(patch(op, within).unwrap().changed);
+        let error = patch(op, beyond).unwrap_err();
+        assert_eq!((error.kind(), error.path()), (PatchErrorKind::TooLarge, "emails"));
+        assert_eq!(error.kind().scim_type(), None);
+    }
 }

@@ -62,6 +62,11 @@ fn a_multi_valued_part_gains_values() {
     let same_value = operation("add", "keys", r#"[{"value": "A", "owner": "o", "uses": ["SIGN", "open"]}]"#);
     assert_eq!(keys_after(ONE, &same_value), expected);
     Patch::strict(keyed()).unchanged(&with_keys(ONE), &operation("add", "keys.uses", r#"["Sign"]"#));
+    let others = operation("replace", "keys.uses", r#"["open", "close"]"#);
+    assert_eq!(
+        keys_after(ONE, &others),
+        r#"[{"value":"a","owner":"o","uses":["open","close"],"marks":["m"]}]"#
+    );
     let first = r#"[{"value": "a", "owner": "o"}]"#;
     let expected = r#"[{"value":"a","owner":"o","uses":["open"]}]"#;
     assert_eq!(keys_after(first, &operation("add", "keys.uses", r#"["open"]"#)), expected);
@@ -77,7 +82,9 @@ fn an_immutable_part_takes_only_what_it_has() {
     for (op, value) in
         [("add", r#"["n"]"#), ("replace", r#"["m", "n"]"#), ("replace", r#"["n"]"#), ("replace", "null")]
     {
-        assert_eq!(strict.refused(&before, &operation(op, "keys.marks", value)), Mutability, "{op} {value}");
+        let error = strict.run(&resource(&before), &operation(op, "keys.marks", value)).unwrap_err();
+        assert_eq!(error.kind(), Mutability, "{op} {value}");
+        assert_eq!(error.path(), format!("{KEYS}:keys.marks"));
     }
     let first = r#"[{"value": "a", "owner": "o"}]"#;
     let expected = r#"[{"value":"a","owner":"o","marks":["m"]}]"#;
@@ -181,4 +188,27 @@ fn a_filter_on_instants_selects_by_instant() {
     };
     assert_eq!(remove("days"), r#"["2024-01-02T00:00:00Z"]"#);
     assert_eq!(remove("visits"), r#"[{"value":"2024-01-02T00:00:00Z"}]"#);
+}
+
+#[test]
+fn an_immutable_list_takes_the_same_values_again() {
+    const SEALS: &str = "urn:example:scim:schemas:extension:seals:2.0:User";
+    let schema = format!(
+        r#"{{"id": "{SEALS}", "name": "Seals", "attributes": [
+            {{"name": "seals", "type": "string", "multiValued": true, "mutability": "immutable"}}]}}"#
+    );
+    let builder = RegistryBuilder::standard().schema_json(&schema).unwrap();
+    let registry = builder.extend("User", SEALS, false).unwrap().build().unwrap();
+    let strict = Patch::strict(registry.resource_type("User").unwrap());
+    let edit =
+        |op: &str, value: &str| format!(r#"{{"op": "{op}", "path": "{SEALS}:seals", "value": {value}}}"#);
+    let (first, same, more) = (edit("add", r#"["a"]"#), edit("add", r#"["A"]"#), edit("add", r#"["b"]"#));
+    let before = format!(r#"{{"userName": "b", "{SEALS}": {{"seals": ["a"]}}}}"#);
+    strict.unchanged(&before, &format!("[{same}, {}]", edit("replace", r#"["A"]"#)));
+    for operation in [&more, &edit("remove", "null"), &edit("remove", r#"["a"]"#)] {
+        assert_eq!(strict.refused(&before, &format!("[{operation}]")), Mutability, "{operation}");
+    }
+    let after = strict.changed(r#"{"userName": "b"}"#, &format!("[{first}, {same}]"));
+    assert_eq!(json_of(&after, SEALS), r#"{"seals":["a"]}"#);
+    assert_eq!(strict.refused(r#"{"userName": "b"}"#, &format!("[{first}, {more}]")), Mutability);
 }

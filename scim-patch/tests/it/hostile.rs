@@ -123,6 +123,26 @@ fn many_adds_and_removes_look_at_a_large_group_once_or_twice() {
     assert_eq!(members[MEMBERS - 1].get("value").unwrap().as_str(), Some("m100999"));
 }
 
+/// A list is looked through for the first key, and once more to make an index; a short one each time.
+#[test]
+fn each_look_at_a_list_is_counted() {
+    let dialect = Dialect::strict();
+    for (length, max_work, done) in [(40, 40 + 41 + 1 + 1, 4), (10, 10 + 10 + 10, 3)] {
+        let emails: Vec<_> = (0..length).map(|n| format!(r#"{{"value": "e{n}"}}"#)).collect();
+        let before = resource(&format!(r#"{{"userName": "b", "emails": [{}]}}"#, emails.join(",")));
+        let options = PatchOptions { max_work, ..PatchOptions::new(&dialect) };
+        let apply = |count: usize| {
+            let remove = r#"{"op": "remove", "path": "emails[value eq \"none\"]"}"#;
+            let operations = format!("[{}]", vec![remove; count].join(","));
+            let mut report = Report::default();
+            Plan::new(&body(&operations), user(), &options, &mut report)?.apply(&before, &mut report)
+        };
+        assert!(!apply(done).unwrap().changed);
+        let error = apply(done + 1).unwrap_err();
+        assert_eq!((error.kind(), error.operation()), (TooLarge, Some(done)));
+    }
+}
+
 #[test]
 fn work_that_grows_with_list_and_request_is_bounded() {
     let before = large_group();

@@ -33,11 +33,12 @@ fn adds_and_removes_by_id_are_a_delta() {
             {"op": "Remove", "path": "members", "value": [{"$ref": null, "value": "d"}]},
             {"op": "remove", "path": "members", "value": "e"},
             {"op": "remove", "path": "members[value eq \"f\"]"},
-            {"op": "remove", "path": "members[value eq \"g\" or value eq \"h\"]"}]"#,
+            {"op": "remove", "path": "members[value eq \"g\" or value eq \"h\"]"},
+            {"op": "remove", "path": "members", "value": [{"$ref": "https://x.org/scim/v2/Users/i"}]}]"#,
     );
     assert!(!delta.clear);
     assert_eq!(ids(&delta.add), ["a", "b", "c"]);
-    assert_eq!(delta.remove, ["d", "e", "f", "g", "h"]);
+    assert_eq!(delta.remove, ["d", "e", "f", "g", "h", "i"]);
     let first = Member { id: "a".into(), resource_type: Some("User".into()), display: Some("A".into()) };
     assert_eq!(delta.add[0], first);
 }
@@ -158,6 +159,9 @@ fn sub_attributes_of_members_do_not_change() {
     let other =
         r#"[{"op": "replace", "path": "members[value eq \"a\"]", "value": {"value": "b", "display": "B"}}]"#;
     assert_eq!(json_of(&strict.changed(before, other), "members"), r#"[{"value":"b","display":"B"}]"#);
+    let other_type =
+        r#"[{"op": "replace", "path": "members[value eq \"a\"]", "value": {"value": "b", "type": "User"}}]"#;
+    assert_eq!(json_of(&strict.changed(before, other_type), "members"), r#"[{"value":"b","type":"User"}]"#);
     let nobody = r#"[{"op": "replace", "path": "members[value eq \"z\"]", "value": {"value": "c"}}]"#;
     assert_eq!(strict.refused(before, nobody), NoTarget);
 }

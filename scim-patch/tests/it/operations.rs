@@ -123,6 +123,7 @@ fn adding_what_is_there_changes_nothing() {
         r#"{"op": "add", "path": "emails[type eq \"home\"]", "value": []}"#,
         r#"{"op": "add", "path": "emails[type eq \"other\"]", "value": [null]}"#,
         r#"{"op": "add", "path": "title", "value": null}"#,
+        r#"{"op": "add", "path": "name", "value": []}"#,
         r#"{"op": "add", "path": "title", "value": "Guide"}"#,
         r#"{"op": "add", "path": "name", "value": {"givenName": "Barbara"}}"#,
         r#"{"op": "replace", "path": "name.givenName", "value": "Barbara"}"#,
@@ -168,6 +169,8 @@ fn a_complex_value_changes_what_it_names_and_drops_what_is_null() {
     assert_eq!(json_of(&user, "name"), r#"{"familyName":"Jensen","middleName":"J"}"#);
     let all = r#"[{"op": "replace", "path": "name", "value": {"givenName": null, "familyName": null}}]"#;
     assert_eq!(json_of(&strict.changed(BABS, all), "name"), "nothing");
+    let empty = r#"[{"op": "replace", "path": "name", "value": []}]"#;
+    assert_eq!(json_of(&strict.changed(BABS, empty), "name"), "nothing");
     let unknown = r#"[{"op": "replace", "path": "name", "value": {"shoe": "42"}}]"#;
     assert_eq!(strict.refused(BABS, unknown), InvalidValue);
 }
@@ -243,9 +246,10 @@ fn replacing_what_a_filter_matches_leaves_the_new_value_once() {
     let operations =
         format!(r#"[{{"op": "replace", "path": "{LAB}:tags[value eq \"RED\"]", "value": "green"}}]"#);
     assert_eq!(json_of(&strict.changed(&tags, &operations), LAB), r#"{"tags":["green"]}"#);
-    let operations =
-        format!(r#"[{{"op": "replace", "path": "{LAB}:tags[value eq \"RED\"]", "value": null}}]"#);
-    assert_eq!(json_of(&strict.changed(&tags, &operations), LAB), r#"{"tags":["green"]}"#);
+    let nothing =
+        |op: &str| format!(r#"[{{"op": "{op}", "path": "{LAB}:tags[value eq \"RED\"]", "value": null}}]"#);
+    assert_eq!(json_of(&strict.changed(&tags, &nothing("replace")), LAB), r#"{"tags":["green"]}"#);
+    strict.unchanged(&tags, &nothing("add"));
 }
 
 #[test]
@@ -344,6 +348,16 @@ fn hidden_attributes_are_set_but_tell_nothing() {
         assert_eq!((outcome.changes[0].from.as_ref(), outcome.changes[0].to.as_ref()), (None, None));
         assert_eq!(outcome.resource.get("password").unwrap().as_str(), Some(password));
     }
+    // So does one that is set and taken away, or taken away and set.
+    let [set, remove] =
+        [r#"{"op": "add", "path": "password", "value": "old"}"#, r#"{"op": "remove", "path": "password"}"#];
+    let without = r#"{"userName": "b"}"#;
+    for (before, first, second) in [(without, set, remove), (before.as_str(), remove, set)] {
+        let outcome = strict.run(&resource(before), &format!("[{first}, {second}]")).unwrap();
+        assert!(outcome.changed, "{first} {second}");
+        assert_eq!(outcome.changes[0].path, "password");
+    }
+    strict.unchanged(without, &format!("[{remove}]"));
     let filter = r#"[{"op": "replace", "path": "password[value eq \"old\"]", "value": "new"}]"#;
     assert_eq!(strict.refused(&before, filter), InvalidPath);
 }
@@ -395,6 +409,11 @@ fn hidden_sub_attributes_can_not_be_filtered_on() {
         assert!(outcome.changed, "{operation}");
         assert_eq!(outcome.changes[0].path, "keys.secret");
     }
+    let set = r#"{"op": "add", "path": "keys[label eq \"a\"].secret", "value": "x"}"#;
+    let outcome =
+        strict.run(&resource(r#"{"id": "1"}"#), &format!(r#"[{set}, {{"op": "remove", "path": "keys"}}]"#));
+    assert_eq!(outcome.unwrap().changes[0].path, "keys.secret");
+    strict.unchanged(r#"{"id": "1"}"#, r#"[{"op": "remove", "path": "keys.secret"}]"#);
 }
 
 #[test]
@@ -443,4 +462,233 @@ fn a_difference_leaves_out_what_the_server_works_out() {
     let group_before = r#"{"id": "1", "displayName": "G", "members": [{"value": "u"}]}"#;
     let group_after = r#"{"id": "1", "displayName": "H", "members": [{"value": "v"}]}"#;
     assert_eq!(change(group(), group_before, group_after), ["displayName"]);
+}
+
+#[test]
+fn what_is_added_is_compared_as_its_attributes_are() {
+    let strict = Patch::strict(user());
+    // `value` and `type` say which value is meant; the rest is part of it, letter case and all.
+    let before = r#"{"userName": "b", "emails": [{"value": "a", "type": "work", "display": "b"}],
+        "addresses": [{"type": "work", "locality": "Reno"}], "ims": [{"value": "c"}]}"#;
+    let add = |attribute: &str, value: &str| {
+        format!(r#"[{{"op": "add", "path": "{attribute}", "value": [{value}]}}]"#)
+    };
+    let display = add("emails", r#"{"value": "A", "type": "WORK", "display": "B"}"#);
+    let after = strict.changed(before, &display);
+    assert_eq!(json_of(&after, "emails"), r#"[{"value":"a","type":"work","display":"B"}]"#);
+    strict.unchanged(before, &add("addresses", r#"{"type": "Work", "locality": "Reno"}"#));
+    let after = strict.changed(before, &add("addresses", r#"{"type": "Work", "locality": "RENO"}"#));
+    assert_eq!(after.get("addresses").unwrap().elements().len(), 2);
+    let remove = r#"[{"op": "remove", "path": "addresses", "value": {"type": "WORK"}}]"#;
+    assert_eq!(json_of(&strict.changed(before, remove), "addresses"), "nothing");
+    // No type at all is the same as no type at all.
+    let after = strict.changed(before, &add("ims", r#"{"value": "C", "display": "D"}"#));
+    assert_eq!(json_of(&after, "ims"), r#"[{"value":"c","display":"D"}]"#);
+}
+
+#[test]
+fn parts_of_a_value_change_by_filter_and_by_name_in_turn() {
+    let operations = r#"[
+        {"op": "replace", "path": "name[familyName eq \"Jensen\"].givenName", "value": "B"},
+        {"op": "add", "path": "name.middleName", "value": "J"},
+        {"op": "add", "path": "name[middleName eq \"J\"].honorificPrefix", "value": "Ms."}]"#;
+    let after = Patch::strict(user()).changed(BABS, operations);
+    assert_eq!(
+        json_of(&after, "name"),
+        r#"{"givenName":"B","familyName":"Jensen","middleName":"J","honorificPrefix":"Ms."}"#
+    );
+}
+
+#[test]
+fn it_is_reported_that_a_value_was_created_only_if_one_was() {
+    let strict = Patch::strict(user());
+    let report = |op: &str, filter: &str| {
+        let operation =
+            format!(r#"[{{"op": "{op}", "path": "emails[type eq \"{filter}\"].display", "value": "x"}}]"#);
+        let (outcome, report) = strict.reported(&resource(BABS), &operation);
+        assert!(outcome.is_ok(), "{op} {filter}");
+        report.notes().iter().map(|note| note.kind).collect::<Vec<_>>()
+    };
+    assert_eq!(report("add", "other"), [Leniency::Created]);
+    assert_eq!(report("add", "work"), []);
+    assert_eq!(report("remove", "other"), []);
+}
+
+#[test]
+fn a_reference_to_a_resource_may_be_absolute() {
+    let strict = Patch::strict(user());
+    let before =
+        r#"{"userName": "b", "groups": [{"value": "g1", "display": "Guides", "$ref": "Groups/g1"}]}"#;
+    let stating =
+        |group: &str| format!(r#"[{{"op": "replace", "value": {{"groups": [{group}], "title": "x"}}}}]"#);
+    for same in [
+        r#"{"value": "g1", "$ref": "https://example.com/v2/Groups/g1"}"#,
+        r#"{"value": "g1", "$REF": "Groups/g1", "display": "Guides"}"#,
+    ] {
+        strict.changed(before, &stating(same));
+    }
+    for other in [
+        r#"{"value": "g1", "$ref": "https://example.com/v2/Groups/g2"}"#,
+        r#"{"value": "g1", "$ref": 1}"#,
+        r#"{"value": "g1", "display": "Old Guides"}"#,
+    ] {
+        assert_eq!(strict.refused(before, &stating(other)), Mutability, "{other}");
+    }
+}
+
+#[test]
+fn meta_stays_the_last_attribute() {
+    let before = r#"{"schemas": [], "id": "u1", "userName": "b", "meta": {"version": "1"}}"#;
+    let operations = r#"[{"op": "add", "path": "title", "value": "x"}]"#;
+    let after = Patch::strict(user()).changed(before, operations);
+    let names: Vec<_> = after.attributes().keys().collect();
+    assert_eq!(names, ["schemas", "id", "userName", "title", "meta"]);
+}
+
+#[test]
+fn members_are_no_part_of_the_changes_but_count_as_one() {
+    let strict = Patch::strict(group());
+    let before = resource(r#"{"displayName": "G", "members": [{"value": "a"}]}"#);
+    let paths = |operations: &str| {
+        let outcome = strict.run(&before, operations).unwrap();
+        assert!(outcome.changed);
+        outcome.changes.into_iter().map(|change| change.path).collect::<Vec<_>>()
+    };
+    let rename = r#"{"op": "replace", "path": "displayName", "value": "H"}"#;
+    let add = r#"{"op": "add", "path": "members", "value": [{"value": "b"}]}"#;
+    assert_eq!(paths(&format!("[{rename}, {add}]")), ["displayName"]);
+    assert_eq!(paths(&format!("[{rename}]")), ["displayName"]);
+    assert_eq!(paths(&format!("[{add}]")).len(), 0);
+}
+
+#[test]
+fn a_false_primary_is_no_difference() {
+    let of = |emails: &str| resource(&format!(r#"{{"userName": "b", "emails": {emails}}}"#));
+    let without = of(r#"[{"value": "a"}, {"value": "b", "primary": true}]"#);
+    let with = of(r#"[{"value": "a", "primary": false}, {"primary": true, "value": "b"}]"#);
+    let neither = of(r#"[{"value": "a", "primary": false}, {"value": "b"}]"#);
+    let fewer = of(r#"[{"value": "a", "primary": false}]"#);
+    assert_eq!(diff(&without, &with, user()), []);
+    assert_eq!(diff(&with, &without, user()), []);
+    for other in [&neither, &fewer] {
+        assert_eq!(diff(&without, other, user()).len(), 1);
+        assert_eq!(diff(other, &without, user()).len(), 1);
+    }
+}
+
+#[test]
+fn a_long_list_is_edited_by_what_its_values_are_now() {
+    let strict = Patch::strict(user());
+    let emails: Vec<_> = (0..40).map(|n| format!(r#"{{"value": "e{n}", "type": "work"}}"#)).collect();
+    let before = format!(r#"{{"userName": "b", "emails": [{}]}}"#, emails.join(","));
+    let remove = |value: &str| format!(r#"{{"op": "remove", "path": "emails[value eq \"{value}\"]"}}"#);
+    let rename = r#"{"op": "replace", "path": "emails[value eq \"E2\"].value", "value": "new"}"#.to_owned();
+    let whole =
+        r#"{"op": "replace", "path": "emails[value eq \"e3\"]", "value": {"value": "newer"}}"#.to_owned();
+    let add = r#"{"op": "add", "path": "emails", "value": [{"value": "newest"}]}"#.to_owned();
+    let again =
+        r#"{"op": "add", "path": "emails", "value": [{"value": "E9", "type": "Work"}, {"value": "e2"}]}"#;
+    let operations = [
+        remove("e0"),
+        remove("E1"),
+        rename,
+        whole,
+        add,
+        remove("new"),
+        remove("newer"),
+        remove("newest"),
+        again.to_owned(),
+    ];
+    let after = strict.changed(&before, &format!("[{}]", operations.join(",")));
+    let values: Vec<_> = after
+        .get("emails")
+        .unwrap()
+        .elements()
+        .iter()
+        .map(|e| e.get("value").unwrap().as_str().unwrap())
+        .collect();
+    let mut expected: Vec<_> = (4..40).map(|n| format!("e{n}")).collect();
+    expected.push("e2".to_owned());
+    assert_eq!(values, expected);
+}
+
+#[test]
+fn what_a_remove_lists_are_values_of_a_list() {
+    let strict = Patch::strict(user());
+    assert_eq!(
+        strict.refused(BABS, r#"[{"op": "remove", "path": "userName", "value": "bjensen"}]"#),
+        Mutability
+    );
+    let tags = format!(r#"{{"userName": "b", "{LAB}": {{"tags": ["red"]}}}}"#);
+    let object = format!(r#"[{{"op": "remove", "path": "{LAB}:tags", "value": [{{"value": "red"}}]}}]"#);
+    assert_eq!(strict.refused(&tags, &object), InvalidValue);
+}
+
+#[test]
+fn a_filter_without_match_has_nothing_to_take_away() {
+    let replace = r#"[{"op": "replace", "path": "emails[type eq \"other\"]", "value": null}]"#;
+    assert_eq!(Patch::strict(user()).refused(BABS, replace), NoTarget);
+    let lenient = Patch::lenient(user());
+    lenient.unchanged(BABS, replace);
+    let part = r#"[{"op": "replace", "path": "emails[type eq \"other\"].display", "value": null}]"#;
+    assert_eq!(Patch::strict(user()).refused(BABS, part), NoTarget);
+    lenient.unchanged(BABS, part);
+    let there = r#"[{"op": "replace", "path": "emails[type eq \"home\"]", "value": null}]"#;
+    let after = Patch::strict(user()).changed(BABS, there);
+    assert_eq!(after.get("emails").unwrap().elements().len(), 1);
+}
+
+#[test]
+fn a_text_for_a_complex_value_is_its_value() {
+    let (strict, lenient) = (Patch::strict(user()), Patch::lenient(user()));
+    let home = r#"[{"op": "add", "path": "emails[type eq \"home\"]", "value": "new@jensen.org"}]"#;
+    assert_eq!(strict.refused(BABS, home), InvalidValue);
+    let after = lenient.changed(BABS, home);
+    assert_eq!(after.get("emails").unwrap().elements()[1].get("value"), Some(&Value::from("new@jensen.org")));
+    let manager =
+        |value: &str| format!(r#"[{{"op": "replace", "path": "{ENTERPRISE}:manager", "value": "{value}"}}]"#);
+    let before = format!(r#"{{"userName": "b", "{ENTERPRISE}": {{"manager": {{"value": "m1"}}}}}}"#);
+    for patch in [&strict, &lenient] {
+        let after = patch.changed(&before, &manager("m2"));
+        assert_eq!(json_of(&after, ENTERPRISE), r#"{"manager":{"value":"m2"}}"#);
+    }
+    assert_eq!(json_of(&lenient.changed(&before, &manager("")), ENTERPRISE), "nothing");
+    assert_eq!(json_of(&strict.changed(&before, &manager("")), ENTERPRISE), r#"{"manager":{"value":""}}"#);
+}
+
+#[test]
+fn many_keys_are_compared_like_few() {
+    let strict = Patch::strict(user());
+    let keys = |count: usize, last: &str| {
+        let mut keys: Vec<_> =
+            (0..count).map(|n| format!(r#""emails[type eq \"t{n}\"].value": "v{n}""#)).collect();
+        keys.push(format!(r#""{last}": "x""#));
+        format!(r#"[{{"op": "add", "value": {{"title": "x", {}}}}}]"#, keys.join(","))
+    };
+    for count in [2, 14, 15, 30] {
+        let after = strict.changed(r#"{"userName": "b"}"#, &keys(count, "nickName"));
+        assert_eq!(after.get("emails").unwrap().elements().len(), count);
+        assert_eq!(strict.refused(BABS, &keys(count, "TITLE")), InvalidSyntax, "{count}");
+    }
+}
+
+#[test]
+fn a_part_of_a_read_only_attribute_is_no_key() {
+    for key in [r#"groups[value eq \"g1\"]"#, "groups.display"] {
+        let operation = format!(r#"[{{"op": "add", "value": {{"{key}": null}}}}]"#);
+        assert_eq!(Patch::strict(user()).refused(r#"{"userName": "b"}"#, &operation), Mutability, "{key}");
+    }
+}
+
+#[test]
+fn a_value_that_a_replace_creates_has_what_the_filter_asks_for_unless_it_says_otherwise() {
+    let lenient = Patch::lenient(user());
+    for (value, expected) in [
+        (r#"{"value": "a@x.org"}"#, r#"[{"value":"a@x.org","type":"work"}]"#),
+        (r#"{"value": "a@x.org", "type": "home"}"#, r#"[{"value":"a@x.org","type":"home"}]"#),
+    ] {
+        let operation =
+            format!(r#"[{{"op": "replace", "path": "emails[type eq \"work\"]", "value": {value}}}]"#);
+        assert_eq!(json_of(&lenient.changed(r#"{"userName": "b"}"#, &operation), "emails"), expected);
+    }
 }

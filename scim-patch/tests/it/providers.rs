@@ -125,7 +125,13 @@ fn an_unknown_target_does_not_keep_a_user_active() {
     assert_eq!(strict.refused(USER, operations), PatchErrorKind::InvalidPath);
     // A malformed path is a mistake under every dialect.
     let malformed = r#"[{"op": "Add", "path": "name..givenName", "value": "1"}]"#;
-    assert_eq!(Patch::lenient(crate::support::user()).refused(USER, malformed), PatchErrorKind::InvalidPath);
+    let lenient = Patch::lenient(crate::support::user());
+    assert_eq!(lenient.refused(USER, malformed), PatchErrorKind::InvalidPath);
+    // A key may be anything.
+    let key = r#"[{"op": "Add", "value": {"name..givenName": "1", "title": "T"}}]"#;
+    let (outcome, report) = lenient.reported(&resource(USER), key);
+    assert_eq!(json_of(&outcome.unwrap().resource, "title"), r#""T""#);
+    assert_eq!(report.notes()[0].kind, Leniency::TargetIgnored);
 }
 
 #[test]

@@ -27,6 +27,8 @@ fn schemas_follow_the_extensions_in_use() {
     for operation in [
         format!(r#"{{"op": "remove", "path": "{ENTERPRISE}:department"}}"#),
         format!(r#"{{"op": "remove", "path": "{ENTERPRISE}"}}"#),
+        format!(r#"{{"op": "remove", "path": "{ENTERPRISE}", "value": {{"costCenter": "1"}}}}"#),
+        format!(r#"{{"op": "remove", "path": "{ENTERPRISE}", "value": "IT"}}"#),
         format!(r#"{{"op": "replace", "path": "{ENTERPRISE}", "value": null}}"#),
         format!(r#"{{"op": "replace", "path": "{ENTERPRISE}", "value": {{"department": null}}}}"#),
         format!(r#"{{"op": "remove", "path": "schemas[value eq \"{ENTERPRISE}\"]"}}"#),
@@ -134,7 +136,14 @@ fn required_attributes_of_an_extension_are_there_as_long_as_it_is() {
     assert_eq!(strict.refused(&with, &operation("replace", ":owner.name", r#""""#)), InvalidValue);
     strict.changed(&with, &operation("add", ":owner.phone", r#""1""#));
     let ownerless = with.replace(r#", "owner": {"name": "B"}"#, "");
-    assert_eq!(strict.refused(&ownerless, &operation("add", ":owner.phone", r#""1""#)), InvalidValue);
+    let error = strict.run(&resource(&ownerless), &operation("add", ":owner.phone", r#""1""#)).unwrap_err();
+    assert_eq!((error.kind(), error.path()), (InvalidValue, format!("{BADGE}:owner.name").as_str()));
+    // Older than the requirement, but edited now.
+    let doorless = with.replace(r#" "doors": ["a", "b"],"#, "");
+    let remove = format!(r#"{{"op": "remove", "path": "{BADGE}:doors", "value": ["a"]}}"#);
+    assert_eq!(strict.refused(&doorless, &format!("[{remove}]")), InvalidValue);
+    let add = format!(r#"{{"op": "add", "path": "{BADGE}:doors", "value": ["b"]}}"#);
+    strict.changed(&doorless, &format!("[{remove}, {remove}, {add}]"));
     let user = strict.changed(&with, &operation("remove", ":doors", r#"["a"]"#));
     assert_eq!(json_of(&user, BADGE), r#"{"number":1,"doors":["b"],"owner":{"name":"B"}}"#);
     strict.changed(&with, &operation("remove", ":owner", "null"));
@@ -171,6 +180,7 @@ fn a_required_extension_stays() {
     ] {
         assert_eq!(strict.refused(&before, &format!("[{operation}]")), Mutability, "{operation}");
     }
+    strict.unchanged(&before, &schemas_path("replace", &format!(r#"["{}", "{BADGE}"]"#, scim_schema::USER)));
 }
 
 #[test]
@@ -198,6 +208,9 @@ fn what_changes_nothing_leaves_a_listed_extension_listed() {
         let operation = format!(r#"[{{"op": "{op}", "path": "{BADGE}:door.primary", "value": {value}}}]"#);
         strict.unchanged(&listed, &operation);
     }
+    let listed = format!(r#"{{"schemas": ["{}", "{LAB}"], "userName": "b"}}"#, scim_schema::USER);
+    let remove = format!(r#"[{{"op": "remove", "path": "{LAB}:tags[value eq \"x\"]"}}]"#);
+    Patch::strict(user()).unchanged(&listed, &remove);
 }
 
 // ledger: 7644-3.5.2.2-006
@@ -229,4 +242,21 @@ fn a_resource_that_is_older_than_a_requirement_can_be_patched() {
         r#"[{"op": "replace", "path": "active", "value": false}]"#,
     );
     assert!(outcome.unwrap().changed);
+}
+
+#[test]
+fn schemas_change_on_their_own_only_for_extensions_without_values() {
+    let strict = Patch::strict(user());
+    let plain = format!(r#"{{"schemas": ["{}"], "userName": "b"}}"#, scim_schema::USER);
+    let paths = |before: &str, operations: &str| {
+        let outcome = strict.run(&resource(before), operations).unwrap();
+        outcome.changes.into_iter().map(|change| change.path).collect::<Vec<_>>()
+    };
+    let department = format!("{ENTERPRISE}:department");
+    let add = format!(r#"[{{"op": "add", "path": "{department}", "value": "IT"}}]"#);
+    assert_eq!(paths(&plain, &add), [department.as_str()]);
+    let remove = format!(r#"[{{"op": "remove", "path": "{ENTERPRISE}"}}]"#);
+    assert_eq!(paths(&with_department(), &remove), [department.as_str()]);
+    let list = schemas_path("add", &format!(r#"["{LAB}"]"#));
+    assert_eq!(paths(&plain, &list), ["schemas"]);
 }
