@@ -232,18 +232,19 @@ async fn a_database_that_takes_no_writes_keeps_nobody_out() {
     let now = site.clock.now();
     let issued = site.directories.issue_token(&site.directory.id, None, now).await.unwrap();
     // A write that takes longer than any request would wait.
-    let (begun, waiting) = tokio::sync::oneshot::channel();
+    let (begun, mut waiting) = tokio::sync::mpsc::unbounded_channel();
     let (end, ended) = std::sync::mpsc::channel::<()>();
     let database = site.store.database().clone();
     let writing = tokio::spawn(async move {
-        let work = move |_: &scim_sql::rusqlite::Connection| {
+        let work = move |session: &scim_sql::Session<'_>| {
+            session.execute("UPDATE dir_tokens SET suffix = suffix", scim_sql::params![])?;
             begun.send(()).unwrap();
             ended.recv().unwrap();
             Ok::<_, scim_sql::DatabaseError>(())
         };
-        database.write_sqlite(work).await
+        database.write(work).await
     });
-    waiting.await.unwrap();
+    waiting.recv().await.unwrap();
     let started = std::time::Instant::now();
     for _ in 0..20 {
         assert!(site.directories.authenticate_token(issued.plain.expose(), now).await.unwrap().is_some());

@@ -405,17 +405,31 @@ async fn an_attempt_under_way_at_a_crash_is_made_again_with_the_same_id() {
 }
 
 #[tokio::test]
-async fn a_key_file_that_is_not_the_right_one_stops_delivery_and_loses_nothing() {
+async fn a_key_file_that_is_not_the_right_one_is_refused() {
+    let site = Site::new().await;
+    let keys = scim_directory::Keys::load_or_create(&site.folder.path().join("other-keys")).unwrap();
+    let refused = scim_directory::Directories::open(site.store.database().clone(), keys).await;
+    assert!(matches!(refused, Err(scim_directory::DirectoryError::WrongKeys)));
+}
+
+#[tokio::test]
+async fn a_secret_that_can_t_be_opened_stops_delivery_and_loses_nothing() {
     let site = Site::new().await;
     site.endpoint(URL, &[]).await;
     site.user("ann").await;
     site.catch_up().await;
+    let reverse = || {
+        site.store.database().write(|session| {
+            let sealed = session.first("SELECT secret FROM dir_endpoints", scim_sql::params![], |row| {
+                Ok::<_, scim_sql::DatabaseError>(row.bytes(0)?.to_vec())
+            })?;
+            let reversed: Vec<u8> = sealed.unwrap().into_iter().rev().collect();
+            session.execute("UPDATE dir_endpoints SET secret = ?1", scim_sql::params![reversed.as_slice()])
+        })
+    };
+    reverse().await.unwrap();
     let receiver = Receiver::new(&site, |_| Some(200));
-    let keys = scim_directory::Keys::load_or_create(&site.folder.path().join("other-keys")).unwrap();
-    let wrong = scim_directory::Directories::open(site.store.database().clone(), keys).await.unwrap();
-    let clock: Arc<dyn Clock> = Arc::clone(&site.clock) as _;
-    let mut locked_out =
-        Dispatcher::new(&wrong, Arc::clone(&receiver) as _, clock, DispatcherConfig::default());
-    assert_eq!(locked_out.deliver_due().await.unwrap(), 0);
+    assert_eq!(dispatcher(&site, &receiver).deliver_due().await.unwrap(), 0);
+    reverse().await.unwrap();
     assert_eq!(dispatcher(&site, &receiver).deliver_due().await.unwrap(), 1);
 }

@@ -233,18 +233,20 @@ fn events_folded_give_the_state_whenever_the_relay_ran_and_died() {
 
 /// The log that a relay writes which reads the whole feed at once: with the tables of the domain emptied.
 async fn log_in_one_go(site: &Site) -> Vec<Event> {
-    let empty = |tx: &scim_sql::rusqlite::Connection| {
-        tx.execute_batch(
-            "DELETE FROM dir_deliveries;
-             DELETE FROM dir_events;
-             DELETE FROM dir_members;
-             DELETE FROM dir_subjects;
-             UPDATE dir_directories SET sequence = 0;
-             UPDATE dir_feed SET major = 0, minor = 0, fanned_out = NULL;",
-        )
-        .map_err(scim_sql::DatabaseError::from)
+    let empty = |session: &scim_sql::Session<'_>| {
+        for statement in [
+            "DELETE FROM dir_deliveries",
+            "DELETE FROM dir_events",
+            "DELETE FROM dir_members",
+            "DELETE FROM dir_subjects",
+            "UPDATE dir_directories SET sequence = 0",
+            "UPDATE dir_feed SET major = 0, minor = 0, fanned_out = NULL",
+        ] {
+            session.execute(statement, scim_sql::params![])?;
+        }
+        Ok::<_, scim_sql::DatabaseError>(())
     };
-    site.store.database().write_sqlite(empty).await.unwrap();
+    site.store.database().write(empty).await.unwrap();
     Relay::new(&site.directories, Arc::new(site.store.clone())).catch_up().await.unwrap();
     site.events().await
 }
