@@ -1,19 +1,25 @@
 //! A batch of writes, step by step. It runs in a transaction that ends with it: whatever fails here,
 //! nothing of the batch stays.
+//!
+//! On PostgreSQL many batches run at once. A resource is locked before it is looked at, and stays so until
+//! the commit; of several the one with the smaller id first.
 
-use std::collections::{BTreeMap, HashSet};
+mod log;
+mod members;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use scim_core::{
-    Batch, Change, ChangeKind, Committed, Document, Member, MemberDelta, MembersChange, Precondition,
-    StoreError, TenantId, Write,
+    Batch, Change, ChangeKind, Committed, Document, Member, Precondition, StoreError, TenantId, Write,
 };
-use scim_schema::{DateTime, ResourceType, fold};
+use scim_schema::{DateTime, UniqueKey, fold};
 
+use self::log::Entry;
 use crate::error::DatabaseError;
-use crate::index::{self, Index};
+use crate::index::{FORGET_VALUE, INSERT_UNIQUE, INSERT_VALUE, Index};
 use crate::params;
 use crate::rows;
-use crate::session::{Session, int};
+use crate::session::{Engine, Session, Statement, int};
 
 /// Applies a batch.
 pub(crate) fn commit(
@@ -22,8 +28,10 @@ pub(crate) fn commit(
     tenant: &TenantId,
     batch: &Batch,
 ) -> Result<Vec<Committed>, StoreError> {
+    let tenant = tenant.as_str();
     let mut commit =
-        Commit { session, index, tenant: tenant.as_str(), batch, counts: BTreeMap::new(), added: Vec::new() };
+        Commit { session, index, tenant, batch, counts: BTreeMap::new(), added: Vec::new(), counted: false };
+    commit.lock()?;
     let mut committed = Vec::with_capacity(batch.writes.len());
     for write in &batch.writes {
         committed.push(commit.apply(write)?);
@@ -42,6 +50,8 @@ struct Commit<'c> {
     counts: BTreeMap<&'c str, i64>,
     /// Ids of members that were added.
     added: Vec<String>,
+    /// The one insert of the batch has counted itself.
+    counted: bool,
 }
 
 /// The state of a resource before a write.
@@ -52,28 +62,84 @@ struct Current {
     modified: i64,
 }
 
+/// What a resource held before a write.
+struct Old {
+    text: String,
+    unique: Vec<UniqueKey>,
+}
+
+/// How a row is read before it is written.
+const CURRENT: &str = "SELECT n, version, created, modified, type, document, unique_keys FROM scim_resources
+     WHERE tenant = ?1 AND id = ?2";
+const CURRENT_TO_UPDATE: &str =
+    "SELECT n, version, created, modified, type, document, unique_keys FROM scim_resources
+     WHERE tenant = ?1 AND id = ?2 FOR NO KEY UPDATE";
+const CURRENT_TO_DELETE: &str =
+    "SELECT n, version, created, modified, type, document, unique_keys FROM scim_resources
+     WHERE tenant = ?1 AND id = ?2 FOR UPDATE";
+
+/// All that an insert writes, at once. It counts the resource where `?15` is 1.
+const INSERT_ON_POSTGRES: &str = "WITH inserted AS (
+         INSERT INTO scim_resources
+             (tenant, type, id, version, created, modified, label, unique_keys, document)
+         VALUES (?1, ?2, ?3, 1, ?4, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING RETURNING n),
+     taken AS (
+         INSERT INTO scim_unique_keys (tenant, type, attribute, key, resource)
+         SELECT ?1, ?2, u.attribute, u.key, i.n FROM inserted i, unnest(?8, ?9) AS u (attribute, key)
+         ON CONFLICT DO NOTHING RETURNING resource),
+     indexed AS (
+         INSERT INTO scim_values (tenant, type, attribute, value, resource)
+         SELECT ?1, ?2, v.attribute, v.value, i.n FROM inserted i, unnest(?10, ?11) AS v (attribute, value)),
+     counted AS (
+         INSERT INTO scim_counts (tenant, type, shard, resources)
+         SELECT ?1, ?2, ?14, 1 FROM inserted WHERE ?15 = 1
+         ON CONFLICT (tenant, type, shard) DO UPDATE SET resources = scim_counts.resources + 1),
+     logged AS (
+         INSERT INTO scim_changes (tenant, type, id, kind, version, created, modified, document,
+             cause, request_id, time)
+         SELECT ?1, ?2, ?3, 'created', 1, ?4, ?4, ?7, ?12, ?13, ?4 FROM inserted WHERE ?16 = 1
+         RETURNING seq),
+     unsequenced AS (INSERT INTO scim_unsequenced (seq) SELECT seq FROM logged)
+     SELECT i.n, (SELECT count(*) FROM taken) FROM inserted i";
+
 impl<'c> Commit<'c> {
+    /// Locks all that are written, in one order for all batches.
+    fn lock(&self) -> Result<(), DatabaseError> {
+        if self.session.engine() == Engine::Sqlite || self.batch.writes.len() < 2 {
+            return Ok(());
+        }
+        let there = self.batch.writes.iter().filter(|w| !matches!(w.change, Change::Insert { .. }));
+        let ids: Vec<Option<&str>> = there.map(|w| Some(w.id.as_str())).collect();
+        if !ids.is_empty() {
+            let sql =
+                "SELECT 1 FROM scim_resources WHERE tenant = ?1 AND id = ANY(?2) ORDER BY id FOR UPDATE";
+            self.session.execute(sql, params![self.tenant, &ids])?;
+        }
+        Ok(())
+    }
+
     fn apply(&mut self, write: &'c Write) -> Result<Committed, StoreError> {
-        let current = self.current(&write.resource_type, &write.id)?;
-        match (write.precondition, &current) {
+        if let (Change::Insert { document, members }, Precondition::Absent) =
+            (&write.change, write.precondition)
+        {
             // That there is none under this id is left to the index to say.
-            (Precondition::Absent, None) => {}
-            (Precondition::Absent, Some(_)) => return Err(id_taken()),
-            (_, None) => return Err(StoreError::NotFound),
-            (Precondition::Version(expected), Some(current)) if current.version != expected => {
+            return self.insert(write, document, members);
+        }
+        let Some((current, old)) = self.current(write)? else { return Err(StoreError::NotFound) };
+        match write.precondition {
+            Precondition::Absent => return Err(id_taken()),
+            Precondition::Version(expected) if current.version != expected => {
                 return Err(StoreError::VersionMismatch { current: current.version });
             }
-            (Precondition::Version(_) | Precondition::Any, Some(_)) => {}
+            Precondition::Version(_) | Precondition::Any => {}
         }
-        match (&write.change, current) {
-            (Change::Insert { document, members }, None) => self.insert(write, document, members),
-            (Change::Insert { .. }, Some(_)) => Err(id_taken()),
-            (_, None) => Err(StoreError::NotFound),
-            (Change::Update { document, changes, members }, Some(current)) => {
+        match &write.change {
+            Change::Insert { .. } => Err(id_taken()),
+            Change::Update { document, changes, members } => {
                 // What is never returned is in `changes` only: the document is the same.
                 let changed = match document {
                     Some(document) => {
-                        self.replace_document(write, &current, document)? || !changes.is_empty()
+                        self.replace_document(write, &current, &old, document)? || !changes.is_empty()
                     }
                     None => false,
                 };
@@ -81,31 +147,38 @@ impl<'c> Commit<'c> {
                 if !changed && added.is_empty() && removed.is_empty() {
                     return Ok(committed(&current, false, added, removed));
                 }
-                let current = self.touch(&current)?;
+                let (touch, current) = self.touched(&current);
                 let changes = rows::changes_to_text(changes)?;
-                let seq = self.log(&current, ChangeKind::Updated, changes.as_deref())?;
-                self.log_members(seq, &added, &removed)?;
+                let entry = Entry::new(&current, ChangeKind::Updated)
+                    .changes(changes.as_deref())
+                    .members(&added, &removed);
+                self.log_after(vec![touch], &[entry])?;
                 Ok(committed(&current, true, added, removed))
             }
-            (Change::Delete, Some(current)) => self.delete(write, &current),
+            Change::Delete => self.delete(write, &current, &old),
         }
     }
 
-    /// The resource, if it is there and of that type.
-    fn current(&self, resource_type: &ResourceType, id: &str) -> Result<Option<Current>, DatabaseError> {
-        let found = self.session.first(
-            "SELECT n, version, created, modified, type FROM scim_resources WHERE tenant = ?1 AND id = ?2",
-            params![self.tenant, id],
-            |row| {
-                let current = Current {
-                    n: row.int(0)?,
-                    version: row.unsigned(1)?,
-                    created: row.int(2)?,
-                    modified: row.int(3)?,
-                };
-                Ok::<_, DatabaseError>((row.text(4)? == resource_type.name()).then_some(current))
-            },
-        )?;
+    /// The resource, if it is there and of that type. It is locked.
+    fn current(&self, write: &Write) -> Result<Option<(Current, Old)>, StoreError> {
+        let sql = match (self.session.engine(), &write.change) {
+            (Engine::Sqlite, _) => CURRENT,
+            (Engine::Postgres, Change::Delete) => CURRENT_TO_DELETE,
+            (Engine::Postgres, _) => CURRENT_TO_UPDATE,
+        };
+        let found = self.session.first(sql, params![self.tenant, &write.id], |row| {
+            if row.text(4)? != write.resource_type.name() {
+                return Ok::<_, StoreError>(None);
+            }
+            let current = Current {
+                n: row.int(0)?,
+                version: row.unsigned(1)?,
+                created: row.int(2)?,
+                modified: row.int(3)?,
+            };
+            let old = Old { text: row.owned(5)?, unique: rows::unique_from_text(row.text(6)?)? };
+            Ok(Some((current, old)))
+        })?;
         Ok(found.flatten())
     }
 
@@ -117,41 +190,106 @@ impl<'c> Commit<'c> {
     ) -> Result<Committed, StoreError> {
         let name = write.resource_type.name();
         let now = self.batch.now.unix_micros();
-        let text = rows::document_to_text(&document.resource)?;
-        let inserted = self.session.first(
+        let mut seen = HashSet::new();
+        let members: Vec<Member> = members.iter().filter(|m| seen.insert(m.id.as_str())).cloned().collect();
+        let n = match self.session.engine() {
+            Engine::Sqlite => self.insert_in_steps(write, document)?,
+            Engine::Postgres => self.insert_at_once(write, document, members.is_empty())?,
+        };
+        let current = Current { n, version: 1, created: now, modified: now };
+        self.link(&write.id, &members)?;
+        if self.session.engine() == Engine::Sqlite || !members.is_empty() {
+            self.log(&[Entry::new(&current, ChangeKind::Created).members(&members, &[])])?;
+        }
+        *self.counts.entry(name).or_default() += 1;
+        Ok(committed(&current, true, members, Vec::new()))
+    }
+
+    fn insert_in_steps(&self, write: &Write, document: &Document) -> Result<i64, StoreError> {
+        let name = write.resource_type.name();
+        let n = self.session.first(
             "INSERT INTO scim_resources
                  (tenant, type, id, version, created, modified, label, unique_keys, document)
-             VALUES (?1, ?2, ?3, 1, ?4, ?4, ?5, ?6, ?7) RETURNING n",
+             VALUES (?1, ?2, ?3, 1, ?4, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING RETURNING n",
             params![
                 self.tenant,
                 name,
                 &write.id,
-                now,
+                self.batch.now.unix_micros(),
                 label(document),
                 &rows::unique_to_text(&document.unique),
-                &text
+                &rows::document_to_text(&document.resource)?
             ],
             |row| row.int(0),
-        );
-        let n = match inserted {
-            Ok(n) => n.unwrap_or_default(),
-            Err(DatabaseError::NotUnique(_)) => return Err(id_taken()),
-            Err(error) => return Err(error.into()),
-        };
+        )?;
+        let n = n.ok_or_else(id_taken)?;
         for key in &document.unique {
-            self.take(name, key, n)?;
+            let params = params![self.tenant, name, &key.attribute, &key.value, n];
+            if self.session.execute(INSERT_UNIQUE, params)? == 0 {
+                return Err(StoreError::Conflict { attribute: key.attribute.clone() });
+            }
         }
         for (path, value) in self.index.values(name, &document.resource) {
-            index::insert_value(self.session, self.tenant, name, path, &value, n)?;
+            self.session.execute(INSERT_VALUE, params![self.tenant, name, path, &value, n])?;
         }
-        let mut seen = HashSet::new();
-        let members: Vec<Member> = members.iter().filter(|m| seen.insert(m.id.as_str())).cloned().collect();
-        self.link(&write.id, &members)?;
-        *self.counts.entry(name).or_default() += 1;
-        let current = Current { n, version: 1, created: now, modified: now };
-        let seq = self.log(&current, ChangeKind::Created, None)?;
-        self.log_members(seq, &members, &[])?;
-        Ok(committed(&current, true, members, Vec::new()))
+        Ok(n)
+    }
+
+    fn insert_at_once(&mut self, write: &Write, document: &Document, log: bool) -> Result<i64, StoreError> {
+        let name = write.resource_type.name();
+        let values = self.index.values(name, &document.resource);
+        let column = |part: fn(&UniqueKey) -> &str| document.unique.iter().map(|k| Some(part(k))).collect();
+        let (attributes, keys): (Vec<_>, Vec<_>) = (column(|k| &k.attribute), column(|k| &k.value));
+        let (paths, indexed): (Vec<_>, Vec<_>) =
+            values.iter().map(|(path, value)| (Some(*path), Some(value.as_str()))).unzip();
+        // Alone it counts itself; of several the sum is added when all are known.
+        self.counted = self.batch.writes.len() == 1;
+        let cause = &self.batch.cause;
+        let inserted = self.session.first(
+            INSERT_ON_POSTGRES,
+            params![
+                self.tenant,
+                name,
+                &write.id,
+                self.batch.now.unix_micros(),
+                label(document),
+                &rows::unique_to_text(&document.unique),
+                &rows::document_to_text(&document.resource)?,
+                &attributes,
+                &keys,
+                &paths,
+                &indexed,
+                &cause.kind,
+                &cause.request_id,
+                self.session.shard(),
+                self.counted,
+                log
+            ],
+            |row| Ok::<_, DatabaseError>((row.int(0)?, row.int(1)?)),
+        )?;
+        let (n, taken) = inserted.ok_or_else(id_taken)?;
+        if taken < int(document.unique.len() as u64) {
+            return Err(self.conflict(name, document, n)?);
+        }
+        Ok(n)
+    }
+
+    /// Which unique value another resource has.
+    fn conflict(&self, resource_type: &str, document: &Document, n: i64) -> Result<StoreError, StoreError> {
+        for key in &document.unique {
+            let holder = self.session.first(
+                "SELECT resource FROM scim_unique_keys
+                 WHERE tenant = ?1 AND type = ?2 AND attribute = ?3 AND key = ?4",
+                params![self.tenant, resource_type, &key.attribute, &key.value],
+                |row| row.int(0),
+            )?;
+            if holder != Some(n) {
+                return Ok(StoreError::Conflict { attribute: key.attribute.clone() });
+            }
+        }
+        // Two values of the document are the same, or who had it is gone in this moment.
+        let first = document.unique.first().map(|key| key.attribute.clone());
+        Ok(StoreError::Conflict { attribute: first.unwrap_or_default() })
     }
 
     /// Says whether the document is another than before.
@@ -159,53 +297,68 @@ impl<'c> Commit<'c> {
         &self,
         write: &Write,
         current: &Current,
+        before: &Old,
         document: &Document,
     ) -> Result<bool, StoreError> {
         let name = write.resource_type.name();
-        let text = rows::document_to_text(&document.resource)?;
-        let (old_text, old_unique) = self.document(current)?;
-        let old = rows::parse_document(&old_text)?;
-        if old == document.resource && old_unique == document.unique {
+        let old = rows::parse_document(&before.text)?;
+        if old == document.resource && before.unique == document.unique {
             return Ok(false);
         }
-        for key in old_unique.iter().filter(|key| !document.unique.contains(key)) {
-            self.release(name, key)?;
+        let (old_values, new_values) =
+            (self.index.values(name, &old), self.index.values(name, &document.resource));
+        let mut statements = Vec::new();
+        for key in before.unique.iter().filter(|key| !document.unique.contains(key)) {
+            statements.push(self.release(name, key));
         }
-        for key in document.unique.iter().filter(|key| !old_unique.contains(key)) {
-            self.take(name, key, current.n)?;
+        let released = statements.len();
+        let wanted: Vec<&UniqueKey> =
+            document.unique.iter().filter(|key| !before.unique.contains(key)).collect();
+        for key in &wanted {
+            let params = params![self.tenant, name, &key.attribute, &key.value, current.n];
+            statements.push(Statement::new(INSERT_UNIQUE, params));
         }
-        let (before, after) = (self.index.values(name, &old), self.index.values(name, &document.resource));
-        for (path, value) in before.difference(&after) {
-            self.forget_value(name, path, value, current.n)?;
+        for (path, value) in old_values.difference(&new_values) {
+            let params = params![self.tenant, name, *path, value, current.n];
+            statements.push(Statement::new(FORGET_VALUE, params));
         }
-        for (path, value) in after.difference(&before) {
-            index::insert_value(self.session, self.tenant, name, path, value, current.n)?;
+        for (path, value) in new_values.difference(&old_values) {
+            let params = params![self.tenant, name, *path, value, current.n];
+            statements.push(Statement::new(INSERT_VALUE, params));
         }
-        self.session.execute(
+        let text = rows::document_to_text(&document.resource)?;
+        let unique = rows::unique_to_text(&document.unique);
+        statements.push(Statement::new(
             "UPDATE scim_resources SET label = ?2, unique_keys = ?3, document = ?4 WHERE n = ?1",
-            params![current.n, label(document), &rows::unique_to_text(&document.unique), &text],
-        )?;
-        Ok(true)
+            params![current.n, label(document), &unique, &text],
+        ));
+        let rows = self.session.batch(&statements)?;
+        let refused = wanted.iter().zip(rows.iter().skip(released)).find(|(_, rows)| **rows == 0);
+        match refused {
+            Some((key, _)) => Err(StoreError::Conflict { attribute: key.attribute.clone() }),
+            None => Ok(true),
+        }
     }
 
-    fn delete(&mut self, write: &'c Write, current: &Current) -> Result<Committed, StoreError> {
+    fn delete(&mut self, write: &'c Write, current: &Current, before: &Old) -> Result<Committed, StoreError> {
         let name = write.resource_type.name();
         let id = write.id.as_str();
-        let (text, unique) = self.document(current)?;
-        let members = self.members(id)?;
-        let seq = self.log(current, ChangeKind::Deleted, None)?;
-        self.log_members(seq, &[], &members)?;
-        self.session.execute(
+        let members = match write.resource_type.membership() {
+            Some(_) => self.members(id)?,
+            None => Vec::new(),
+        };
+        self.log(&[Entry::new(current, ChangeKind::Deleted).members(&[], &members)])?;
+        let values = self.index.values(name, &rows::parse_document(&before.text)?);
+        let mut statements = vec![Statement::new(
             "DELETE FROM scim_members WHERE tenant = ?1 AND holder = ?2",
             params![self.tenant, id],
-        )?;
-        for key in &unique {
-            self.release(name, key)?;
-        }
-        for (path, value) in self.index.values(name, &rows::parse_document(&text)?) {
-            self.forget_value(name, path, &value, current.n)?;
-        }
-        self.session.execute("DELETE FROM scim_resources WHERE n = ?1", params![current.n])?;
+        )];
+        statements.extend(before.unique.iter().map(|key| self.release(name, key)));
+        statements.extend(values.iter().map(|(path, value)| {
+            Statement::new(FORGET_VALUE, params![self.tenant, name, *path, value, current.n])
+        }));
+        statements.push(Statement::new("DELETE FROM scim_resources WHERE n = ?1", params![current.n]));
+        self.session.batch(&statements)?;
         *self.counts.entry(name).or_default() -= 1;
         self.leave_holders(id)?;
         Ok(committed(current, true, Vec::new(), members))
@@ -213,239 +366,78 @@ impl<'c> Commit<'c> {
 
     /// Removes a deleted resource from all that had it as a member; each of them changes.
     fn leave_holders(&self, id: &str) -> Result<(), StoreError> {
-        let holders = self.session.all(
-            "SELECT r.n, r.version, r.created, r.modified, m.member, m.member_type, m.display
-             FROM scim_members m JOIN scim_resources r ON r.tenant = m.tenant AND r.id = m.holder
-             WHERE m.tenant = ?1 AND m.member_key = ?2 AND m.member = ?3 ORDER BY m.holder",
-            params![self.tenant, fold(id).as_ref(), id],
-            |row| {
-                let holder = Current {
-                    n: row.int(0)?,
-                    version: row.unsigned(1)?,
-                    created: row.int(2)?,
-                    modified: row.int(3)?,
-                };
-                Ok::<_, DatabaseError>((holder, rows::member(row, 4)?))
-            },
-        )?;
-        self.session.execute(
-            "DELETE FROM scim_members WHERE tenant = ?1 AND member_key = ?2 AND member = ?3",
-            params![self.tenant, fold(id).as_ref(), id],
-        )?;
-        for (holder, member) in holders {
-            let holder = self.touch(&holder)?;
-            let seq = self.log(&holder, ChangeKind::Updated, None)?;
-            self.log_members(seq, &[], &[member])?;
+        let key = fold(id);
+        let holders = "SELECT r.n, r.version, r.created, r.modified, r.id FROM scim_resources r
+             WHERE r.tenant = ?1 AND r.id IN (SELECT m.holder FROM scim_members m
+                 WHERE m.tenant = ?1 AND m.member_key = ?2 AND m.member = ?3)
+             ORDER BY r.id";
+        let locked = format!("{holders} FOR NO KEY UPDATE");
+        let holders = match self.session.engine() {
+            Engine::Sqlite => holders,
+            Engine::Postgres => locked.as_str(),
+        };
+        let holders = self.session.all(holders, params![self.tenant, key.as_ref(), id], |row| {
+            let current = Current {
+                n: row.int(0)?,
+                version: row.unsigned(1)?,
+                created: row.int(2)?,
+                modified: row.int(3)?,
+            };
+            Ok::<_, DatabaseError>((row.owned(4)?, current))
+        })?;
+        if holders.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        // Looked at once more when they are locked: another may have removed it meanwhile.
+        let left = self.session.all(
+            "DELETE FROM scim_members WHERE tenant = ?1 AND member_key = ?2 AND member = ?3
+             RETURNING member, member_type, display, holder",
+            params![self.tenant, key.as_ref(), id],
+            |row| Ok::<_, DatabaseError>((row.owned(3)?, [rows::member(row, 0)?])),
+        )?;
+        let left: HashMap<String, [Member; 1]> = left.into_iter().collect();
+        let (mut touches, mut entries) = (Vec::new(), Vec::new());
+        for (holder, current) in &holders {
+            if let Some(member) = left.get(holder) {
+                let (touch, current) = self.touched(current);
+                touches.push(touch);
+                entries.push(Entry::new(&current, ChangeKind::Updated).members(&[], member));
+            }
+        }
+        Ok(self.log_after(touches, &entries)?)
     }
 
     /// One more version, a later time.
-    fn touch(&self, current: &Current) -> Result<Current, DatabaseError> {
+    fn touched(&self, current: &Current) -> (Statement<'static>, Current) {
         let version = current.version + 1;
         let modified = self.batch.now.unix_micros().max(current.modified.saturating_add(1));
-        self.session.execute(
+        let touch = Statement::new(
             "UPDATE scim_resources SET version = ?2, modified = ?3 WHERE n = ?1",
-            params![current.n, int(version), modified],
-        )?;
-        Ok(Current { version, modified, ..*current })
+            params![current.n, version, modified],
+        );
+        (touch, Current { version, modified, ..*current })
     }
 
-    /// Applies a change of members and says who really came and went.
-    fn change_members(
-        &mut self,
-        id: &str,
-        change: &MembersChange,
-    ) -> Result<(Vec<Member>, Vec<Member>), StoreError> {
-        let none = MemberDelta::default();
-        let (clear, add, remove) = match change {
-            MembersChange::Keep => (false, &none.add, &none.remove),
-            MembersChange::Delta(delta) => (delta.clear, &delta.add, &delta.remove),
-            MembersChange::Set(members) => (true, members, &none.remove),
-        };
-        let mut wanted = HashSet::new();
-        let add: Vec<&Member> = add.iter().filter(|m| wanted.insert(m.id.as_str())).collect();
-        let (mut added, mut removed) = (Vec::new(), Vec::new());
-        if clear {
-            let present = self.members(id)?;
-            let ids: HashSet<&str> = present.iter().map(|m| m.id.as_str()).collect();
-            added.extend(add.into_iter().filter(|m| !ids.contains(m.id.as_str())).cloned());
-            for member in present.iter().filter(|m| !wanted.contains(m.id.as_str())) {
-                removed.extend(self.unlink(id, &member.id)?);
-            }
-        } else {
-            for member in remove.iter().filter(|r| !wanted.contains(r.as_str())) {
-                removed.extend(self.unlink(id, member)?);
-            }
-            for member in add {
-                if !self.is_member(id, &member.id)? {
-                    added.push(member.clone());
-                }
-            }
-        }
-        self.link(id, &added)?;
-        Ok((added, removed))
-    }
-
-    fn members(&self, holder: &str) -> Result<Vec<Member>, DatabaseError> {
-        rows::members(self.session, self.tenant, holder)
-    }
-
-    fn is_member(&self, holder: &str, member: &str) -> Result<bool, DatabaseError> {
-        let found = self.session.first(
-            "SELECT 1 FROM scim_members
-             WHERE tenant = ?1 AND member_key = ?2 AND holder = ?3 AND member = ?4",
-            params![self.tenant, fold(member).as_ref(), holder, member],
-            |_| Ok::<(), DatabaseError>(()),
-        )?;
-        Ok(found.is_some())
-    }
-
-    fn link(&mut self, holder: &str, members: &[Member]) -> Result<(), DatabaseError> {
-        if members.is_empty() {
-            return Ok(());
-        }
-        let last = self.session.first(
-            "SELECT position FROM scim_members WHERE tenant = ?1 AND holder = ?2
-             ORDER BY position DESC LIMIT 1",
-            params![self.tenant, holder],
-            |row| row.int(0),
-        )?;
-        for (member, position) in members.iter().zip(last.unwrap_or(0) + 1..) {
-            self.session.execute(
-                "INSERT INTO scim_members
-                     (tenant, holder, position, member, member_key, member_type, display)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                params![
-                    self.tenant,
-                    holder,
-                    position,
-                    &member.id,
-                    fold(&member.id).as_ref(),
-                    member.resource_type.as_deref(),
-                    member.display.as_deref()
-                ],
-            )?;
-            if self.batch.check_members {
-                self.added.push(member.id.clone());
-            }
-        }
-        Ok(())
-    }
-
-    /// Removes a member and gives back what was recorded with it.
-    fn unlink(&self, holder: &str, member: &str) -> Result<Option<Member>, DatabaseError> {
-        self.session.first(
-            "DELETE FROM scim_members
-             WHERE tenant = ?1 AND member_key = ?2 AND holder = ?3 AND member = ?4
-             RETURNING member, member_type, display",
-            params![self.tenant, fold(member).as_ref(), holder, member],
-            |row| rows::member(row, 0),
+    fn release<'a>(&self, resource_type: &'a str, key: &'a UniqueKey) -> Statement<'a>
+    where
+        'c: 'a,
+    {
+        Statement::new(
+            "DELETE FROM scim_unique_keys WHERE tenant = ?1 AND type = ?2 AND attribute = ?3 AND key = ?4",
+            params![self.tenant, resource_type, &key.attribute, &key.value],
         )
     }
 
-    /// The text of the document, and its unique values.
-    fn document(&self, current: &Current) -> Result<(String, Vec<scim_schema::UniqueKey>), StoreError> {
-        let found = self.session.first(
-            "SELECT document, unique_keys FROM scim_resources WHERE n = ?1",
-            params![current.n],
-            |row| Ok::<_, StoreError>((row.text(0)?.to_owned(), rows::unique_from_text(row.text(1)?)?)),
-        )?;
-        found.ok_or(StoreError::NotFound)
-    }
-
-    fn take(&self, resource_type: &str, key: &scim_schema::UniqueKey, n: i64) -> Result<(), StoreError> {
-        index::insert_unique(self.session, self.tenant, resource_type, key, n).map_err(|error| match error {
-            DatabaseError::NotUnique(_) => StoreError::Conflict { attribute: key.attribute.clone() },
-            error => error.into(),
-        })
-    }
-
-    fn release(&self, resource_type: &str, key: &scim_schema::UniqueKey) -> Result<(), DatabaseError> {
-        self.session.execute(
-            "DELETE FROM scim_unique_keys WHERE tenant = ?1 AND type = ?2 AND attribute = ?3 AND key = ?4",
-            params![self.tenant, resource_type, &key.attribute, &key.value],
-        )?;
-        Ok(())
-    }
-
-    fn forget_value(
-        &self,
-        resource_type: &str,
-        path: &str,
-        value: &str,
-        n: i64,
-    ) -> Result<(), DatabaseError> {
-        self.session.execute(
-            "DELETE FROM scim_values
-             WHERE tenant = ?1 AND type = ?2 AND attribute = ?3 AND value = ?4 AND resource = ?5",
-            params![self.tenant, resource_type, path, value, n],
-        )?;
-        Ok(())
-    }
-
-    /// Records the resource as it is in the table now.
-    fn log(&self, current: &Current, kind: ChangeKind, changes: Option<&str>) -> Result<i64, DatabaseError> {
-        let cause = &self.batch.cause;
-        let seq = self.session.first(
-            "INSERT INTO scim_changes (tenant, type, id, kind, version, created, modified, document,
-                 changes, cause, request_id, time)
-             SELECT tenant, type, id, ?2, version, created, modified, document, ?3, ?4, ?5, ?6
-             FROM scim_resources WHERE n = ?1
-             RETURNING seq",
-            params![
-                current.n,
-                kind.as_str(),
-                changes,
-                &cause.kind,
-                &cause.request_id,
-                self.batch.now.unix_micros()
-            ],
-            |row| row.int(0),
-        )?;
-        Ok(seq.unwrap_or_default())
-    }
-
-    fn log_members(&self, seq: i64, added: &[Member], removed: &[Member]) -> Result<(), DatabaseError> {
-        for (is_added, members) in [(1, added), (0, removed)] {
-            for (member, position) in members.iter().zip(1..) {
-                self.session.execute(
-                    "INSERT INTO scim_change_members (seq, added, position, member, member_type, display)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                    params![
-                        seq,
-                        is_added,
-                        position,
-                        &member.id,
-                        member.resource_type.as_deref(),
-                        member.display.as_deref()
-                    ],
-                )?;
-            }
-        }
-        Ok(())
-    }
-
-    fn check_members(&self) -> Result<(), StoreError> {
-        for id in &self.added {
-            let found = self.session.first(
-                "SELECT 1 FROM scim_resources WHERE tenant = ?1 AND id = ?2",
-                params![self.tenant, id],
-                |_| Ok::<(), DatabaseError>(()),
-            )?;
-            if found.is_none() {
-                return Err(StoreError::UnknownMember);
-            }
-        }
-        Ok(())
-    }
-
     fn update_counts(&self) -> Result<(), DatabaseError> {
+        if self.counted {
+            return Ok(());
+        }
         for (resource_type, difference) in self.counts.iter().filter(|(_, d)| **d != 0) {
             self.session.execute(
-                "INSERT INTO scim_counts (tenant, type, resources) VALUES (?1, ?2, ?3)
-                 ON CONFLICT (tenant, type) DO UPDATE SET resources = scim_counts.resources + excluded.resources",
-                params![self.tenant, *resource_type, *difference],
+                "INSERT INTO scim_counts (tenant, type, shard, resources) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (tenant, type, shard)
+                 DO UPDATE SET resources = scim_counts.resources + excluded.resources",
+                params![self.tenant, *resource_type, self.session.shard(), *difference],
             )?;
         }
         Ok(())

@@ -7,13 +7,16 @@ use tokio::sync::watch;
 
 use crate::error::{DatabaseError, OpenError};
 use crate::migrate::{self, Migration};
+use crate::postgres::{Manner, Postgres, PostgresOptions};
 use crate::session::{Engine, Session};
 use crate::sqlite::{Options, SqliteFile};
 
-/// A database: an SQLite file that this process owns. Clones share it; the last one that is dropped closes it.
+/// A database: an SQLite file that this process owns, or a database of a PostgreSQL server. Clones share it;
+/// the last one that is dropped closes it.
 ///
 /// What a write returns is durable. On SQLite the file is in WAL mode with `synchronous=FULL`, and writes
-/// that wait at the same time share one transaction, each in a savepoint of its own.
+/// that wait at the same time share one transaction, each in a savepoint of its own. On PostgreSQL each write
+/// has a transaction, and several run at once.
 #[derive(Clone)]
 pub struct Database {
     inner: Arc<Inner>,
@@ -26,6 +29,7 @@ struct Inner {
 
 enum Backend {
     Sqlite(SqliteFile),
+    Postgres(Postgres),
 }
 
 impl Database {
@@ -40,10 +44,21 @@ impl Database {
         Ok(Self { inner: Arc::new(Inner { place, backend }) })
     }
 
+    /// Connects to a PostgreSQL database, which may be empty.
+    ///
+    /// # Errors
+    /// [`OpenError`]; its text is one sentence for the person who starts the program.
+    pub async fn connect(options: PostgresOptions) -> Result<Self, OpenError> {
+        let place = options.place();
+        let backend = Backend::Postgres(Postgres::connect(options).await?);
+        Ok(Self { inner: Arc::new(Inner { place, backend }) })
+    }
+
     /// Which engine it is.
     pub fn engine(&self) -> Engine {
         match &self.inner.backend {
             Backend::Sqlite(_) => Engine::Sqlite,
+            Backend::Postgres(_) => Engine::Postgres,
         }
     }
 
@@ -63,8 +78,19 @@ impl Database {
         T: Send + 'static,
         E: From<DatabaseError> + Send + 'static,
     {
+        self.write_in(Manner::default(), work).await
+    }
+
+    /// As [`Database::write`], with a word about how.
+    pub(crate) async fn write_in<T, E, F>(&self, manner: Manner, work: F) -> Result<T, E>
+    where
+        F: FnMut(&Session<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<DatabaseError> + Send + 'static,
+    {
         match &self.inner.backend {
             Backend::Sqlite(file) => file.write(work).await,
+            Backend::Postgres(server) => server.write(manner, work).await,
         }
     }
 
@@ -80,6 +106,7 @@ impl Database {
     {
         match &self.inner.backend {
             Backend::Sqlite(file) => file.read(work).await,
+            Backend::Postgres(server) => server.read(work).await,
         }
     }
 
@@ -107,17 +134,20 @@ impl Database {
         let place = self.inner.place.clone();
         let work =
             move |session: &Session<'_>| migrate::migrate(session, &place, &namespace, &migrations, version);
-        self.write(work).await.map_err(|e: migrate::MigrateError| e.into_open_error(self.place()))
+        let manner = Manner { patient: true, ..Manner::default() };
+        let migrated = self.write_in(manner, work).await;
+        migrated.map_err(|e: migrate::MigrateError| e.into_open_error(self.place()))
     }
 
     /// Changes whenever something has been committed.
     pub fn commits(&self) -> watch::Receiver<u64> {
         match &self.inner.backend {
             Backend::Sqlite(file) => file.commits(),
+            Backend::Postgres(server) => server.commits(),
         }
     }
 
-    /// What the database is called in messages: the path of the file.
+    /// What the database is called in messages: the path of the file, or name and host.
     pub fn place(&self) -> &str {
         &self.inner.place
     }
@@ -130,7 +160,7 @@ impl Database {
         T: Send + 'static,
         E: From<DatabaseError> + Send + 'static,
     {
-        let Backend::Sqlite(file) = &self.inner.backend;
+        let Backend::Sqlite(file) = &self.inner.backend else { return Err(DatabaseError::Aborted.into()) };
         file.write(|session| session.as_sqlite().map_or_else(|| Err(DatabaseError::Aborted.into()), work))
             .await
     }
@@ -143,7 +173,7 @@ impl Database {
         T: Send + 'static,
         E: From<DatabaseError> + Send + 'static,
     {
-        let Backend::Sqlite(file) = &self.inner.backend;
+        let Backend::Sqlite(file) = &self.inner.backend else { return Err(DatabaseError::Aborted.into()) };
         file.read(|session| session.as_sqlite().map_or_else(|| Err(DatabaseError::Aborted.into()), work))
             .await
     }

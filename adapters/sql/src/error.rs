@@ -69,6 +69,52 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
+    /// The address of the server can't be read.
+    #[error("the address of the database can't be used: {problem}")]
+    Url {
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The address asks for an encrypted connection.
+    #[error(
+        "the database {place} is to be reached by TLS (sslmode=require), which is not supported: use sslmode=disable within a network that you trust, or a tunnel"
+    )]
+    Tls {
+        /// The database.
+        place: String,
+    },
+    /// The server does not answer.
+    #[error("the server of the database {place} can't be reached")]
+    Unreachable {
+        /// The database.
+        place: String,
+        /// What happened.
+        source: scim_core::BoxError,
+    },
+    /// The server does not let this program in.
+    #[error("the server refuses the connection to the database {place}: {problem}")]
+    Refused {
+        /// The database.
+        place: String,
+        /// What the server says.
+        problem: String,
+    },
+    /// The database can't hold all texts.
+    #[error("the database {place} has the encoding {found}; create it with the encoding UTF8")]
+    Encoding {
+        /// The database.
+        place: String,
+        /// Its encoding.
+        found: String,
+    },
+    /// The server is of an old version.
+    #[error("the server of the database {place} is PostgreSQL {found}; 13 is the oldest version that works")]
+    TooOld {
+        /// The database.
+        place: String,
+        /// The version of the server.
+        found: String,
+    },
     /// Values that must be unique by now are there twice.
     #[error(
         "the values of {attribute} of some {resource_type} resources are not unique, as the schema wants them"
@@ -107,7 +153,7 @@ pub enum DatabaseError {
     /// There is no space to write to. Nothing was written; it works again when there is space.
     #[error("there is no space left for the database")]
     Full(#[source] Source),
-    /// Another process holds a lock for longer than the busy timeout.
+    /// Another transaction is in the way for longer than the timeout, or the database has too much to do.
     #[error("the database is locked")]
     Busy(#[source] Source),
     /// A value that must be unique is there already.
@@ -119,6 +165,13 @@ pub enum DatabaseError {
     /// The file can't be read or written.
     #[error("the database can't be read or written")]
     Io(#[source] Source),
+    /// The server of the database can't be reached, or was lost on the way. If that was during a commit,
+    /// nobody knows whether it happened.
+    #[error("the server of the database can't be reached")]
+    Lost(#[source] Source),
+    /// A text has a NUL character in it, which no table can hold.
+    #[error("a text with a NUL character can't be stored")]
+    Nul,
     /// The database takes no more work: it is being closed, or the disk failed to confirm a write and
     /// only a restart shows what it holds.
     #[error("the database takes no more writes")]
@@ -160,10 +213,15 @@ impl From<DatabaseError> for StoreError {
     fn from(error: DatabaseError) -> Self {
         let retry_after = match &error {
             DatabaseError::Full(_) => return Self::Full { source: Box::new(error) },
-            DatabaseError::Busy(_) | DatabaseError::RolledBack => Duration::from_secs(1),
+            DatabaseError::Busy(_) | DatabaseError::RolledBack | DatabaseError::Lost(_) => {
+                Duration::from_secs(1)
+            }
             DatabaseError::Io(_) | DatabaseError::Stopped => Duration::from_secs(10),
             DatabaseError::Damaged(_) => Duration::from_secs(60),
-            DatabaseError::NotUnique(_) | DatabaseError::Aborted | DatabaseError::Statement(_) => {
+            DatabaseError::NotUnique(_)
+            | DatabaseError::Aborted
+            | DatabaseError::Nul
+            | DatabaseError::Statement(_) => {
                 return Self::Other { store: "SQL", source: Box::new(error) };
             }
         };
@@ -187,6 +245,15 @@ impl DatabaseError {
             }
             source => OpenError::Database { place, source },
         }
+    }
+
+    /// The server has not answered for too long.
+    pub(crate) fn silent() -> Self {
+        Self::unreachable("the server does not answer")
+    }
+
+    pub(crate) fn unreachable(reason: &'static str) -> Self {
+        Self::Lost(Arc::new(std::io::Error::new(std::io::ErrorKind::TimedOut, reason)))
     }
 
     /// Whether the disk failed to confirm a write, so that nobody knows what it holds.

@@ -8,7 +8,14 @@ use scim_schema::{DateTime, Registry};
 use crate::error::DatabaseError;
 use crate::params;
 use crate::rows;
-use crate::session::{Row, Session, int};
+use crate::session::{Engine, Row, Session, Statement, int};
+
+/// What is behind a cursor.
+pub(crate) struct Behind {
+    pub(crate) entries: Vec<ChangeEntry>,
+    /// There are changes without a position, and room for them in the answer.
+    pub(crate) unsequenced: bool,
+}
 
 /// Up to `limit` entries behind a cursor.
 pub(crate) fn after(
@@ -16,20 +23,54 @@ pub(crate) fn after(
     registry: &Registry,
     cursor: FeedCursor,
     limit: usize,
+) -> Result<Behind, StoreError> {
+    let entries = entries(session, registry, cursor, limit)?;
+    let unsequenced = entries.len() < limit && unsequenced(session)?;
+    Ok(Behind { entries, unsequenced })
+}
+
+/// Gives positions to all changes that are committed and have none, in the order of their numbers.
+///
+/// A change of a resource is numbered while its row is locked: for each resource the order of numbers is that
+/// of commits. Who gives positions locks the one row of scim_feed, and looks at the changes when he has it:
+/// so positions become visible in their order and without gaps.
+pub(crate) fn sequence(session: &Session<'_>) -> Result<(), StoreError> {
+    session.batch(&[
+        Statement::new("SELECT last FROM scim_feed WHERE one = 1 FOR UPDATE", []),
+        Statement::new(
+            "WITH taken AS (DELETE FROM scim_unsequenced RETURNING seq),
+                 given AS (
+                     INSERT INTO scim_positions (position, seq)
+                     SELECT f.last + row_number() OVER (ORDER BY t.seq), t.seq FROM taken t, scim_feed f
+                     RETURNING position)
+             UPDATE scim_feed SET last = last + (SELECT count(*) FROM given)",
+            [],
+        ),
+    ])?;
+    Ok(())
+}
+
+fn unsequenced(session: &Session<'_>) -> Result<bool, DatabaseError> {
+    if session.engine() == Engine::Sqlite {
+        return Ok(false);
+    }
+    let found = session.first("SELECT EXISTS (SELECT 1 FROM scim_unsequenced)", &[], |row| row.flag(0))?;
+    Ok(found.unwrap_or(false))
+}
+
+fn entries(
+    session: &Session<'_>,
+    registry: &Registry,
+    cursor: FeedCursor,
+    limit: usize,
 ) -> Result<Vec<ChangeEntry>, StoreError> {
     let (_, seen) = cursor.parts();
-    let mut entries = session.all(
-        "SELECT seq, tenant, type, id, kind, version, created, modified, document, changes, cause,
-             request_id, time
-         FROM scim_changes WHERE seq > ?1 ORDER BY seq LIMIT ?2",
-        params![int(seen), int(limit as u64)],
-        |row| entry(row, registry),
-    )?;
+    let params = params![int(seen), int(limit as u64)];
+    let mut entries = session.all(Position::of(session).after(), params, |row| entry(row, registry))?;
     let Some(last) = entries.last() else { return Ok(entries) };
     let mut members: BTreeMap<u64, (Vec<Member>, Vec<Member>)> = BTreeMap::new();
     session.query(
-        "SELECT seq, added, member, member_type, display FROM scim_change_members
-         WHERE seq > ?1 AND seq <= ?2 ORDER BY seq, added, position",
+        Position::of(session).members(),
         params![int(seen), int(last.cursor.parts().1)],
         |row| {
             let (added, removed) = members.entry(row.unsigned(0)?).or_default();
@@ -49,12 +90,65 @@ pub(crate) fn after(
 /// Whether there is an entry behind a cursor.
 pub(crate) fn is_behind(session: &Session<'_>, cursor: FeedCursor) -> Result<bool, StoreError> {
     let (_, seen) = cursor.parts();
-    let found = session.first(
-        "SELECT seq FROM scim_changes WHERE seq > ?1 ORDER BY seq LIMIT 1",
-        params![int(seen)],
-        |row| row.int(0),
-    )?;
-    Ok(found.is_some())
+    let found = session.first(Position::of(session).first_after(), params![int(seen)], |row| row.int(0))?;
+    Ok(found.is_some() || unsequenced(session)?)
+}
+
+/// Where the place of a change in the feed stands.
+enum Position {
+    /// In its number: there is one writer.
+    Number,
+    /// In scim_positions.
+    Table,
+}
+
+impl Position {
+    fn of(session: &Session<'_>) -> Self {
+        match session.engine() {
+            Engine::Sqlite => Self::Number,
+            Engine::Postgres => Self::Table,
+        }
+    }
+
+    fn after(&self) -> &'static str {
+        match self {
+            Self::Number => {
+                "SELECT seq, tenant, type, id, kind, version, created, modified, document, changes, cause,
+                     request_id, time
+                 FROM scim_changes WHERE seq > ?1 ORDER BY seq LIMIT ?2"
+            }
+            Self::Table => {
+                "SELECT p.position, c.tenant, c.type, c.id, c.kind, c.version, c.created, c.modified,
+                     c.document, c.changes, c.cause, c.request_id, c.time
+                 FROM scim_positions p JOIN scim_changes c ON c.seq = p.seq
+                 WHERE p.position > ?1 ORDER BY p.position LIMIT ?2"
+            }
+        }
+    }
+
+    /// The members of the changes from one place to another.
+    fn members(&self) -> &'static str {
+        match self {
+            Self::Number => {
+                "SELECT seq, added, member, member_type, display FROM scim_change_members
+                 WHERE seq > ?1 AND seq <= ?2 ORDER BY seq, added, position"
+            }
+            Self::Table => {
+                "SELECT p.position, m.added, m.member, m.member_type, m.display
+                 FROM scim_positions p JOIN scim_change_members m ON m.seq = p.seq
+                 WHERE p.position > ?1 AND p.position <= ?2 ORDER BY p.position, m.added, m.position"
+            }
+        }
+    }
+
+    fn first_after(&self) -> &'static str {
+        match self {
+            Self::Number => "SELECT seq FROM scim_changes WHERE seq > ?1 ORDER BY seq LIMIT 1",
+            Self::Table => {
+                "SELECT position FROM scim_positions WHERE position > ?1 ORDER BY position LIMIT 1"
+            }
+        }
+    }
 }
 
 /// An entry without its members.

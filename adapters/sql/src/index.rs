@@ -3,14 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use scim_schema::{
-    DateTime, Registry, Resource, ResourceType, Target, Type, UniqueKey, Value, fold, normalize,
-};
+use scim_schema::{DateTime, Registry, Resource, ResourceType, Target, Type, Value, fold, normalize};
 
 use crate::error::{DatabaseError, OpenError};
 use crate::params;
 use crate::rows;
-use crate::session::Session;
+use crate::session::{Engine, Session};
 
 /// Attributes that are looked up by value, where a type has them. Unique ones are always indexed, and
 /// so are id and meta.
@@ -79,10 +77,15 @@ impl Index {
     /// Makes the index anew where the schemas have changed since it was made.
     pub(crate) fn refresh(&self, session: &Session<'_>, registry: &Registry) -> Result<(), RefreshError> {
         let fingerprint = self.fingerprint(registry);
+        session.exclude()?;
         let select = "SELECT value FROM scim_settings WHERE name = 'index'";
         let found = session.first(select, &[], |row| row.owned_or_null(0))?.flatten();
         if found.as_deref() == Some(fingerprint.as_str()) {
             return Ok(());
+        }
+        if session.engine() == Engine::Postgres {
+            // Others may read, and write when it is done.
+            session.execute("LOCK TABLE scim_resources IN SHARE ROW EXCLUSIVE MODE", &[])?;
         }
         for resource_type in registry.resource_types() {
             self.rebuild(session, resource_type)?;
@@ -112,20 +115,20 @@ impl Index {
                 let Ok(resource) = rows::parse_document(document) else { continue };
                 let unique = resource_type.unique_keys(&resource);
                 for key in &unique {
-                    insert_unique(session, tenant, name, key, *n).map_err(|error| match error {
-                        DatabaseError::NotUnique(_) => RefreshError::NotUnique {
+                    let params = params![tenant, name, &key.attribute, &key.value, *n];
+                    if session.execute(INSERT_UNIQUE, params)? == 0 {
+                        return Err(RefreshError::NotUnique {
                             resource_type: name.to_owned(),
                             attribute: key.attribute.clone(),
-                        },
-                        error => RefreshError::Database(error),
-                    })?;
+                        });
+                    }
                 }
                 session.execute(
                     "UPDATE scim_resources SET unique_keys = ?2 WHERE n = ?1",
                     params![*n, &rows::unique_to_text(&unique)],
                 )?;
                 for (path, value) in self.values(name, &resource) {
-                    insert_value(session, tenant, name, path, &value, *n)?;
+                    session.execute(INSERT_VALUE, params![tenant, name, path, &value, *n])?;
                 }
             }
             if some.is_empty() {
@@ -157,34 +160,14 @@ impl From<DatabaseError> for RefreshError {
     }
 }
 
-pub(crate) fn insert_unique(
-    session: &Session<'_>,
-    tenant: &str,
-    resource_type: &str,
-    key: &UniqueKey,
-    n: i64,
-) -> Result<(), DatabaseError> {
-    session.execute(
-        "INSERT INTO scim_unique_keys (tenant, type, attribute, key, resource) VALUES (?1, ?2, ?3, ?4, ?5)",
-        params![tenant, resource_type, &key.attribute, &key.value, n],
-    )?;
-    Ok(())
-}
+pub(crate) const INSERT_UNIQUE: &str = "INSERT INTO scim_unique_keys (tenant, type, attribute, key, resource)
+     VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
 
-pub(crate) fn insert_value(
-    session: &Session<'_>,
-    tenant: &str,
-    resource_type: &str,
-    path: &str,
-    value: &str,
-    n: i64,
-) -> Result<(), DatabaseError> {
-    session.execute(
-        "INSERT INTO scim_values (tenant, type, attribute, value, resource) VALUES (?1, ?2, ?3, ?4, ?5)",
-        params![tenant, resource_type, path, value, n],
-    )?;
-    Ok(())
-}
+pub(crate) const INSERT_VALUE: &str = "INSERT INTO scim_values (tenant, type, attribute, value, resource)
+     VALUES (?1, ?2, ?3, ?4, ?5)";
+
+pub(crate) const FORGET_VALUE: &str = "DELETE FROM scim_values
+     WHERE tenant = ?1 AND type = ?2 AND attribute = ?3 AND value = ?4 AND resource = ?5";
 
 impl Indexed {
     fn collect<'i>(&'i self, resource: &Resource, keys: &mut BTreeSet<(&'i str, String)>) {

@@ -4,7 +4,8 @@ use crate::error::{DatabaseError, OpenError};
 use crate::params;
 use crate::session::Session;
 
-/// One step of a crate's tables, and the way back.
+/// One step of a crate's tables, and the way back, in SQLite's words: `TEXT`, `INTEGER`, `BLOB`,
+/// `INTEGER PRIMARY KEY`, `STRICT`, `WITHOUT ROWID`, which are translated for PostgreSQL.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "made to be written as a literal")]
 pub struct Migration {
@@ -51,6 +52,8 @@ pub(crate) fn migrate(
     migrations: &[Migration],
     target: usize,
 ) -> Result<(), MigrateError> {
+    session.exclude()?;
+    session.define(VERSIONS_TABLE)?;
     let select = "SELECT version FROM schema_versions WHERE namespace = ?1";
     let found = session.first(select, params![namespace], |row| row.int(0))?.unwrap_or(0);
     let known = migrations.len();
@@ -64,10 +67,10 @@ pub(crate) fn migrate(
     };
     let target = target.min(known);
     for migration in migrations.iter().take(target).skip(current) {
-        session.script(migration.up)?;
+        session.define(migration.up)?;
     }
     for migration in migrations.iter().take(current).skip(target).rev() {
-        session.script(migration.down)?;
+        session.define(migration.down)?;
     }
     if target != current {
         let version = i64::try_from(target).unwrap_or(i64::MAX);

@@ -59,7 +59,7 @@ const BY_MEMBER: &str = concat!(
 const BY_UNIQUE_KEY: &str = concat!(
     "SELECT ",
     columns!(),
-    " FROM scim_unique_keys k CROSS JOIN scim_resources r ON r.n = k.resource
+    " FROM scim_unique_keys k JOIN scim_resources r ON r.n = k.resource
      WHERE k.tenant = ?1 AND k.type = ?2 AND k.attribute = ?3 AND k.key = ?4"
 );
 
@@ -73,7 +73,7 @@ const BY_UNIQUE_PREFIX: &str = concat!(
 const BY_VALUE: &str = concat!(
     "SELECT ",
     columns!(),
-    " FROM scim_values v CROSS JOIN scim_resources r ON r.n = v.resource
+    " FROM scim_values v JOIN scim_resources r ON r.n = v.resource
      WHERE v.tenant = ?1 AND v.type = ?2 AND v.attribute = ?3 AND v.value = ?4"
 );
 

@@ -111,11 +111,11 @@ impl Reader<'_> {
 
     fn total(&self, resource_type: &ResourceType) -> Result<u64, StoreError> {
         let total = self.session.first(
-            "SELECT resources FROM scim_counts WHERE tenant = ?1 AND type = ?2",
+            "SELECT CAST(sum(resources) AS BIGINT) FROM scim_counts WHERE tenant = ?1 AND type = ?2",
             params![self.tenant.as_str(), resource_type.name()],
-            |row| row.unsigned(0),
+            |row| row.int_or_null(0),
         )?;
-        Ok(total.unwrap_or(0))
+        Ok(total.flatten().and_then(|total| u64::try_from(total).ok()).unwrap_or(0))
     }
 
     fn exists(

@@ -6,6 +6,8 @@ use std::fmt;
 use rusqlite::types::{ToSqlOutput, Value as SqlValue, ValueRef};
 
 use crate::error::DatabaseError;
+use crate::postgres::PostgresTransaction;
+use crate::postgres::value;
 
 /// The two engines, for the few statements that differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +29,7 @@ pub struct Session<'s> {
 
 enum Inner<'s> {
     Sqlite(&'s rusqlite::Connection),
+    Postgres(&'s PostgresTransaction<'s>),
 }
 
 impl<'s> Session<'s> {
@@ -34,10 +37,15 @@ impl<'s> Session<'s> {
         Self { inner: Inner::Sqlite(connection) }
     }
 
+    pub(crate) fn postgres(transaction: &'s PostgresTransaction<'s>) -> Self {
+        Self { inner: Inner::Postgres(transaction) }
+    }
+
     /// Which engine it is.
     pub fn engine(&self) -> Engine {
         match self.inner {
             Inner::Sqlite(_) => Engine::Sqlite,
+            Inner::Postgres(_) => Engine::Postgres,
         }
     }
 
@@ -46,10 +54,12 @@ impl<'s> Session<'s> {
     /// # Errors
     /// What the database says.
     pub fn execute(&self, sql: &str, params: &[Param<'_>]) -> Result<usize, DatabaseError> {
+        storable(params)?;
         match self.inner {
             Inner::Sqlite(connection) => {
                 Ok(connection.prepare_cached(sql)?.execute(rusqlite::params_from_iter(params))?)
             }
+            Inner::Postgres(transaction) => transaction.execute(sql, params),
         }
     }
 
@@ -61,6 +71,10 @@ impl<'s> Session<'s> {
     pub fn batch(&self, statements: &[Statement<'_>]) -> Result<Vec<usize>, DatabaseError> {
         match self.inner {
             Inner::Sqlite(_) => statements.iter().map(|s| self.execute(s.sql, &s.params)).collect(),
+            Inner::Postgres(transaction) => {
+                statements.iter().try_for_each(|s| storable(&s.params))?;
+                transaction.batch(statements)
+            }
         }
     }
 
@@ -74,6 +88,7 @@ impl<'s> Session<'s> {
         params: &[Param<'_>],
         mut each: impl FnMut(&Row<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
+        storable(params)?;
         match self.inner {
             Inner::Sqlite(connection) => {
                 let failed = |e: rusqlite::Error| E::from(DatabaseError::from(e));
@@ -83,6 +98,9 @@ impl<'s> Session<'s> {
                     each(&Row { inner: InnerRow::Sqlite(row) })?;
                 }
                 Ok(())
+            }
+            Inner::Postgres(transaction) => {
+                transaction.each(sql, params, |row| each(&Row { inner: InnerRow::Postgres(row) }))
             }
         }
     }
@@ -130,17 +148,42 @@ impl<'s> Session<'s> {
         &self,
         sql: &str,
         params: &[Param<'_>],
-        each: impl FnMut(&Row<'_>) -> Result<(), E>,
+        mut each: impl FnMut(&Row<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         match self.inner {
             Inner::Sqlite(_) => self.query(sql, params, each),
+            Inner::Postgres(transaction) => {
+                storable(params)?;
+                let rows = transaction.rows(sql, params)?;
+                rows.iter().try_for_each(|row| each(&Row { inner: InnerRow::Postgres(row) }))
+            }
         }
     }
 
-    /// Runs statements without parameters, such as those of a migration.
-    pub(crate) fn script(&self, sql: &str) -> Result<(), DatabaseError> {
+    /// Runs the statements of a migration.
+    pub(crate) fn define(&self, sql: &str) -> Result<(), DatabaseError> {
         match self.inner {
             Inner::Sqlite(connection) => Ok(connection.execute_batch(sql)?),
+            Inner::Postgres(transaction) => transaction.define(sql),
+        }
+    }
+
+    /// The shard of a tenant's counts to add to, so that writers do not wait for each other.
+    pub(crate) fn shard(&self) -> i64 {
+        match self.inner {
+            Inner::Sqlite(_) => 0,
+            Inner::Postgres(transaction) => transaction.shard(),
+        }
+    }
+
+    /// Keeps other writers that come here out until the transaction ends. On SQLite there is one writer.
+    pub(crate) fn exclude(&self) -> Result<(), DatabaseError> {
+        match self.inner {
+            Inner::Sqlite(_) => Ok(()),
+            Inner::Postgres(transaction) => {
+                // A lock of the transaction, not of the connection. The number is `SCIM` in ASCII.
+                transaction.rows("SELECT pg_advisory_xact_lock(1396918605)", &[]).map(|_| ())
+            }
         }
     }
 
@@ -148,6 +191,7 @@ impl<'s> Session<'s> {
     pub fn as_sqlite(&self) -> Option<&'s rusqlite::Connection> {
         match self.inner {
             Inner::Sqlite(connection) => Some(connection),
+            Inner::Postgres(_) => None,
         }
     }
 }
@@ -161,8 +205,8 @@ impl fmt::Debug for Session<'_> {
 /// A statement of a [`Session::batch`].
 #[derive(Clone, Debug)]
 pub struct Statement<'a> {
-    sql: &'a str,
-    params: Vec<Param<'a>>,
+    pub(crate) sql: &'a str,
+    pub(crate) params: Vec<Param<'a>>,
 }
 
 impl<'a> Statement<'a> {
@@ -179,6 +223,7 @@ pub struct Row<'r> {
 
 enum InnerRow<'r> {
     Sqlite(&'r rusqlite::Row<'r>),
+    Postgres(&'r tokio_postgres::Row),
 }
 
 impl<'r> Row<'r> {
@@ -189,6 +234,7 @@ impl<'r> Row<'r> {
     pub fn int(&self, column: usize) -> Result<i64, DatabaseError> {
         match self.inner {
             InnerRow::Sqlite(row) => Ok(row.get(column)?),
+            InnerRow::Postgres(row) => value::int(row, column),
         }
     }
 
@@ -199,6 +245,7 @@ impl<'r> Row<'r> {
     pub fn int_or_null(&self, column: usize) -> Result<Option<i64>, DatabaseError> {
         match self.inner {
             InnerRow::Sqlite(row) => Ok(row.get(column)?),
+            InnerRow::Postgres(row) => value::int_or_null(row, column),
         }
     }
 
@@ -225,6 +272,7 @@ impl<'r> Row<'r> {
     pub fn text(&self, column: usize) -> Result<&'r str, DatabaseError> {
         match self.inner {
             InnerRow::Sqlite(row) => row.get_ref(column)?.as_str().map_err(wrong_type),
+            InnerRow::Postgres(row) => Ok(row.try_get(column)?),
         }
     }
 
@@ -235,6 +283,7 @@ impl<'r> Row<'r> {
     pub fn text_or_null(&self, column: usize) -> Result<Option<&'r str>, DatabaseError> {
         match self.inner {
             InnerRow::Sqlite(row) => row.get_ref(column)?.as_str_or_null().map_err(wrong_type),
+            InnerRow::Postgres(row) => Ok(row.try_get(column)?),
         }
     }
 
@@ -261,6 +310,7 @@ impl<'r> Row<'r> {
     pub fn bytes(&self, column: usize) -> Result<&'r [u8], DatabaseError> {
         match self.inner {
             InnerRow::Sqlite(row) => row.get_ref(column)?.as_blob().map_err(wrong_type),
+            InnerRow::Postgres(row) => Ok(row.try_get(column)?),
         }
     }
 
@@ -271,6 +321,7 @@ impl<'r> Row<'r> {
     pub fn bytes_or_null(&self, column: usize) -> Result<Option<&'r [u8]>, DatabaseError> {
         match self.inner {
             InnerRow::Sqlite(row) => row.get_ref(column)?.as_blob_or_null().map_err(wrong_type),
+            InnerRow::Postgres(row) => Ok(row.try_get(column)?),
         }
     }
 }
@@ -293,6 +344,8 @@ pub enum Param<'a> {
     Int(i64),
     /// A text.
     Text(&'a str),
+    /// Texts or nulls, as an array. PostgreSQL only.
+    Texts(&'a [Option<&'a str>]),
     /// Bytes.
     Bytes(&'a [u8]),
     /// No value.
@@ -335,6 +388,18 @@ impl<'a> From<&'a String> for Param<'a> {
     }
 }
 
+impl<'a> From<&'a [Option<&'a str>]> for Param<'a> {
+    fn from(texts: &'a [Option<&'a str>]) -> Self {
+        Self::Texts(texts)
+    }
+}
+
+impl<'a> From<&'a Vec<Option<&'a str>>> for Param<'a> {
+    fn from(texts: &'a Vec<Option<&'a str>>) -> Self {
+        Self::Texts(texts)
+    }
+}
+
 impl<'a> From<&'a [u8]> for Param<'a> {
     fn from(bytes: &'a [u8]) -> Self {
         Self::Bytes(bytes)
@@ -353,6 +418,17 @@ macro_rules! params {
     ($($value:expr),* $(,)?) => { &[$($crate::Param::from($value)),*] };
 }
 
+/// PostgreSQL has no NUL in its texts; so there is none in those of SQLite either.
+fn storable(params: &[Param<'_>]) -> Result<(), DatabaseError> {
+    let has_nul = |text: &str| text.as_bytes().contains(&0);
+    let bad = params.iter().any(|param| match param {
+        Param::Text(text) => has_nul(text),
+        Param::Texts(texts) => texts.iter().flatten().any(|text| has_nul(text)),
+        _ => false,
+    });
+    if bad { Err(DatabaseError::Nul) } else { Ok(()) }
+}
+
 /// A count or version for a statement.
 pub(crate) fn int(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
@@ -363,6 +439,9 @@ impl rusqlite::ToSql for Param<'_> {
         Ok(match self {
             Self::Int(n) => ToSqlOutput::Owned(SqlValue::Integer(*n)),
             Self::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
+            Self::Texts(_) => {
+                return Err(rusqlite::Error::ToSqlConversionFailure("SQLite has no arrays".into()));
+            }
             Self::Bytes(bytes) => ToSqlOutput::Borrowed(ValueRef::Blob(bytes)),
             Self::Null => ToSqlOutput::Owned(SqlValue::Null),
         })

@@ -1,6 +1,7 @@
 //! The store and its feed.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use scim_core::{
@@ -13,8 +14,13 @@ use crate::database::Database;
 use crate::error::{DatabaseError, OpenError};
 use crate::index::{Index, RefreshError};
 use crate::params;
+use crate::postgres::Manner;
 use crate::query::Reader;
+use crate::session::{Engine, Session};
 use crate::{commit, feed, tables};
+
+/// How often who waits looks by himself, should nobody tell him.
+const POLL: Duration = Duration::from_millis(250);
 
 /// Resources, memberships and the change feed in a [`Database`]. Clones share it.
 #[derive(Clone, Debug)]
@@ -38,11 +44,15 @@ impl SqlStore {
     /// [`OpenError::NotUnique`] when the schemas have become stricter than the resources are.
     pub async fn new(database: Database, registry: impl Into<Arc<Registry>>) -> Result<Self, OpenError> {
         database.migrate(tables::NAMESPACE, tables::MIGRATIONS).await?;
+        if database.engine() == Engine::Postgres {
+            database.migrate(tables::FEED_NAMESPACE, tables::FEED_MIGRATIONS).await?;
+        }
         let registry = registry.into();
         let types = Arc::new(Types { index: Index::new(&registry), registry });
         let refresh = Arc::clone(&types);
+        let manner = Manner { patient: true, ..Manner::default() };
         database
-            .write(move |session| refresh.index.refresh(session, &refresh.registry))
+            .write_in(manner, move |session| refresh.index.refresh(session, &refresh.registry))
             .await
             .map_err(|error: RefreshError| error.into_open_error(database.place()))?;
         Ok(Self { database, types })
@@ -53,6 +63,9 @@ impl SqlStore {
     /// # Errors
     /// As [`Database::migrate`].
     pub async fn drop_tables(database: &Database) -> Result<(), OpenError> {
+        if database.engine() == Engine::Postgres {
+            database.migrate_to(tables::FEED_NAMESPACE, tables::FEED_MIGRATIONS, 0).await?;
+        }
         database.migrate_to(tables::NAMESPACE, tables::MIGRATIONS, 0).await
     }
 
@@ -130,7 +143,14 @@ impl Store for SqlStore {
 impl ChangeFeed for SqlStore {
     async fn after(&self, cursor: FeedCursor, limit: usize) -> Result<Vec<ChangeEntry>, StoreError> {
         let types = Arc::clone(&self.types);
-        self.database.read(move |session| feed::after(session, &types.registry, cursor, limit)).await
+        let read = move |session: &Session<'_>| feed::after(session, &types.registry, cursor, limit);
+        let found = self.database.read(read.clone()).await?;
+        if !found.unsequenced {
+            return Ok(found.entries);
+        }
+        let quiet = Manner { quiet: true, ..Manner::default() };
+        self.database.write_in(quiet, feed::sequence).await?;
+        Ok(self.database.read(read).await?.entries)
     }
 
     async fn wait(&self, cursor: FeedCursor) -> Result<(), StoreError> {
@@ -141,7 +161,13 @@ impl ChangeFeed for SqlStore {
             if self.database.read(move |session| feed::is_behind(session, cursor)).await? {
                 return Ok(());
             }
-            commits.changed().await.map_err(|_| DatabaseError::Stopped)?;
+            let committed = commits.changed();
+            let committed = match self.database.engine() {
+                Engine::Sqlite => committed.await,
+                // Another process may have committed something.
+                Engine::Postgres => tokio::time::timeout(POLL, committed).await.unwrap_or(Ok(())),
+            };
+            committed.map_err(|_| DatabaseError::Stopped)?;
         }
     }
 }

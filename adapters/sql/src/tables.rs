@@ -6,7 +6,15 @@ use crate::migrate::Migration;
 pub(crate) const NAMESPACE: &str = "scim";
 
 /// How the tables came to be, step by step. A step that has been released never changes.
-pub(crate) const MIGRATIONS: &[Migration] = &[Migration { up: UP_1, down: DOWN_1 }];
+pub(crate) const MIGRATIONS: &[Migration] =
+    &[Migration { up: UP_1, down: DOWN_1 }, Migration { up: UP_2, down: DOWN_2 }];
+
+/// The namespace of the migrations that PostgreSQL has beside those.
+pub(crate) const FEED_NAMESPACE: &str = "scim_feed";
+
+/// On PostgreSQL many write at once: the numbers of scim_changes become visible out of order. What is
+/// committed is given a position by one reader after the other, see `feed.rs`.
+pub(crate) const FEED_MIGRATIONS: &[Migration] = &[Migration { up: FEED_UP_1, down: FEED_DOWN_1 }];
 
 const UP_1: &str = "
 -- Resources. Times are microseconds since 1970. `document` is the JSON text of the resource's own
@@ -103,6 +111,62 @@ CREATE TABLE scim_settings (
     name TEXT PRIMARY KEY,
     value TEXT NOT NULL
 ) WITHOUT ROWID, STRICT;
+";
+
+const UP_2: &str = "
+-- The total is the sum over the shards: writers that add to different ones do not wait for each other.
+ALTER TABLE scim_counts RENAME TO scim_counts_1;
+CREATE TABLE scim_counts (
+    tenant TEXT NOT NULL,
+    type TEXT NOT NULL,
+    shard INTEGER NOT NULL,
+    resources INTEGER NOT NULL,
+    PRIMARY KEY (tenant, type, shard)
+) WITHOUT ROWID, STRICT;
+INSERT INTO scim_counts (tenant, type, shard, resources) SELECT tenant, type, 0, resources FROM scim_counts_1;
+DROP TABLE scim_counts_1;
+";
+
+const DOWN_2: &str = "
+ALTER TABLE scim_counts RENAME TO scim_counts_2;
+CREATE TABLE scim_counts (
+    tenant TEXT NOT NULL,
+    type TEXT NOT NULL,
+    resources INTEGER NOT NULL,
+    PRIMARY KEY (tenant, type)
+) WITHOUT ROWID, STRICT;
+INSERT INTO scim_counts (tenant, type, resources)
+    SELECT tenant, type, sum(resources) FROM scim_counts_2 GROUP BY tenant, type;
+DROP TABLE scim_counts_2;
+";
+
+const FEED_UP_1: &str = "
+-- The last position that was given. Who gives positions locks the row.
+CREATE TABLE scim_feed (
+    one BIGINT PRIMARY KEY CHECK (one = 1),
+    last BIGINT NOT NULL
+);
+INSERT INTO scim_feed (one, last) VALUES (1, 0);
+
+-- Changes without a position.
+CREATE TABLE scim_unsequenced (seq BIGINT PRIMARY KEY)
+    WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+INSERT INTO scim_unsequenced (seq) SELECT seq FROM scim_changes;
+
+-- Positions have no gaps and become visible in their order.
+CREATE TABLE scim_positions (
+    position BIGINT PRIMARY KEY,
+    seq BIGINT NOT NULL
+);
+
+-- The rows of counts change all the time: there is room for the next version on the same page.
+ALTER TABLE scim_counts SET (fillfactor = 50);
+";
+
+const FEED_DOWN_1: &str = "
+DROP TABLE scim_positions;
+DROP TABLE scim_unsequenced;
+DROP TABLE scim_feed;
 ";
 
 const DOWN_1: &str = "

@@ -1,0 +1,156 @@
+//! The change log, written with the change.
+
+use scim_core::{ChangeKind, Member};
+
+use super::{Commit, Current};
+use crate::error::DatabaseError;
+use crate::params;
+use crate::session::{Engine, Statement};
+
+const LOG: &str = "INSERT INTO scim_changes (tenant, type, id, kind, version, created, modified, document,
+         changes, cause, request_id, time)
+     SELECT tenant, type, id, ?2, version, created, modified, document, ?3, ?4, ?5, ?6
+     FROM scim_resources WHERE n = ?1
+     RETURNING seq";
+
+/// With the members that came or went: the first `?10` of them came.
+const LOG_ON_POSTGRES: &str =
+    "WITH logged AS (
+         INSERT INTO scim_changes (tenant, type, id, kind, version, created, modified, document,
+             changes, cause, request_id, time)
+         SELECT tenant, type, id, ?2, version, created, modified, document, ?3, ?4, ?5, ?6
+         FROM scim_resources WHERE n = ?1
+         RETURNING seq),
+     unsequenced AS (INSERT INTO scim_unsequenced (seq) SELECT seq FROM logged)
+     INSERT INTO scim_change_members (seq, added, position, member, member_type, display)
+     SELECT logged.seq, CASE WHEN m.position <= ?10 THEN 1 ELSE 0 END, m.position, m.member, m.member_type, m.display
+     FROM logged, unnest(?7, ?8, ?9) WITH ORDINALITY AS m (member, member_type, display, position)";
+
+impl Commit<'_> {
+    /// Records resources as they are in the table now.
+    pub(super) fn log(&self, entries: &[Entry<'_>]) -> Result<(), DatabaseError> {
+        self.log_after(Vec::new(), entries)
+    }
+
+    /// Runs statements, and then records resources as they are in the table.
+    pub(super) fn log_after(
+        &self,
+        statements: Vec<Statement<'_>>,
+        entries: &[Entry<'_>],
+    ) -> Result<(), DatabaseError> {
+        match self.session.engine() {
+            Engine::Sqlite => {
+                self.session.batch(&statements)?;
+                entries.iter().try_for_each(|entry| self.log_one(entry))
+            }
+            Engine::Postgres => self.log_together(statements, entries),
+        }
+    }
+
+    fn log_one(&self, entry: &Entry<'_>) -> Result<(), DatabaseError> {
+        let cause = &self.batch.cause;
+        let params = params![
+            entry.n,
+            entry.kind.as_str(),
+            entry.changes,
+            &cause.kind,
+            &cause.request_id,
+            self.batch.now.unix_micros()
+        ];
+        let seq = self.session.first(LOG, params, |row| row.int(0))?;
+        for (is_added, members) in [(1, entry.added), (0, entry.removed)] {
+            for (member, position) in members.iter().zip(1i64..) {
+                self.session.execute(
+                    "INSERT INTO scim_change_members (seq, added, position, member, member_type, display)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                    params![
+                        seq,
+                        is_added,
+                        position,
+                        &member.id,
+                        member.resource_type.as_deref(),
+                        member.display.as_deref()
+                    ],
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    fn log_together(
+        &self,
+        statements: Vec<Statement<'_>>,
+        entries: &[Entry<'_>],
+    ) -> Result<(), DatabaseError> {
+        let columns: Vec<Columns<'_>> =
+            entries.iter().map(|e| Columns::of(e.added.iter().chain(e.removed))).collect();
+        let cause = &self.batch.cause;
+        let mut statements: Vec<Statement<'_>> = statements;
+        statements
+            .extend(entries.iter().zip(&columns).map(|(e, columns)| self.log_statement(cause, e, columns)));
+        self.session.batch(&statements).map(|_| ())
+    }
+
+    fn log_statement<'a>(
+        &self,
+        cause: &'a scim_core::Cause,
+        entry: &'a Entry<'_>,
+        columns: &'a Columns<'_>,
+    ) -> Statement<'a> {
+        let params = params![
+            entry.n,
+            entry.kind.as_str(),
+            entry.changes,
+            &cause.kind,
+            &cause.request_id,
+            self.batch.now.unix_micros(),
+            &columns.ids,
+            &columns.types,
+            &columns.displays,
+            entry.added.len() as u64
+        ];
+        Statement::new(LOG_ON_POSTGRES, params)
+    }
+}
+
+/// What is recorded of a change.
+pub(super) struct Entry<'e> {
+    n: i64,
+    kind: ChangeKind,
+    changes: Option<&'e str>,
+    added: &'e [Member],
+    removed: &'e [Member],
+}
+
+impl<'e> Entry<'e> {
+    pub(super) fn new(current: &Current, kind: ChangeKind) -> Self {
+        Self { n: current.n, kind, changes: None, added: &[], removed: &[] }
+    }
+
+    pub(super) fn changes(self, changes: Option<&'e str>) -> Self {
+        Self { changes, ..self }
+    }
+
+    pub(super) fn members(self, added: &'e [Member], removed: &'e [Member]) -> Self {
+        Self { added, removed, ..self }
+    }
+}
+
+/// Members, as arrays.
+pub(super) struct Columns<'m> {
+    pub(super) ids: Vec<Option<&'m str>>,
+    pub(super) types: Vec<Option<&'m str>>,
+    pub(super) displays: Vec<Option<&'m str>>,
+}
+
+impl<'m> Columns<'m> {
+    pub(super) fn of(members: impl Iterator<Item = &'m Member>) -> Self {
+        let mut columns = Self { ids: Vec::new(), types: Vec::new(), displays: Vec::new() };
+        for member in members {
+            columns.ids.push(Some(&member.id));
+            columns.types.push(member.resource_type.as_deref());
+            columns.displays.push(member.display.as_deref());
+        }
+        columns
+    }
+}
