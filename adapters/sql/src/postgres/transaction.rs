@@ -125,7 +125,8 @@ impl<'t> PostgresTransaction<'t> {
                 each(row)?;
             }
             if rows.len() < CHUNK {
-                return Ok(self.script(&format!("CLOSE {name}"))?);
+                // The end of the transaction closes it.
+                return Ok(());
             }
             rows = self.run(self.connection.client().query_typed(&fetch, &[]))?;
         }

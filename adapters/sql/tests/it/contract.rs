@@ -4,9 +4,30 @@ use scim_core::{
     AttributeChange, Change, ChangeEntry, ChangeFeed, ChangeKind, FeedCursor, Include, Member, MemberDelta,
     MembersChange, Precondition, Start, Store, StoreError, TenantId,
 };
+use scim_sql::Engine;
 use serde_json::json;
 
 use crate::support::*;
+
+on_both_engines! {
+    a_resource_of_another_tenant_does_not_exist,
+    a_resource_is_found_by_its_own_type_only,
+    a_batch_is_all_or_nothing,
+    what_was_committed_is_there_after_reopening,
+    preconditions_are_checked,
+    unique_values_are_unique_among_one_type_and_tenant,
+    versions_grow_by_one_and_time_never_goes_back,
+    a_write_that_changes_nothing_writes_nothing,
+    a_change_of_members_says_who_really_came_and_went,
+    members_must_exist_when_the_batch_is_done,
+    deleting_removes_edges_both_ways_and_changes_the_holders,
+    a_user_in_two_hundred_groups_goes_from_all_of_them,
+    groups_are_direct_and_indirect_and_circles_end,
+    computed_attributes_come_only_when_asked_for,
+    the_feed_has_each_change_with_its_cause,
+    waiting_ends_with_the_next_change,
+    positions_stay_good_while_others_write,
+}
 
 async fn feed(store: &dyn ChangeFeed) -> Vec<ChangeEntry> {
     store.after(FeedCursor::START, 10_000).await.unwrap()
@@ -16,9 +37,8 @@ fn summary(entries: &[ChangeEntry]) -> Vec<(String, &'static str, u64)> {
     entries.iter().map(|e| (e.id.clone(), e.kind.as_str(), e.version)).collect()
 }
 
-#[tokio::test]
-async fn a_resource_of_another_tenant_does_not_exist() {
-    let f = fixture().await;
+async fn a_resource_of_another_tenant_does_not_exist(engine: Engine) {
+    let f = fixture(engine).await;
     let (acme, other) = (acme(), TenantId::new("other"));
     f.store.commit(&acme, batch(vec![user("a"), group("g", &["a"])], 0)).await.unwrap();
     let user_type = type_named("User");
@@ -43,9 +63,8 @@ async fn a_resource_of_another_tenant_does_not_exist() {
     assert_eq!((left.version, values(&left, "members")), (1, vec!["a".to_owned()]));
 }
 
-#[tokio::test]
-async fn a_resource_is_found_by_its_own_type_only() {
-    let f = fixture().await;
+async fn a_resource_is_found_by_its_own_type_only(engine: Engine) {
+    let f = fixture(engine).await;
     commit(&f.store, user("a"), 0).await.unwrap();
     assert!(get(&f.store, "Group", "a").await.is_none());
     assert_eq!(f.store.query(&acme(), &query(&["Group"], Some("id eq \"a\""))).await.unwrap().total, 0);
@@ -55,9 +74,8 @@ async fn a_resource_is_found_by_its_own_type_only() {
     assert_eq!(types, [None, Some("User".into()), Some("User".into())]);
 }
 
-#[tokio::test]
-async fn a_batch_is_all_or_nothing() {
-    let f = fixture().await;
+async fn a_batch_is_all_or_nothing(engine: Engine) {
+    let f = fixture(engine).await;
     commit(&f.store, user("a"), 0).await.unwrap();
     let before = feed(&f.store).await;
     let failing = [
@@ -84,24 +102,22 @@ async fn a_batch_is_all_or_nothing() {
     assert_eq!(values(&get(&f.store, "Group", "g").await.unwrap(), "members"), ["b"]);
 }
 
-#[tokio::test]
-async fn what_was_committed_is_there_after_reopening() {
-    let f = fixture().await;
+async fn what_was_committed_is_there_after_reopening(engine: Engine) {
+    let f = fixture(engine).await;
     f.store.commit(&acme(), batch(vec![user("a"), group("g", &["a"])], 0)).await.unwrap();
     commit(&f.store, delete("User", "a"), 1).await.unwrap();
     let (group, entries) = (get(&f.store, "Group", "g").await.unwrap(), feed(&f.store).await);
-    drop(f.store);
-    let store = open(&f.folder).await;
-    assert_eq!(get(&store, "Group", "g").await.unwrap(), group);
-    assert_eq!(feed(&store).await, entries);
+    let f = f.reopen().await;
+    let store = &f.store;
+    assert_eq!(get(store, "Group", "g").await.unwrap(), group);
+    assert_eq!(feed(store).await, entries);
     assert_eq!(entries.len(), 4);
-    commit(&store, user("b"), 2).await.unwrap();
-    assert_eq!(feed(&store).await.last().unwrap().cursor.parts(), (0, 5));
+    commit(store, user("b"), 2).await.unwrap();
+    assert_eq!(feed(store).await.last().unwrap().cursor.parts(), (0, 5));
 }
 
-#[tokio::test]
-async fn preconditions_are_checked() {
-    let f = fixture().await;
+async fn preconditions_are_checked(engine: Engine) {
+    let f = fixture(engine).await;
     commit(&f.store, user("a"), 0).await.unwrap();
     let error = commit(&f.store, user("a"), 1).await.unwrap_err();
     assert!(matches!(&error, StoreError::Conflict { attribute } if attribute == "id"), "{error:?}");
@@ -124,9 +140,8 @@ async fn preconditions_are_checked() {
     }
 }
 
-#[tokio::test]
-async fn unique_values_are_unique_among_one_type_and_tenant() {
-    let f = fixture().await;
+async fn unique_values_are_unique_among_one_type_and_tenant(engine: Engine) {
+    let f = fixture(engine).await;
     let named = |id: &str, name: &str| insert("User", id, json!({"userName": name}));
     commit(&f.store, named("a", "Ann"), 0).await.unwrap();
     for taken in ["ann", "ANN", "Ａnn"] {
@@ -146,9 +161,8 @@ async fn unique_values_are_unique_among_one_type_and_tenant() {
     assert_eq!(ids(&page), ["c"]);
 }
 
-#[tokio::test]
-async fn versions_grow_by_one_and_time_never_goes_back() {
-    let f = fixture().await;
+async fn versions_grow_by_one_and_time_never_goes_back(engine: Engine) {
+    let f = fixture(engine).await;
     let first = commit(&f.store, user("a"), 1000).await.unwrap();
     assert_eq!((first.version, first.created, first.last_modified), (1, at(1000), at(1000)));
     let mut last = first;
@@ -168,9 +182,8 @@ async fn versions_grow_by_one_and_time_never_goes_back() {
     assert_eq!(last.last_modified, at(5000));
 }
 
-#[tokio::test]
-async fn a_write_that_changes_nothing_writes_nothing() {
-    let f = fixture().await;
+async fn a_write_that_changes_nothing_writes_nothing(engine: Engine) {
+    let f = fixture(engine).await;
     f.store.commit(&acme(), batch(vec![user("a"), user("b"), group("g", &["a"])], 0)).await.unwrap();
     let before = (get(&f.store, "Group", "g").await, feed(&f.store).await);
     let set = |ids: &[&str]| MembersChange::Set(ids.iter().map(|m| Member::new(*m)).collect());
@@ -195,9 +208,8 @@ async fn a_write_that_changes_nothing_writes_nothing() {
     assert_eq!((get(&f.store, "Group", "g").await, feed(&f.store).await), before);
 }
 
-#[tokio::test]
-async fn a_change_of_members_says_who_really_came_and_went() {
-    let f = fixture().await;
+async fn a_change_of_members_says_who_really_came_and_went(engine: Engine) {
+    let f = fixture(engine).await;
     let ann = Member { id: "a".into(), resource_type: Some("User".into()), display: Some("Ann".into()) };
     let mut with_ann = group("g", &[]);
     if let Change::Insert { members, .. } = &mut with_ann.change {
@@ -234,9 +246,8 @@ async fn a_change_of_members_says_who_really_came_and_went() {
     assert_eq!((last.members_added.len(), last.members_removed.len(), last.version), (1, 2, 4));
 }
 
-#[tokio::test]
-async fn members_must_exist_when_the_batch_is_done() {
-    let f = fixture().await;
+async fn members_must_exist_when_the_batch_is_done(engine: Engine) {
+    let f = fixture(engine).await;
     // Those inserted later in the batch count.
     f.store.commit(&acme(), batch(vec![group("g", &["a"]), user("a")], 0)).await.unwrap();
     for write in [delta("g", &["x"], &[]), group("h", &["a", "x"])] {
@@ -250,9 +261,8 @@ async fn members_must_exist_when_the_batch_is_done() {
     commit(&f.store, group("self", &["self"]), 2).await.unwrap();
 }
 
-#[tokio::test]
-async fn deleting_removes_edges_both_ways_and_changes_the_holders() {
-    let f = fixture().await;
+async fn deleting_removes_edges_both_ways_and_changes_the_holders(engine: Engine) {
+    let f = fixture(engine).await;
     let writes = vec![
         user("a"),
         user("b"),
@@ -290,9 +300,8 @@ async fn deleting_removes_edges_both_ways_and_changes_the_holders() {
     assert_eq!(values(&get(&f.store, "Group", "h").await.unwrap(), "members"), [] as [&str; 0]);
 }
 
-#[tokio::test]
-async fn a_user_in_two_hundred_groups_goes_from_all_of_them() {
-    let f = fixture().await;
+async fn a_user_in_two_hundred_groups_goes_from_all_of_them(engine: Engine) {
+    let f = fixture(engine).await;
     let mut writes = vec![user("a"), user("b")];
     writes.extend((0..200).map(|i| group(&format!("g{i}"), &["a", "b"])));
     f.store.commit(&acme(), batch(writes, 0)).await.unwrap();
@@ -307,9 +316,8 @@ async fn a_user_in_two_hundred_groups_goes_from_all_of_them() {
     assert_eq!(feed(&f.store).await.len(), 202 + 201);
 }
 
-#[tokio::test]
-async fn groups_are_direct_and_indirect_and_circles_end() {
-    let f = fixture().await;
+async fn groups_are_direct_and_indirect_and_circles_end(engine: Engine) {
+    let f = fixture(engine).await;
     let writes = vec![
         user("u"),
         group("one", &["u"]),
@@ -333,9 +341,8 @@ async fn groups_are_direct_and_indirect_and_circles_end() {
     }
 }
 
-#[tokio::test]
-async fn computed_attributes_come_only_when_asked_for() {
-    let f = fixture().await;
+async fn computed_attributes_come_only_when_asked_for(engine: Engine) {
+    let f = fixture(engine).await;
     f.store.commit(&acme(), batch(vec![user("a"), group("g", &["a"])], 0)).await.unwrap();
     let by_member = query(&["Group"], Some("members.value eq \"a\""));
     let by_group = query(&["User"], Some("groups.value eq \"g\""));
@@ -354,9 +361,8 @@ async fn computed_attributes_come_only_when_asked_for() {
     }
 }
 
-#[tokio::test]
-async fn the_feed_has_each_change_with_its_cause() {
-    let f = fixture().await;
+async fn the_feed_has_each_change_with_its_cause(engine: Engine) {
+    let f = fixture(engine).await;
     commit(&f.store, user("a"), 0).await.unwrap();
     let mut write = replace("User", "a", json!({"userName": "a@example.com", "title": "Boss"}));
     let change = AttributeChange { path: "title".into(), from: None, to: Some("Boss".into()) };
@@ -395,9 +401,8 @@ async fn the_feed_has_each_change_with_its_cause() {
     assert!(f.store.after(cursor, 10).await.unwrap().is_empty());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn waiting_ends_with_the_next_change() {
-    let f = fixture().await;
+async fn waiting_ends_with_the_next_change(engine: Engine) {
+    let f = fixture(engine).await;
     commit(&f.store, user("a"), 0).await.unwrap();
     f.store.wait(FeedCursor::START).await.unwrap();
     let seen = feed(&f.store).await.last().unwrap().cursor;
@@ -412,9 +417,8 @@ async fn waiting_ends_with_the_next_change() {
     ended.unwrap().unwrap().unwrap();
 }
 
-#[tokio::test]
-async fn positions_stay_good_while_others_write() {
-    let f = fixture().await;
+async fn positions_stay_good_while_others_write(engine: Engine) {
+    let f = fixture(engine).await;
     let all = (0..30).map(|i| user(&format!("u{i:02}"))).collect();
     f.store.commit(&acme(), batch(all, 0)).await.unwrap();
     for by_name in [false, true] {

@@ -8,6 +8,7 @@ use scim_core::{
     MemoryStore, Position, Precondition, Query, Start, Store, StoreError, Write,
 };
 use scim_schema::{DateTime, Registry};
+use scim_sql::Engine;
 use serde_json::{Map, Value, json};
 
 use crate::support::*;
@@ -248,46 +249,68 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn writes_and_queries_are_those_of_the_model(
-        beginning in some_beginning(),
-        batches in proptest::collection::vec(some_batch(), 0..25),
-        questions in proptest::collection::vec(some_question(), 60),
-    ) {
-        let rt = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let f = rt.block_on(fixture());
-        let model = MemoryStore::new(Registry::standard());
-        for mut batch in beginning.into_iter().chain(batches) {
-            without_same_documents(&model, &mut batch, &rt);
-            // Two writes of one resource in a batch: what is the same is known only in between.
-            let mut written = std::collections::HashSet::new();
-            batch.writes.retain(|write| written.insert(write.id.clone()));
-            let expected = outcome(rt.block_on(model.commit(&acme(), batch.clone())));
-            let got = outcome(rt.block_on(f.store.commit(&acme(), batch.clone())));
-            prop_assert_eq!(got, expected, "{:?}", batch);
-        }
-        let expected = rt.block_on(model.after(FeedCursor::START, 10_000)).unwrap();
-        let got = rt.block_on(f.store.after(FeedCursor::START, 10_000)).unwrap();
-        prop_assert_eq!(got, expected);
-        let ids: Vec<String> = IDS.iter().map(|&id| id.to_owned()).collect();
-        prop_assert_eq!(
-            rt.block_on(f.store.types_of(&acme(), &ids)).unwrap(),
-            rt.block_on(model.types_of(&acme(), &ids)).unwrap()
-        );
-        for id in IDS {
-            for include in [Include::ALL, Include::NONE] {
-                let resource_type = type_named(type_for(id));
-                let got = rt.block_on(f.store.get(&acme(), &resource_type, id, include)).unwrap();
-                let expected = rt.block_on(model.get(&acme(), &resource_type, id, include)).unwrap();
-                prop_assert_eq!(got, expected);
-            }
-        }
-        for question in questions {
-            let query = rt.block_on(query_of(&model, &question));
-            let got = rt.block_on(f.store.query(&acme(), &query)).unwrap();
-            let expected = rt.block_on(model.query(&acme(), &query)).unwrap();
-            prop_assert_eq!(got, expected, "{:?}", question);
+    fn writes_and_queries_on_sqlite_are_those_of_the_model(case in some_case()) {
+        compare(Engine::Sqlite, case)?;
+    }
+
+}
+
+proptest! {
+    // Each case has a database of its own, which takes its time.
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn writes_and_queries_on_postgres_are_those_of_the_model(case in some_case()) {
+        compare(Engine::Postgres, case)?;
+    }
+}
+
+type Case = (Vec<Batch>, Vec<Batch>, Vec<Question>);
+
+fn some_case() -> impl Strategy<Value = Case> {
+    (
+        some_beginning(),
+        proptest::collection::vec(some_batch(), 0..25),
+        proptest::collection::vec(some_question(), 60),
+    )
+}
+
+fn compare(engine: Engine, (beginning, batches, questions): Case) -> Result<(), TestCaseError> {
+    let rt = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let f = rt.block_on(fixture(engine));
+    let model = MemoryStore::new(Registry::standard());
+    for mut batch in beginning.into_iter().chain(batches) {
+        without_same_documents(&model, &mut batch, &rt);
+        // Two writes of one resource in a batch: what is the same is known only in between.
+        let mut written = std::collections::HashSet::new();
+        batch.writes.retain(|write| written.insert(write.id.clone()));
+        let expected = outcome(rt.block_on(model.commit(&acme(), batch.clone())));
+        let got = outcome(rt.block_on(f.store.commit(&acme(), batch.clone())));
+        prop_assert_eq!(got, expected, "{:?}", batch);
+    }
+    let expected = rt.block_on(model.after(FeedCursor::START, 10_000)).unwrap();
+    let got = rt.block_on(f.store.after(FeedCursor::START, 10_000)).unwrap();
+    prop_assert_eq!(got, expected);
+    let ids: Vec<String> = IDS.iter().map(|&id| id.to_owned()).collect();
+    prop_assert_eq!(
+        rt.block_on(f.store.types_of(&acme(), &ids)).unwrap(),
+        rt.block_on(model.types_of(&acme(), &ids)).unwrap()
+    );
+    for id in IDS {
+        for include in [Include::ALL, Include::NONE] {
+            let resource_type = type_named(type_for(id));
+            let got = rt.block_on(f.store.get(&acme(), &resource_type, id, include)).unwrap();
+            let expected = rt.block_on(model.get(&acme(), &resource_type, id, include)).unwrap();
+            prop_assert_eq!(got, expected);
         }
     }
+    for question in questions {
+        let query = rt.block_on(query_of(&model, &question));
+        let got = rt.block_on(f.store.query(&acme(), &query)).unwrap();
+        let expected = rt.block_on(model.query(&acme(), &query)).unwrap();
+        prop_assert_eq!(got, expected, "{:?}", question);
+    }
+    Ok(())
 }
 
 /// The query of a question; positions are those of real matches, or between them.

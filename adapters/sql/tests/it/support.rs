@@ -8,27 +8,75 @@ use scim_core::{
 };
 use scim_filter::{Filter, MatchOptions};
 use scim_schema::{DateTime, Registry, Resource, ResourceType};
-use scim_sql::{Database, SqlStore};
+use scim_sql::{Database, Engine, PostgresOptions, SqlStore};
+use scim_test_postgres::Cluster;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// A moment; tests count microseconds from it.
 pub(crate) const START: i64 = 1_700_000_000_000_000;
 
+/// Makes two tests of each function, one for each engine.
+macro_rules! on_both_engines {
+    ($($name:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+            async fn $name() {
+                super::$name(scim_sql::Engine::Sqlite).await;
+            })*
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+            async fn $name() {
+                super::$name(scim_sql::Engine::Postgres).await;
+            })*
+        }
+    };
+}
+pub(crate) use on_both_engines;
+
 pub(crate) struct Fixture {
     pub(crate) store: SqlStore,
-    pub(crate) folder: TempDir,
+    pub(crate) place: Place,
 }
 
-pub(crate) async fn fixture() -> Fixture {
-    let folder = TempDir::new().unwrap();
-    let store = open(&folder).await;
-    Fixture { store, folder }
+/// Where a database is.
+pub(crate) enum Place {
+    Folder(TempDir),
+    Url(String),
 }
 
-pub(crate) async fn open(folder: &TempDir) -> SqlStore {
-    let database = Database::open(folder.path().join("scim.db")).await.unwrap();
-    SqlStore::new(database, Registry::standard()).await.unwrap()
+impl Place {
+    pub(crate) fn new(engine: Engine) -> Self {
+        match engine {
+            Engine::Sqlite => Self::Folder(TempDir::new().unwrap()),
+            Engine::Postgres => Self::Url(Cluster::shared().unwrap().database().unwrap()),
+        }
+    }
+
+    pub(crate) async fn open(&self) -> Database {
+        match self {
+            Self::Folder(folder) => Database::open(folder.path().join("scim.db")).await.unwrap(),
+            Self::Url(url) => Database::connect(PostgresOptions::new(url).unwrap()).await.unwrap(),
+        }
+    }
+}
+
+impl Fixture {
+    pub(crate) async fn reopen(self) -> Self {
+        let Self { store, place } = self;
+        drop(store);
+        Self::at(place).await
+    }
+
+    async fn at(place: Place) -> Self {
+        let store = SqlStore::new(place.open().await, Registry::standard()).await.unwrap();
+        Self { store, place }
+    }
+}
+
+pub(crate) async fn fixture(engine: Engine) -> Fixture {
+    Fixture::at(Place::new(engine)).await
 }
 
 pub(crate) fn acme() -> TenantId {
