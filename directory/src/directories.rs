@@ -78,6 +78,11 @@ impl Directories {
         &self.inner.environment_id
     }
 
+    /// Which engine the database has.
+    pub fn engine(&self) -> Engine {
+        self.inner.database.engine()
+    }
+
     /// Creates an organization.
     ///
     /// # Errors
