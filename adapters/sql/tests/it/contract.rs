@@ -13,6 +13,7 @@ on_both_engines! {
     a_resource_of_another_tenant_does_not_exist,
     a_resource_is_found_by_its_own_type_only,
     a_batch_is_all_or_nothing,
+    long_values_are_unique_too,
     what_was_committed_is_there_after_reopening,
     preconditions_are_checked,
     unique_values_are_unique_among_one_type_and_tenant,
@@ -72,6 +73,33 @@ async fn a_resource_is_found_by_its_own_type_only(engine: Engine) {
     assert!(matches!(error, StoreError::NotFound), "{error:?}");
     let types = f.store.types_of(&acme(), &["x".into(), "a".into(), "a".into()]).await.unwrap();
     assert_eq!(types, [None, Some("User".into()), Some("User".into())]);
+}
+
+async fn long_values_are_unique_too(engine: Engine) {
+    let f = fixture(engine).await;
+    // Text that can't be compressed, longer than an entry of an index may be.
+    let mut state = 7u64;
+    let mut letters = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        char::from(b'a' + u8::try_from((state >> 33) % 26).unwrap())
+    };
+    let name: String = (0..4000).map(|_| letters()).collect();
+    let named = |id: &str, name: &str| insert("User", id, json!({"userName": name, "displayName": name}));
+    commit(&f.store, named("a", &name), 0).await.unwrap();
+    commit(&f.store, named("b", &format!("{name}b")), 1).await.unwrap();
+    let error = commit(&f.store, named("c", &name.to_uppercase()), 2).await.unwrap_err();
+    assert!(matches!(&error, StoreError::Conflict { attribute } if attribute == "userName"), "{error:?}");
+    for (filter, expected) in [
+        (format!("userName eq \"{name}\""), vec!["a"]),
+        (format!("userName sw \"{name}\""), vec!["a", "b"]),
+        (format!("displayName eq \"{name}b\""), vec!["b"]),
+    ] {
+        assert_eq!(ids(&f.store.query(&acme(), &query(&["User"], Some(&filter))).await.unwrap()), expected);
+    }
+    commit(&f.store, replace("User", "a", json!({"userName": "short"})), 3).await.unwrap();
+    commit(&f.store, named("c", &name), 4).await.unwrap();
+    commit(&f.store, delete("User", "c"), 5).await.unwrap();
+    commit(&f.store, named("c", &name), 6).await.unwrap();
 }
 
 async fn a_batch_is_all_or_nothing(engine: Engine) {
