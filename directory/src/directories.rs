@@ -10,13 +10,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
 use scim_schema::DateTime;
-use scim_sql::Database;
-use scim_sql::rusqlite::{Connection, OptionalExtension as _, Row, params};
+use scim_sql::{Database, DatabaseError, Engine, Row, Session, params};
 use tokio::sync::Notify;
 
 use crate::error::DirectoryError;
 use crate::id::{DirectoryId, EnvironmentId, OrganizationId};
 use crate::keys::Keys;
+use crate::lock::Lock;
 use crate::model::{Directory, NewDirectory, NewOrganization, Organization, Provider};
 use crate::normalize::Normalizer;
 use crate::tables::{MIGRATIONS, NAMESPACE};
@@ -50,10 +50,12 @@ impl Directories {
     /// Uses a database, which may be the one that holds the SCIM resources.
     ///
     /// # Errors
-    /// When the tables can't be made or brought up to date.
+    /// When the tables can't be made or brought up to date; [`DirectoryError::WrongKeys`] when the database
+    /// was first used with other keys.
     pub async fn open(database: Database, keys: Keys) -> Result<Self, DirectoryError> {
         database.migrate(NAMESPACE, MIGRATIONS).await?;
-        let environment_id = database.write_sqlite(environment_id).await?;
+        let fingerprint = keys.fingerprint();
+        let environment_id = database.write(move |session| begin(session, &fingerprint)).await?;
         let (new_deliveries, no_records_until) = (Notify::new(), AtomicI64::new(i64::MIN));
         let inner = Inner { database, keys, environment_id, new_deliveries, no_records_until };
         Ok(Self { inner: Arc::new(inner), normalizer: Normalizer::default(), allow_loopback_http: false })
@@ -76,6 +78,11 @@ impl Directories {
         &self.inner.environment_id
     }
 
+    /// Which engine the database has.
+    pub fn engine(&self) -> Engine {
+        self.inner.database.engine()
+    }
+
     /// Creates an organization.
     ///
     /// # Errors
@@ -86,32 +93,40 @@ impl Directories {
         new: NewOrganization,
         now: DateTime,
     ) -> Result<Organization, DirectoryError> {
-        check_name("display_name", &new.display_name)?;
-        if let Some(external_id) = &new.external_id {
-            check_name("external_id", external_id)?;
-        }
-        let organization = Organization {
-            id: OrganizationId::random(),
-            display_name: new.display_name,
-            external_id: new.external_id,
-            created: now,
-        };
+        let organization = fresh_organization(new, now)?;
         let row = organization.clone();
-        self.database()
-            .write_sqlite(move |tx| {
-                let insert =
-                    "INSERT OR IGNORE INTO dir_organizations (id, display_name, external_id, created)
-                     VALUES (?1, ?2, ?3, ?4)";
-                let values =
-                    params![row.id.as_str(), row.display_name, row.external_id, row.created.unix_micros()];
-                match tx.prepare_cached(insert)?.execute(values)? {
-                    0 => Err(DirectoryError::Taken { field: "external_id" }),
-                    _ => Ok(()),
-                }
-            })
-            .await?;
+        self.database().write(move |session| insert_organization(session, &row)).await?;
         tracing::info!(organization = %organization.id, "organization created");
         Ok(organization)
+    }
+
+    /// The organization with the external id, or without one the oldest of that name; created if it is not
+    /// there. Of several processes that ask at the same time, one creates it.
+    ///
+    /// # Errors
+    /// As [`Directories::create_organization`].
+    pub async fn find_or_create_organization(
+        &self,
+        new: NewOrganization,
+        now: DateTime,
+    ) -> Result<Organization, DirectoryError> {
+        let wanted = fresh_organization(new, now)?;
+        self.database()
+            .write(move |session| {
+                exclude(session)?;
+                let (column, value) = match &wanted.external_id {
+                    Some(external_id) => ("external_id", external_id),
+                    None => ("display_name", &wanted.display_name),
+                };
+                let select =
+                    format!("{SELECT_ORGANIZATION} WHERE {column} = ?1 ORDER BY created, id LIMIT 1");
+                if let Some(there) = session.first(&select, params![value], read_organization)? {
+                    return Ok(there);
+                }
+                insert_organization(session, &wanted)?;
+                Ok(wanted.clone())
+            })
+            .await
     }
 
     /// All organizations, in order of creation.
@@ -119,22 +134,12 @@ impl Directories {
     /// # Errors
     /// When the database can't answer.
     pub async fn organizations(&self) -> Result<Vec<Organization>, DirectoryError> {
-        let select =
-            "SELECT id, display_name, external_id, created FROM dir_organizations ORDER BY created, id";
-        let organization = |row: &Row<'_>| {
-            Ok(Organization {
-                id: OrganizationId::stored(row.get(0)?),
-                display_name: row.get(1)?,
-                external_id: row.get(2)?,
-                created: DateTime::from_unix_micros(row.get(3)?),
+        self.database()
+            .read(|session| {
+                let select = format!("{SELECT_ORGANIZATION} ORDER BY created, id");
+                session.all(&select, params![], read_organization)
             })
-        };
-        let read = move |db: &Connection| {
-            let mut select = db.prepare_cached(select)?;
-            let rows = select.query_map([], organization)?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        };
-        self.database().read_sqlite(read).await
+            .await
     }
 
     /// Creates a directory of an organization. It is enabled at once.
@@ -148,37 +153,39 @@ impl Directories {
         new: NewDirectory,
         now: DateTime,
     ) -> Result<Directory, DirectoryError> {
-        check_name("name", &new.name)?;
-        let directory = Directory {
-            id: DirectoryId::random(),
-            organization_id: organization.clone(),
-            name: new.name,
-            provider: new.provider,
-            enabled: true,
-            created: now,
-            sequence: 0,
-        };
+        let directory = fresh_directory(organization, new, now)?;
         let row = directory.clone();
-        self.database()
-            .write_sqlite(move |tx| {
-                let insert = "INSERT INTO dir_directories
-                        (id, organization, name, provider, state, enabled, created, sequence)
-                    SELECT ?1, id, ?3, ?4, 'active', 1, ?5, 0 FROM dir_organizations WHERE id = ?2";
-                let values = params![
-                    row.id.as_str(),
-                    row.organization_id.as_str(),
-                    row.name,
-                    row.provider.as_str(),
-                    row.created.unix_micros()
-                ];
-                match tx.prepare_cached(insert)?.execute(values)? {
-                    0 => Err(DirectoryError::NotFound { what: "organization" }),
-                    _ => Ok(()),
-                }
-            })
-            .await?;
+        self.database().write(move |session| insert_directory(session, &row)).await?;
         tracing::info!(directory = %directory.id, organization = %directory.organization_id, "directory created");
         Ok(directory)
+    }
+
+    /// The oldest directory of that name of an organization; created if it is not there. Of several processes
+    /// that ask at the same time, one creates it.
+    ///
+    /// # Errors
+    /// As [`Directories::create_directory`].
+    pub async fn find_or_create_directory(
+        &self,
+        organization: &OrganizationId,
+        new: NewDirectory,
+        now: DateTime,
+    ) -> Result<Directory, DirectoryError> {
+        let wanted = fresh_directory(organization, new, now)?;
+        self.database()
+            .write(move |session| {
+                exclude(session)?;
+                let select = format!(
+                    "{SELECT_DIRECTORY} WHERE organization = ?1 AND name = ?2 ORDER BY number LIMIT 1"
+                );
+                let key = params![wanted.organization_id.as_str(), &wanted.name];
+                if let Some(there) = session.first(&select, key, read_directory)? {
+                    return Ok(there);
+                }
+                insert_directory(session, &wanted)?;
+                Ok(wanted.clone())
+            })
+            .await
     }
 
     /// All directories, in order of creation.
@@ -186,13 +193,12 @@ impl Directories {
     /// # Errors
     /// When the database can't answer.
     pub async fn directories(&self) -> Result<Vec<Directory>, DirectoryError> {
-        let read = |db: &Connection| {
-            let select = format!("{SELECT_DIRECTORY} ORDER BY number");
-            let mut select = db.prepare_cached(&select)?;
-            let rows = select.query_map([], read_directory)?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        };
-        self.database().read_sqlite(read).await
+        self.database()
+            .read(|session| {
+                let select = format!("{SELECT_DIRECTORY} ORDER BY number");
+                session.all(&select, params![], read_directory)
+            })
+            .await
     }
 
     /// One directory.
@@ -201,11 +207,12 @@ impl Directories {
     /// When the database can't answer.
     pub async fn directory(&self, id: &DirectoryId) -> Result<Option<Directory>, DirectoryError> {
         let id = id.clone();
-        let read = move |db: &Connection| {
-            let select = format!("{SELECT_DIRECTORY} WHERE id = ?1");
-            Ok(db.prepare_cached(&select)?.query_row([id.as_str()], read_directory).optional()?)
-        };
-        self.database().read_sqlite(read).await
+        self.database()
+            .read(move |session| {
+                let select = format!("{SELECT_DIRECTORY} WHERE id = ?1");
+                session.first(&select, params![id.as_str()], read_directory)
+            })
+            .await
     }
 
     /// Lets the directory's identity provider in, or keeps it out.
@@ -215,9 +222,9 @@ impl Directories {
     pub async fn set_directory_enabled(&self, id: &DirectoryId, enabled: bool) -> Result<(), DirectoryError> {
         let row = id.clone();
         self.database()
-            .write_sqlite(move |tx| {
+            .write(move |session| {
                 let update = "UPDATE dir_directories SET enabled = ?2 WHERE id = ?1";
-                match tx.prepare_cached(update)?.execute(params![row.as_str(), enabled])? {
+                match session.execute(update, params![row.as_str(), enabled])? {
                     0 => Err(DirectoryError::NotFound { what: "directory" }),
                     _ => Ok(()),
                 }
@@ -244,29 +251,121 @@ impl Directories {
     }
 }
 
+const SELECT_ORGANIZATION: &str = "SELECT id, display_name, external_id, created FROM dir_organizations";
+
 const SELECT_DIRECTORY: &str =
     "SELECT id, organization, name, provider, enabled, created, sequence FROM dir_directories";
 
-fn read_directory(row: &Row<'_>) -> Result<Directory, scim_sql::rusqlite::Error> {
-    let provider: String = row.get(3)?;
-    Ok(Directory {
-        id: DirectoryId::stored(row.get(0)?),
-        organization_id: OrganizationId::stored(row.get(1)?),
-        name: row.get(2)?,
-        provider: Provider::parse(&provider).unwrap_or_default(),
-        enabled: row.get(4)?,
-        created: DateTime::from_unix_micros(row.get(5)?),
-        sequence: crate::projection::unsigned(row.get(6)?),
+fn fresh_organization(new: NewOrganization, now: DateTime) -> Result<Organization, DirectoryError> {
+    check_name("display_name", &new.display_name)?;
+    if let Some(external_id) = &new.external_id {
+        check_name("external_id", external_id)?;
+    }
+    Ok(Organization {
+        id: OrganizationId::random(),
+        display_name: new.display_name,
+        external_id: new.external_id,
+        created: now,
     })
 }
 
-/// The id of the environment, which is made when the database is first used.
-fn environment_id(tx: &Connection) -> Result<EnvironmentId, DirectoryError> {
-    let fresh = EnvironmentId::random();
-    let insert = "INSERT OR IGNORE INTO dir_settings (name, value) VALUES ('environment_id', ?1)";
-    tx.execute(insert, [fresh.as_str()])?;
-    let select = "SELECT value FROM dir_settings WHERE name = 'environment_id'";
-    Ok(EnvironmentId::stored(tx.query_row(select, [], |row| row.get(0))?))
+fn insert_organization(session: &Session<'_>, row: &Organization) -> Result<(), DirectoryError> {
+    let insert = "INSERT INTO dir_organizations (id, display_name, external_id, created)
+        VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING";
+    let external_id = row.external_id.as_deref();
+    let values = params![row.id.as_str(), &row.display_name, external_id, row.created.unix_micros()];
+    match session.execute(insert, values)? {
+        0 => Err(DirectoryError::Taken { field: "external_id" }),
+        _ => Ok(()),
+    }
+}
+
+fn read_organization(row: &Row<'_>) -> Result<Organization, DirectoryError> {
+    Ok(Organization {
+        id: OrganizationId::stored(row.owned(0)?),
+        display_name: row.owned(1)?,
+        external_id: row.owned_or_null(2)?,
+        created: DateTime::from_unix_micros(row.int(3)?),
+    })
+}
+
+fn fresh_directory(
+    organization: &OrganizationId,
+    new: NewDirectory,
+    now: DateTime,
+) -> Result<Directory, DirectoryError> {
+    check_name("name", &new.name)?;
+    Ok(Directory {
+        id: DirectoryId::random(),
+        organization_id: organization.clone(),
+        name: new.name,
+        provider: new.provider,
+        enabled: true,
+        created: now,
+        sequence: 0,
+    })
+}
+
+fn insert_directory(session: &Session<'_>, row: &Directory) -> Result<(), DirectoryError> {
+    let insert = "INSERT INTO dir_directories
+            (id, organization, name, provider, state, enabled, created, sequence)
+        SELECT ?1, id, ?3, ?4, 'active', 1, ?5, 0 FROM dir_organizations WHERE id = ?2";
+    let values = params![
+        row.id.as_str(),
+        row.organization_id.as_str(),
+        &row.name,
+        row.provider.as_str(),
+        row.created.unix_micros()
+    ];
+    match session.execute(insert, values)? {
+        0 => Err(DirectoryError::NotFound { what: "organization" }),
+        _ => Ok(()),
+    }
+}
+
+fn read_directory(row: &Row<'_>) -> Result<Directory, DirectoryError> {
+    Ok(Directory {
+        id: DirectoryId::stored(row.owned(0)?),
+        organization_id: OrganizationId::stored(row.owned(1)?),
+        name: row.owned(2)?,
+        provider: Provider::parse(row.text(3)?).unwrap_or_default(),
+        enabled: row.flag(4)?,
+        created: DateTime::from_unix_micros(row.int(5)?),
+        sequence: row.unsigned(6)?,
+    })
+}
+
+/// What is done whenever a process begins to use the database. Answers the id of the environment, which is
+/// made when the database is first used.
+fn begin(session: &Session<'_>, fingerprint: &str) -> Result<EnvironmentId, DirectoryError> {
+    let environment_id =
+        EnvironmentId::stored(setting(session, "environment_id", EnvironmentId::random().as_str())?);
+    if setting(session, "keys", fingerprint)? != fingerprint {
+        return Err(DirectoryError::WrongKeys);
+    }
+    if session.engine() == Engine::Sqlite {
+        // The file is this process's alone: who has leased a delivery is dead.
+        session.execute(
+            "UPDATE dir_deliveries SET leased_until = NULL, holder = NULL WHERE leased_until IS NOT NULL",
+            params![],
+        )?;
+    }
+    Ok(environment_id)
+}
+
+/// The value of a setting. The first process that asks gives it.
+fn setting(session: &Session<'_>, name: &str, value: &str) -> Result<String, DirectoryError> {
+    let insert = "INSERT INTO dir_settings (name, value) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+    session.execute(insert, params![name, value])?;
+    let select = "SELECT value FROM dir_settings WHERE name = ?1";
+    let found = session.first(select, params![name], |row| row.owned(0))?;
+    Ok(found.unwrap_or_default())
+}
+
+/// Keeps other transactions that come here out until this one ends.
+fn exclude(session: &Session<'_>) -> Result<(), DatabaseError> {
+    let select = "SELECT name FROM dir_settings WHERE name = 'environment_id'";
+    session.first(&format!("{select}{}", Lock::Wait.words(session)), params![], |_| Ok(())).map(drop)
 }
 
 fn check_name(field: &'static str, text: &str) -> Result<(), DirectoryError> {

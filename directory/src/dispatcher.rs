@@ -2,7 +2,7 @@
 
 mod queue;
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,22 +11,30 @@ use scim_webhook::Outcome;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 
-use self::queue::{Due, Finished, Limits};
+use self::queue::{Claimed, Due, Finished, Search};
 use crate::clock::Clock;
 use crate::directories::Directories;
 use crate::error::DirectoryError;
+use crate::id::random_text;
 use crate::transport::{Attempt, Transport};
 
 /// How long to wait after an error of the database.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How long to wait at most before looking for what is due.
-const IDLE: Duration = Duration::from_secs(30);
+/// How long to wait at most before looking for what is due: another process may have died.
+const IDLE: Duration = Duration::from_secs(5);
+/// How long to leave deliveries to others that are at them before looking again.
+const CONTENDED: Duration = Duration::from_millis(100);
 
 /// Delivers events to webhook endpoints.
 ///
 /// What is due, and what became of it, is in the database: an attempt that was under way when the process
 /// died is made again, with the same event id. Of each user or group, an endpoint gets first attempts in the
-/// order of events, and `user_deleted` goes before all that waits. One dispatcher serves a database.
+/// order of events, and `user_deleted` goes before all that waits.
+///
+/// Several processes may have a dispatcher each on one PostgreSQL database. An attempt belongs to one of them
+/// by a lease; where that one died, another makes the attempt when the lease has ended. Leases are compared
+/// with the clock of whoever looks: clocks that differ by more than the lease is longer than an attempt make
+/// deliveries come twice, which receivers must expect anyway.
 #[derive(Debug)]
 pub struct Dispatcher {
     directories: Directories,
@@ -34,27 +42,32 @@ pub struct Dispatcher {
     clock: Arc<dyn Clock>,
     config: DispatcherConfig,
     flights: JoinSet<(i64, Outcome, DateTime)>,
-    /// What is under way or not recorded yet, by delivery: its endpoint.
-    taken: HashMap<i64, i64>,
+    /// Who this is, to other dispatchers.
+    holder: String,
+    /// Deliveries that are under way or not recorded yet.
+    taken: HashSet<i64>,
     /// What is not recorded yet.
     finished: Vec<Finished>,
     /// How many attempts have come to an end.
     landed: usize,
 }
 
-/// How many attempts are made at once.
+/// How many attempts are made at once, and how long they may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "made to be written with struct update syntax")]
 pub struct DispatcherConfig {
     /// In all. Default: 256.
     pub concurrency: usize,
-    /// To one endpoint. Default: 4.
+    /// To one endpoint, by the dispatchers of all processes. Default: 4.
     pub per_endpoint: usize,
+    /// How long an attempt is left to the dispatcher that began it. It must be longer than an attempt can
+    /// take. Default: 30 s.
+    pub lease: Duration,
 }
 
 impl Default for DispatcherConfig {
     fn default() -> Self {
-        Self { concurrency: 256, per_endpoint: 4 }
+        Self { concurrency: 256, per_endpoint: 4, lease: Duration::from_secs(30) }
     }
 }
 
@@ -72,13 +85,15 @@ impl Dispatcher {
             clock,
             config,
             flights: JoinSet::new(),
-            taken: HashMap::new(),
+            holder: random_text(16),
+            taken: HashSet::new(),
             finished: Vec::new(),
             landed: 0,
         }
     }
 
-    /// Delivers until `shutdown` is true; then ends the attempts under way and records them. Errors of the
+    /// Delivers until `shutdown` is true; then ends the attempts under way, records them and gives back what
+    /// is left. Errors of the
     /// database are logged, and tried again.
     pub async fn run(mut self, mut shutdown: watch::Receiver<bool>) {
         loop {
@@ -101,7 +116,12 @@ impl Dispatcher {
         while let Some(landed) = self.flights.join_next().await {
             self.land(landed);
         }
-        if let Err(error) = self.record().await {
+        let (holder, finished) = (self.holder.clone(), self.finished.clone());
+        let last = self.directories.database().write(move |session| {
+            queue::record(session, &holder, &finished)?;
+            queue::release(session, &holder)
+        });
+        if let Err(error) = last.await {
             tracing::warn!(%error, "the last deliveries were not recorded; they will be made again");
         }
     }
@@ -126,28 +146,46 @@ impl Dispatcher {
         while let Some(landed) = self.flights.try_join_next() {
             self.land(landed);
         }
-        self.record().await?;
-        let limits = Limits {
-            free: self.config.concurrency.saturating_sub(self.taken.len()),
-            per_endpoint: self.config.per_endpoint,
-        };
-        let now = self.clock.now();
-        let (directories, taken) = (self.directories.clone(), self.taken.clone());
-        let read =
-            move |db: &scim_sql::rusqlite::Connection| queue::due(db, &directories, &taken, limits, now);
-        let (due, next) = self.directories.database().read_sqlite(read).await?;
+        let mut taken = self.taken.clone();
+        for finished in &self.finished {
+            taken.remove(&finished.position);
+        }
+        let (config, now) = (self.config, self.clock.now());
+        let search = Search { holder: self.holder.clone(), taken, config, now };
+        let until = |at: DateTime| Duration::from_micros(at.unix_micros().abs_diff(now.unix_micros()));
+        let database = self.directories.database().clone();
+        if self.finished.is_empty() {
+            // Most often nothing is due; then there is nothing to write.
+            let look = search.clone();
+            let found = database.read(move |session| queue::find(session, &look)).await?;
+            if found.is_empty() {
+                return Ok(found.next.map(until));
+            }
+        }
+        let (directories, finished) = (self.directories.clone(), self.finished.clone());
+        let write = database.write(move |session| {
+            queue::record(session, &search.holder, &finished)?;
+            let found = queue::find(session, &search)?;
+            let claimed = queue::claim(session, &directories, &search, &found)?;
+            Ok::<_, DirectoryError>((claimed, found.next))
+        });
+        let (Claimed { due, contended }, next) = write.await?;
+        for finished in self.finished.drain(..) {
+            self.taken.remove(&finished.position);
+        }
         for due in due {
             self.start(due, now);
         }
-        Ok(next.map(|at| Duration::from_micros(at.unix_micros().abs_diff(now.unix_micros()))))
+        let next = next.map(until);
+        Ok(if contended { next.into_iter().chain([CONTENDED]).min() } else { next })
     }
 
     fn start(&mut self, due: Due, now: DateTime) {
-        self.taken.insert(due.position, due.endpoint);
+        self.taken.insert(due.position);
         let attempt = Attempt {
             url: due.url,
             event_id: due.event_id,
-            secrets: due.secrets,
+            secrets: vec![due.secret],
             body: due.body.into(),
             time: now,
             number: due.attempts + 1,
@@ -175,17 +213,5 @@ impl Dispatcher {
             // The delivery stays taken, so that it is not tried over and over, until the next start.
             Err(error) => tracing::error!(%error, "an attempt was aborted"),
         }
-    }
-
-    async fn record(&mut self) -> Result<(), DirectoryError> {
-        if self.finished.is_empty() {
-            return Ok(());
-        }
-        let finished = self.finished.clone();
-        self.directories.database().write_sqlite(move |tx| queue::record(tx, &finished)).await?;
-        for finished in self.finished.drain(..) {
-            self.taken.remove(&finished.position);
-        }
-        Ok(())
     }
 }

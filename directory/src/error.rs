@@ -1,7 +1,6 @@
 //! What goes wrong.
 
 use scim_sql::DatabaseError;
-use scim_sql::rusqlite;
 
 /// Why something about directories could not be done.
 #[derive(Debug, thiserror::Error)]
@@ -39,13 +38,7 @@ pub enum DirectoryError {
     /// An endpoint's URL is not allowed.
     #[error(transparent)]
     Url(#[from] scim_webhook::UrlError),
-    /// An endpoint's secret can't be opened: the key file is not the one it was made with.
-    #[error("a stored secret can't be opened: the key file is not the one that belongs to the database")]
+    /// The keys are not those that the database was first used with.
+    #[error("the key file is not the one that belongs to the database: put back the one that does")]
     WrongKeys,
-}
-
-impl From<rusqlite::Error> for DirectoryError {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Database(error.into())
-    }
 }

@@ -63,14 +63,26 @@ impl Keys {
         self.hash(&format!("derive {purpose}"))
     }
 
+    /// By which the keys are known again. It says nothing of them.
+    pub(crate) fn fingerprint(&self) -> String {
+        let mac = self.mac(&[b"fingerprint", &self.inner.seal]);
+        mac.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+    }
+
     /// The keyed hash of a token's secret.
     pub(crate) fn hash(&self, secret: &str) -> [u8; 32] {
+        self.mac(&[secret.as_bytes()])
+    }
+
+    fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
         let mut block = [0; 64];
         for (to, from) in block.iter_mut().zip(self.inner.pepper) {
             *to = from;
         }
         let mut mac = Hmac::<Sha256>::new((&block).into());
-        mac.update(secret.as_bytes());
+        for part in parts {
+            mac.update(part);
+        }
         mac.finalize().into_bytes().into()
     }
 

@@ -9,6 +9,7 @@ mod event;
 mod id;
 mod json;
 mod keys;
+mod lock;
 mod model;
 mod normalize;
 mod projection;

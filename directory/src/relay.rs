@@ -2,19 +2,18 @@
 
 mod record;
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use scim_core::{ChangeEntry, ChangeFeed, FeedCursor};
-use scim_sql::rusqlite::{Connection, params};
+use scim_sql::{Session, params};
 use tokio::sync::watch;
 
 use self::record::Recorder;
 use crate::directories::Directories;
 use crate::error::DirectoryError;
-use crate::projection::{signed, unsigned};
+use crate::lock::Lock;
 
 /// How many entries are read from the feed at once.
 const ENTRIES: usize = 64;
@@ -22,12 +21,15 @@ const ENTRIES: usize = 64;
 const EVENTS: usize = 200;
 /// How long to wait after an error.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How long to leave the feed to a relay of another process before looking again.
+const OVERTAKEN: Duration = Duration::from_millis(25);
 
 /// Reads the change feed and writes the event log, with one delivery for each endpoint that an event goes to.
 ///
 /// Events, deliveries and the place in the feed are written in one transaction: each change makes its events
 /// exactly once, wherever the process dies. A change that concerns many users is worked off in several
-/// transactions, each of which moves the place. Two relays on one database do no harm.
+/// transactions, each of which moves the place. Where several processes have relays on one database, one works
+/// at a time and any of them takes over.
 pub struct Relay {
     directories: Directories,
     feed: Arc<dyn ChangeFeed>,
@@ -47,15 +49,16 @@ struct Place {
 /// The place, and what is known beside it. All but the place is a saving, and can be found out again.
 struct Known {
     place: Place,
-    /// Entries behind the place that were read already.
-    entries: VecDeque<ChangeEntry>,
+    /// Entries that were read already; those behind the place begin at `next`.
+    entries: Arc<[ChangeEntry]>,
+    next: usize,
     /// The users that the entry begun concerns, in order.
     concerned: Option<Arc<[String]>>,
 }
 
 impl From<Place> for Known {
     fn from(place: Place) -> Self {
-        Self { place, entries: VecDeque::new(), concerned: None }
+        Self { place, entries: Arc::new([]), next: 0, concerned: None }
     }
 }
 
@@ -68,6 +71,16 @@ struct Progress {
     events: usize,
 }
 
+/// What became of a transaction.
+enum Step {
+    /// There was nothing to do.
+    Idle,
+    /// Another relay is at it.
+    Overtaken,
+    /// So many events were written.
+    Written(usize),
+}
+
 impl Relay {
     /// A relay for the feed of the store that holds the directories' resources.
     pub fn new(directories: &Directories, feed: Arc<dyn ChangeFeed>) -> Self {
@@ -78,9 +91,10 @@ impl Relay {
     pub async fn run(mut self, mut shutdown: watch::Receiver<bool>) {
         loop {
             let work = async {
-                match self.step().await {
-                    Ok(true) => {}
-                    Ok(false) => self.wait().await,
+                match self.transaction().await {
+                    Ok(Step::Written(_)) => {}
+                    Ok(Step::Overtaken) => tokio::time::sleep(OVERTAKEN).await,
+                    Ok(Step::Idle) => self.wait().await,
                     Err(error) => {
                         tracing::warn!(%error, "events can't be written now");
                         tokio::time::sleep(PAUSE).await;
@@ -102,10 +116,13 @@ impl Relay {
     /// When feed or database fail; what is written stays, and nothing is lost.
     pub async fn catch_up(&mut self) -> Result<usize, DirectoryError> {
         let mut events = 0;
-        while let Some(progress) = self.transaction().await? {
-            events += progress;
+        loop {
+            match self.transaction().await? {
+                Step::Idle => return Ok(events),
+                Step::Overtaken => {}
+                Step::Written(more) => events += more,
+            }
         }
-        Ok(events)
     }
 
     /// Writes one transaction's worth of events. Answers whether there was anything to do.
@@ -113,34 +130,34 @@ impl Relay {
     /// # Errors
     /// As [`Relay::catch_up`].
     pub async fn step(&mut self) -> Result<bool, DirectoryError> {
-        Ok(self.transaction().await?.is_some())
+        Ok(!matches!(self.transaction().await?, Step::Idle))
     }
 
-    async fn transaction(&mut self) -> Result<Option<usize>, DirectoryError> {
+    async fn transaction(&mut self) -> Result<Step, DirectoryError> {
+        let database = self.directories.database();
         let mut known = match self.known.take() {
             Some(known) => known,
-            None => self.directories.database().read_sqlite(read_place).await?.into(),
+            None => database.read(|session| read_place(session, "")).await?.into(),
         };
-        if known.entries.is_empty() {
+        if known.next >= known.entries.len() {
             known.entries = self.feed.after(known.place.cursor, ENTRIES).await?.into();
+            known.next = 0;
         }
         if known.entries.is_empty() {
             self.known = Some(known);
-            return Ok(None);
+            return Ok(Step::Idle);
         }
         let directories = self.directories.clone();
-        let write = move |tx: &Connection| work(tx, &directories, known);
         // After an error the place is read again: it is not known what became of the transaction.
-        let Some(progress) = self.directories.database().write_sqlite(write).await? else {
-            // Another relay was faster.
-            return Ok(Some(0));
+        let Some(progress) = database.write(move |session| work(session, &directories, &known)).await? else {
+            return Ok(Step::Overtaken);
         };
         if progress.events > 0 {
             self.directories.new_deliveries().notify_one();
         }
         tracing::debug!(entries = progress.entries, events = progress.events, "events written");
         self.known = Some(progress.known);
-        Ok(Some(progress.events))
+        Ok(Step::Written(progress.events))
     }
 
     async fn wait(&self) {
@@ -158,19 +175,20 @@ impl fmt::Debug for Relay {
     }
 }
 
-/// One transaction. `None` when the place is not the one that was expected.
+/// One transaction. `None` when the place is not the one that was expected: another relay was faster.
 fn work(
-    tx: &Connection,
+    session: &Session<'_>,
     directories: &Directories,
-    known: Known,
+    known: &Known,
 ) -> Result<Option<Progress>, DirectoryError> {
-    let Known { mut place, mut entries, mut concerned } = known;
-    if read_place(tx)? != place {
+    // One relay at a time: so events are numbered in the order of the feed.
+    let mut place = read_place(session, Lock::Wait.words(session))?;
+    if place != known.place {
         return Ok(None);
     }
-    let mut recorder = Recorder::new(tx, directories)?;
-    let mut done = 0;
-    while let Some(entry) = entries.front() {
+    let mut recorder = Recorder::new(session, directories)?;
+    let (mut next, mut concerned) = (known.next, known.concerned.clone());
+    while let Some(entry) = known.entries.get(next) {
         let ids = match (&place.fanned_out, concerned.take()) {
             (Some(_), Some(ids)) => ids,
             (Some(_), None) => recorder.concerned(entry)?,
@@ -197,28 +215,31 @@ fn work(
             break;
         }
         place.cursor = entry.cursor;
-        entries.pop_front();
-        done += 1;
+        next += 1;
         if recorder.events() >= EVENTS {
             break;
         }
     }
     let events = recorder.events();
-    write_place(tx, &place)?;
-    Ok(Some(Progress { known: Known { place, entries, concerned }, entries: done, events }))
+    write_place(session, &place)?;
+    let known_now = Known { place, entries: Arc::clone(&known.entries), next, concerned };
+    Ok(Some(Progress { entries: next - known.next, known: known_now, events }))
 }
 
-fn read_place(db: &Connection) -> Result<Place, DirectoryError> {
-    let select = "SELECT major, minor, fanned_out FROM dir_feed WHERE one = 1";
-    Ok(db.prepare_cached(select)?.query_row([], |row| {
-        let cursor = FeedCursor::from_parts(unsigned(row.get(0)?), unsigned(row.get(1)?));
-        Ok(Place { cursor, fanned_out: row.get(2)? })
-    })?)
+/// The place, and the lock of its row if that is asked for.
+fn read_place(session: &Session<'_>, lock: &str) -> Result<Place, DirectoryError> {
+    let select = format!("SELECT major, minor, fanned_out FROM dir_feed WHERE one = 1{lock}");
+    let place = session.first(&select, params![], |row| {
+        let cursor = FeedCursor::from_parts(row.unsigned(0)?, row.unsigned(1)?);
+        Ok::<_, DirectoryError>(Place { cursor, fanned_out: row.owned_or_null(2)? })
+    })?;
+    // The row came with the table.
+    place.ok_or(DirectoryError::NotFound { what: "place in the feed" })
 }
 
-fn write_place(tx: &Connection, place: &Place) -> Result<(), DirectoryError> {
+fn write_place(session: &Session<'_>, place: &Place) -> Result<(), DirectoryError> {
     let (major, minor) = place.cursor.parts();
     let update = "UPDATE dir_feed SET major = ?1, minor = ?2, fanned_out = ?3 WHERE one = 1";
-    tx.prepare_cached(update)?.execute(params![signed(major), signed(minor), place.fanned_out])?;
+    session.execute(update, params![major, minor, place.fanned_out.as_deref()])?;
     Ok(())
 }

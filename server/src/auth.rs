@@ -37,7 +37,10 @@ impl DirectoryAuthenticator {
             .directories
             .authenticate_token(token, now)
             .await
-            .map_err(|error| AuthError::Unavailable { retry_after: None, source: Box::new(error) })?
+            .map_err(|error| AuthError::Unavailable {
+                retry_after: Some(RETRY_AFTER),
+                source: Box::new(error),
+            })?
             .ok_or(AuthError::Invalid)?;
         match request.extensions.get::<PathDirectory>() {
             Some(PathDirectory(named)) if *named == access.directory_id => {}
@@ -72,6 +75,8 @@ impl Authenticator for DirectoryAuthenticator {
     }
 }
 
+/// When to try again while the database does not answer.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 /// How many addresses are remembered at once; beyond it the oldest minutes are dropped.
 const ADDRESSES: usize = 100_000;

@@ -6,12 +6,16 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use scim_conformance::simulators::Provider;
 
+use crate::database::DatabaseUrl;
+
 const AFTER_HELP: &str = "\
 Try it:
   scimd demo                        see users, groups and webhooks arrive from five identity providers
   scimd demo --idp okta --once      play one provider, check that nothing was lost, exit
   scimd demo --json --data ./demo   stay up for a program; one line of JSON says where
-  scimd serve --config scimd.toml   run it for real; server/scimd.example.toml shows every key";
+  scimd serve --config scimd.toml   run it for real; server/scimd.example.toml shows every key
+  SCIMD_DATABASE=postgres://scimd:secret@db/scimd scimd serve --config scimd.toml
+                                    the same on PostgreSQL, in as many processes as you like";
 
 /// Self-hosted directory sync: identity providers write users and groups over SCIM 2.0, the application
 /// is told of each change by a signed webhook.
@@ -31,7 +35,26 @@ pub(crate) enum Command {
         /// The configuration file (TOML); every key is shown in server/scimd.example.toml
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
+
+        #[command(flatten)]
+        database: DatabaseOption,
     },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DatabaseOption {
+    /// Keep the data here: sqlite:///path/to/file, for one process, or postgres://user@host:5432/name, which
+    /// several processes with the same key file may share. It goes before what the configuration file
+    /// says; without either it is the file scimd.db in the data folder. Put a URL with a password into the
+    /// environment variable: other users of the machine see the command line
+    #[arg(
+        long = "database",
+        value_name = "URL",
+        env = "SCIMD_DATABASE",
+        hide_env_values = true,
+        value_parser = DatabaseUrl::keep
+    )]
+    pub(crate) url: Option<DatabaseUrl>,
 }
 
 #[derive(Args, Debug)]
@@ -42,9 +65,8 @@ pub(crate) struct DemoOptions {
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
 
-    /// Keep the database in this file instead of the data folder: sqlite:///path/to/file
-    #[arg(long, value_name = "URL")]
-    pub(crate) database: Option<String>,
+    #[command(flatten)]
+    pub(crate) database: DatabaseOption,
 
     /// Listen here; port 0 takes any free port. Default: 127.0.0.1:8080 if it is free, else any free port
     #[arg(long, value_name = "ADDR", value_parser = loopback)]

@@ -11,7 +11,7 @@ use scim_directory::Provider;
 use scim_webhook::Secret;
 use serde::Deserialize;
 
-use crate::database::database_path;
+use crate::database::{DatabasePlace, DatabaseUrl};
 use crate::http::HttpLimits;
 use crate::instance::Receivers;
 use crate::logging::Format;
@@ -28,8 +28,10 @@ pub(crate) struct Config {
     pub(crate) base_url: String,
     /// The folder of the database and the keys.
     pub(crate) data: PathBuf,
-    /// `sqlite://` and a path; default: `scimd.db` in the data folder.
-    database: Option<String>,
+    /// `sqlite://` and a path, or `postgres://…`; default: `scimd.db` in the data folder.
+    database: Option<SecretText>,
+    #[serde(default)]
+    postgres: Postgres,
     /// Whether a proxy that ends TLS stands before this server.
     #[serde(default)]
     pub(crate) trusted_proxy: bool,
@@ -58,6 +60,15 @@ impl Default for Log {
     fn default() -> Self {
         Self { format: Format::Json, level: "info".to_owned() }
     }
+}
+
+/// `[postgres]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Postgres {
+    prepare: Option<bool>,
+    writers: Option<usize>,
+    readers: Option<usize>,
 }
 
 /// `[[organization]]`
@@ -247,15 +258,25 @@ impl Config {
             scim_webhook::check_url(&webhook.url, true).context("url of a webhook can't be used")?;
             webhook.secret()?;
         }
-        self.database().map(drop)
+        for (key, value) in [("writers", self.postgres.writers), ("readers", self.postgres.readers)] {
+            ensure!(value != Some(0), "postgres.{key} must not be 0");
+        }
+        self.database(None).map(drop)
     }
 
-    /// The file of the database.
-    pub(crate) fn database(&self) -> Result<PathBuf> {
-        match &self.database {
-            Some(url) => database_path(url).context("database can't be used"),
-            None => Ok(self.data.join("scimd.db")),
+    /// Where the database is; `url` goes before what the file says.
+    pub(crate) fn database(&self, url: Option<&DatabaseUrl>) -> Result<DatabasePlace> {
+        let mut place = match (url, &self.database) {
+            (Some(url), _) => url.place()?,
+            (None, Some(url)) => DatabasePlace::parse(&url.0).context("database can't be used")?,
+            (None, None) => DatabasePlace::File(self.data.join("scimd.db")),
+        };
+        if let DatabasePlace::Server(options) = &mut place {
+            options.prepare = self.postgres.prepare.unwrap_or(options.prepare);
+            options.writers = self.postgres.writers.unwrap_or(options.writers);
+            options.readers = self.postgres.readers.unwrap_or(options.readers);
         }
+        Ok(place)
     }
 
     /// The options of the SCIM service.
@@ -334,7 +355,8 @@ mod tests {
         let developing = Config::parse(&format!("allow_loopback_http = true\n{LEAST}")).unwrap();
         assert_eq!(developing.receivers(), Receivers::HttpsAndLoopback);
         assert_eq!(least.base_url, "https://scim.example.com");
-        assert_eq!(least.database().unwrap(), PathBuf::from("/srv/scimd.db"));
+        let place = least.database(None).unwrap();
+        assert!(matches!(place, DatabasePlace::File(file) if file.as_os_str() == "/srv/scimd.db"));
     }
 
     #[test]
@@ -347,7 +369,8 @@ mod tests {
         assert!(wrong(&format!("listen = 5\n{LEAST}")).starts_with("line 1, key listen: "));
         assert!(wrong(&format!("listen = \"0.0.0.0:80\"\n{LEAST}")).contains("trusted_proxy = true"));
         assert!(Config::parse(&format!("trusted_proxy = true\nlisten = \"0.0.0.0:80\"\n{LEAST}")).is_ok());
-        assert!(wrong(&format!("database = \"postgres://x\"\n{LEAST}")).contains("PostgreSQL"));
+        assert!(wrong(&format!("database = \"mysql://x\"\n{LEAST}")).contains("postgres://"));
+        assert!(wrong(&format!("{LEAST}[postgres]\nwriters = 0")).contains("postgres.writers"));
         assert!(wrong(&format!("{LEAST}[limits]\nbody_bytes = 0")).contains("limits.body_bytes"));
         assert!(wrong(&format!("{LEAST}[limits]\nbody_bytes = -1")).contains("key body_bytes"));
         assert!(
@@ -355,6 +378,21 @@ mod tests {
                 .contains("provider of directory \"a\"")
         );
         assert!(wrong(&format!("{LEAST}[[webhook]]\nurl = \"ftp://x\"")).contains("url of a webhook"));
+    }
+
+    #[test]
+    fn a_server_is_used_as_the_file_says_and_the_command_line_goes_first() {
+        let text = format!(
+            "database = \"postgres://u:hunter2@db/sync\"\n{LEAST}[postgres]\nprepare = false\nwriters = 3"
+        );
+        let config = Config::parse(&text).unwrap();
+        assert!(!format!("{config:?}").contains("hunter2"));
+        let DatabasePlace::Server(options) = config.database(None).unwrap() else { panic!("a server") };
+        assert_eq!((options.prepare, options.writers), (false, 3));
+        let url = DatabaseUrl::keep("sqlite:///a.db").unwrap();
+        assert!(matches!(config.database(Some(&url)).unwrap(), DatabasePlace::File(_)));
+        let sentence = wrong(&format!("database = \"postgres://u:hunter2@db:x/sync\"\n{LEAST}"));
+        assert!(sentence.contains("database can't be used") && !sentence.contains("hunter2"), "{sentence}");
     }
 
     #[test]

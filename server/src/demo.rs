@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 
 use self::state::State;
 use crate::cli::DemoOptions;
-use crate::database::database_path;
+use crate::database::DatabasePlace;
 use crate::http::{HttpLimits, serve};
 use crate::instance::{Files, Opened, Receivers, Server, Settings, listen, make_folder, now};
 use crate::logging::{self, Format};
@@ -80,9 +80,9 @@ pub(crate) async fn run(options: DemoOptions) -> Result<ExitCode> {
 
 impl Demo {
     async fn start(options: &DemoOptions, folder: &Path) -> Result<Self> {
-        let database = match &options.database {
-            Some(url) => database_path(url).context("--database can't be used")?,
-            None => folder.join("scimd.db"),
+        let database = match &options.database.url {
+            Some(url) => url.place()?,
+            None => DatabasePlace::File(folder.join("scimd.db")),
         };
         let files = Files { database, keys: folder.join("keys") };
         let opened = Opened::open(&files, Receivers::HttpsAndLoopback).await?;

@@ -8,13 +8,14 @@ use anyhow::{Context as _, Result, ensure};
 use async_trait::async_trait;
 use scim_core::{ChangeFeed, DateTime, Registry, Service, ServiceConfig};
 use scim_directory::{Clock, Directories, Dispatcher, DispatcherConfig, Keys, Relay};
-use scim_sql::{Database, SqlStore};
+use scim_sql::SqlStore;
 use scim_webhook::{Sender, SenderConfig};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::auth::DirectoryAuthenticator;
+use crate::database::DatabasePlace;
 use crate::environment::Machine;
 use crate::http::{HttpLimits, serve};
 use crate::routes::{KnownDirectories, RequestLimits, Routes};
@@ -24,7 +25,7 @@ use crate::shutdown::Shutdown;
 #[derive(Clone, Debug)]
 pub(crate) struct Files {
     /// The database.
-    pub(crate) database: PathBuf,
+    pub(crate) database: DatabasePlace,
     /// The keys that open its secrets.
     pub(crate) keys: PathBuf,
 }
@@ -66,18 +67,21 @@ impl Opened {
     /// One sentence: what is missing, locked, full or damaged.
     pub(crate) async fn open(files: &Files, receivers: Receivers) -> Result<Self> {
         // Without its keys nobody could tell why no token fits a database.
-        let lost = files.database.exists() && !files.keys.exists();
-        ensure!(
-            !lost,
-            "the key file {} is missing, but the database {} is there: put back the key file that belongs to it",
-            files.keys.display(),
-            files.database.display()
-        );
-        let database = Database::open(files.database.clone()).await?;
+        if let DatabasePlace::File(file) = &files.database {
+            ensure!(
+                !file.exists() || files.keys.exists(),
+                "the key file {} is missing, but the database {} is there: put back the key file that belongs to it",
+                files.keys.display(),
+                file.display()
+            );
+        }
+        let database = files.database.open().await?;
         let keys = Keys::load_or_create(&files.keys)?;
         let store = SqlStore::new(database.clone(), Registry::standard()).await?;
         let loopback = receivers == Receivers::HttpsAndLoopback;
-        let directories = Directories::open(database, keys.clone()).await?.with_loopback_http(loopback);
+        let directories = Directories::open(database, keys.clone()).await;
+        let directories = directories.with_context(|| format!("{} can't be used", files.keys.display()))?;
+        let directories = directories.with_loopback_http(loopback);
         Ok(Self { directories, store, keys, receivers })
     }
 

@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     let outcome = runtime.block_on(async {
         match cli.command {
             Command::Demo(options) => demo::run(options).await,
-            Command::Serve { config } => serve::run(&config).await,
+            Command::Serve { config, database } => serve::run(&config, database.url.as_ref()).await,
         }
     });
     match outcome {

@@ -18,6 +18,7 @@ use http::header::{CONTENT_TYPE, HeaderMap};
 use http::{HeaderName, HeaderValue, StatusCode};
 use scim_core::{BaseUrl, BoxError, Error, ErrorKind, Service, StoreError};
 use scim_directory::{Directories, DirectoryId};
+use scim_sql::Engine;
 use scim_tower::ScimService;
 use tower_service::Service as _;
 
@@ -31,6 +32,8 @@ use crate::shutdown::Phases;
 
 /// The prefix of all SCIM paths; the directory's id follows.
 const PREFIX: &str = "/scim/v2/";
+/// How long the database may take to answer while the server is called ready.
+const READY_TIME: Duration = Duration::from_secs(3);
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -115,10 +118,16 @@ async fn readyz(State(routes): State<Arc<Routes>>) -> Response {
     if routes.phases.is_draining() {
         return json(StatusCode::SERVICE_UNAVAILABLE, "{\"status\":\"stopping\"}".to_owned());
     }
-    match routes.directories.endpoints().await {
-        Ok(_) => json(StatusCode::OK, "{\"status\":\"ready\"}".to_owned()),
-        Err(_) => json(StatusCode::SERVICE_UNAVAILABLE, "{\"status\":\"no database\"}".to_owned()),
-    }
+    let database = match routes.directories.engine() {
+        Engine::Sqlite => "sqlite",
+        Engine::Postgres => "postgres",
+    };
+    let answer = tokio::time::timeout(READY_TIME, routes.directories.endpoints()).await;
+    let (code, status) = match answer {
+        Ok(Ok(_)) => (StatusCode::OK, "ready"),
+        _ => (StatusCode::SERVICE_UNAVAILABLE, "no database"),
+    };
+    json(code, format!("{{\"status\":\"{status}\",\"database\":\"{database}\"}}"))
 }
 
 fn json(status: StatusCode, body: String) -> Response {

@@ -1,10 +1,10 @@
 //! Webhook endpoints.
 
 use scim_schema::DateTime;
-use scim_sql::rusqlite::{Connection, Row, params};
+use scim_sql::{Row, Session, params};
 use scim_webhook::{Secret, check_url};
 
-use super::Directories;
+use super::{Directories, exclude};
 use crate::error::DirectoryError;
 use crate::event::EventType;
 use crate::id::{EndpointId, OrganizationId, random_bytes};
@@ -24,6 +24,46 @@ impl Directories {
         new: NewEndpoint,
         now: DateTime,
     ) -> Result<CreatedEndpoint, DirectoryError> {
+        let (created, sealed) = self.fresh_endpoint(new, now)?;
+        let row = created.endpoint.clone();
+        self.database().write(move |session| insert(session, &row, &sealed)).await?;
+        tracing::info!(endpoint = %created.endpoint.id, "webhook endpoint created");
+        Ok(created)
+    }
+
+    /// Creates a webhook endpoint unless there is one with the URL: then `None`. Of several processes that ask
+    /// at the same time, one creates it.
+    ///
+    /// # Errors
+    /// As [`Directories::create_endpoint`].
+    pub async fn ensure_endpoint(
+        &self,
+        new: NewEndpoint,
+        now: DateTime,
+    ) -> Result<Option<CreatedEndpoint>, DirectoryError> {
+        let (created, sealed) = self.fresh_endpoint(new, now)?;
+        let row = created.endpoint.clone();
+        let is_new = self
+            .database()
+            .write(move |session| {
+                exclude(session)?;
+                let select = "SELECT 1 FROM dir_endpoints WHERE url = ?1 LIMIT 1";
+                if session.first(select, params![&row.url], |_| Ok::<_, DirectoryError>(()))?.is_some() {
+                    return Ok::<_, DirectoryError>(false);
+                }
+                insert(session, &row, &sealed)?;
+                Ok(true)
+            })
+            .await?;
+        Ok(is_new.then_some(created))
+    }
+
+    /// A checked endpoint, and its secret as the database keeps it.
+    fn fresh_endpoint(
+        &self,
+        new: NewEndpoint,
+        now: DateTime,
+    ) -> Result<(CreatedEndpoint, Vec<u8>), DirectoryError> {
         if new.url.len() > URL_LIMIT {
             return Err(DirectoryError::Invalid { field: "url", problem: "is longer than 2048 bytes" });
         }
@@ -46,10 +86,7 @@ impl Directories {
         };
         let sealed =
             self.keys().seal(secret.as_bytes(), endpoint.id.as_str()).ok_or(DirectoryError::WrongKeys)?;
-        let row = endpoint.clone();
-        self.database().write_sqlite(move |tx| insert(tx, &row, &sealed)).await?;
-        tracing::info!(endpoint = %endpoint.id, "webhook endpoint created");
-        Ok(CreatedEndpoint { endpoint, secret })
+        Ok((CreatedEndpoint { endpoint, secret }, sealed))
     }
 
     /// All endpoints, in order of creation.
@@ -57,14 +94,13 @@ impl Directories {
     /// # Errors
     /// When the database can't answer.
     pub async fn endpoints(&self) -> Result<Vec<Endpoint>, DirectoryError> {
-        let read = |db: &Connection| {
-            let select = "SELECT id, url, event_types, organization, enabled, disabled_reason, created
-                FROM dir_endpoints ORDER BY number";
-            let mut select = db.prepare_cached(select)?;
-            let rows = select.query_map([], read_endpoint)?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        };
-        self.database().read_sqlite(read).await
+        self.database()
+            .read(|session| {
+                let select = "SELECT id, url, event_types, organization, enabled, disabled_reason, created
+                    FROM dir_endpoints ORDER BY number";
+                session.all(select, params![], read_endpoint)
+            })
+            .await
     }
 
     /// Starts or stops delivery to an endpoint. Deliveries that wait are kept while it is stopped; events
@@ -75,9 +111,9 @@ impl Directories {
     pub async fn set_endpoint_enabled(&self, id: &EndpointId, enabled: bool) -> Result<(), DirectoryError> {
         let row = id.clone();
         self.database()
-            .write_sqlite(move |tx| {
+            .write(move |session| {
                 let update = "UPDATE dir_endpoints SET enabled = ?2, disabled_reason = NULL WHERE id = ?1";
-                match tx.prepare_cached(update)?.execute(params![row.as_str(), enabled])? {
+                match session.execute(update, params![row.as_str(), enabled])? {
                     0 => Err(DirectoryError::NotFound { what: "endpoint" }),
                     _ => Ok(()),
                 }
@@ -89,36 +125,39 @@ impl Directories {
     }
 }
 
-fn insert(tx: &Connection, endpoint: &Endpoint, sealed: &[u8]) -> Result<(), DirectoryError> {
-    if let Some(organization) = &endpoint.organization_id {
-        let select = "SELECT EXISTS (SELECT 1 FROM dir_organizations WHERE id = ?1)";
-        if !tx.query_row(select, [organization.as_str()], |row| row.get::<_, bool>(0))? {
-            return Err(DirectoryError::NotFound { what: "organization" });
-        }
+fn insert(session: &Session<'_>, endpoint: &Endpoint, sealed: &[u8]) -> Result<(), DirectoryError> {
+    let organization = endpoint.organization_id.as_ref().map(OrganizationId::as_str);
+    if let Some(organization) = organization {
+        let select = "SELECT 1 FROM dir_organizations WHERE id = ?1";
+        let found = session.first(select, params![organization], |_| Ok::<_, DirectoryError>(()))?;
+        found.ok_or(DirectoryError::NotFound { what: "organization" })?;
     }
     let event_types: Vec<&str> = endpoint.event_types.iter().map(|t| t.as_str()).collect();
     let insert = "INSERT INTO dir_endpoints (id, url, event_types, organization, secret, enabled, created)
         VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6)";
-    tx.prepare_cached(insert)?.execute(params![
-        endpoint.id.as_str(),
-        endpoint.url,
-        event_types.join(" "),
-        endpoint.organization_id.as_ref().map(OrganizationId::as_str),
-        sealed,
-        endpoint.created.unix_micros()
-    ])?;
+    session.execute(
+        insert,
+        params![
+            endpoint.id.as_str(),
+            &endpoint.url,
+            &event_types.join(" "),
+            organization,
+            sealed,
+            endpoint.created.unix_micros()
+        ],
+    )?;
     Ok(())
 }
 
-fn read_endpoint(row: &Row<'_>) -> Result<Endpoint, scim_sql::rusqlite::Error> {
+fn read_endpoint(row: &Row<'_>) -> Result<Endpoint, DirectoryError> {
     Ok(Endpoint {
-        id: EndpointId::stored(row.get(0)?),
-        url: row.get(1)?,
-        event_types: read_event_types(&row.get::<_, String>(2)?),
-        organization_id: row.get::<_, Option<String>>(3)?.map(OrganizationId::stored),
-        enabled: row.get(4)?,
-        disabled_reason: row.get(5)?,
-        created: DateTime::from_unix_micros(row.get(6)?),
+        id: EndpointId::stored(row.owned(0)?),
+        url: row.owned(1)?,
+        event_types: read_event_types(row.text(2)?),
+        organization_id: row.owned_or_null(3)?.map(OrganizationId::stored),
+        enabled: row.flag(4)?,
+        disabled_reason: row.owned_or_null(5)?,
+        created: DateTime::from_unix_micros(row.int(6)?),
     })
 }
 

@@ -1,14 +1,14 @@
 //! Users, groups, events and deliveries, as the application may ask for them.
 
 use scim_schema::{DateTime, Value};
-use scim_sql::rusqlite::{Connection, Row, params};
+use scim_sql::{Row, params};
 
 use super::Directories;
 use crate::error::DirectoryError;
 use crate::event::{Event, EventType};
 use crate::id::{DirectoryId, EndpointId, EventId};
 use crate::model::{Backlog, DeliveryRecord, DeliveryState};
-use crate::projection::{Kind, Place, SubjectRow, read_subject, signed, unsigned};
+use crate::projection::{Kind, Place, SubjectRow, read_subject};
 
 impl Directories {
     /// Normalised users of a directory in order of their ids, from behind `after`, at most `limit`.
@@ -66,18 +66,16 @@ impl Directories {
         limit: usize,
     ) -> Result<Vec<Event>, DirectoryError> {
         let directory = directory.clone();
-        let read = move |db: &Connection| {
-            let select = "SELECT e.id, e.sequence, e.type, e.subject, e.version, e.occurred_at, e.body
-                FROM dir_events e JOIN dir_directories d ON d.number = e.directory
-                WHERE d.id = ?1 AND e.sequence > ?2 ORDER BY e.sequence LIMIT ?3";
-            let mut select = db.prepare_cached(select)?;
-            let rows = select
-                .query_map(params![directory.as_str(), signed(after_sequence), rows_limit(limit)], |row| {
-                    read_event(row, &directory)
-                })?;
-            Ok(rows.filter_map(Result::transpose).collect::<Result<_, _>>()?)
-        };
-        self.database().read_sqlite(read).await
+        self.database()
+            .read(move |session| {
+                let select = "SELECT e.id, e.sequence, e.type, e.subject, e.version, e.occurred_at, e.body
+                    FROM dir_events e JOIN dir_directories d ON d.number = e.directory
+                    WHERE d.id = ?1 AND e.sequence > ?2 ORDER BY e.sequence LIMIT ?3";
+                let params = params![directory.as_str(), after_sequence, rows_limit(limit)];
+                let events = session.all(select, params, |row| read_event(row, &directory))?;
+                Ok(events.into_iter().flatten().collect())
+            })
+            .await
     }
 
     /// The deliveries of an event, one for each endpoint that it goes to.
@@ -86,29 +84,16 @@ impl Directories {
     /// When the database can't answer.
     pub async fn deliveries(&self, event: &EventId) -> Result<Vec<DeliveryRecord>, DirectoryError> {
         let event = event.clone();
-        let read = move |db: &Connection| {
-            let select = "SELECT p.id, d.state, d.attempts, d.due, d.status, d.reason
-                FROM dir_deliveries d
-                JOIN dir_events e ON e.position = d.event
-                JOIN dir_endpoints p ON p.number = d.endpoint
-                WHERE e.id = ?1 ORDER BY d.position";
-            let mut select = db.prepare_cached(select)?;
-            let rows = select.query_map([event.as_str()], |row| {
-                let state = DeliveryState::from_code(row.get(1)?);
-                let due = DateTime::from_unix_micros(row.get(3)?);
-                Ok(DeliveryRecord {
-                    event_id: event.to_string(),
-                    endpoint_id: EndpointId::stored(row.get(0)?),
-                    state,
-                    attempts: row.get(2)?,
-                    next_attempt: (state == DeliveryState::Pending).then_some(due),
-                    status: row.get(4)?,
-                    reason: row.get(5)?,
-                })
-            })?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        };
-        self.database().read_sqlite(read).await
+        self.database()
+            .read(move |session| {
+                let select = "SELECT p.id, d.state, d.attempts, d.due, d.status, d.reason
+                    FROM dir_deliveries d
+                    JOIN dir_events e ON e.position = d.event
+                    JOIN dir_endpoints p ON p.number = d.endpoint
+                    WHERE e.id = ?1 ORDER BY d.position";
+                session.all(select, params![event.as_str()], |row| read_delivery(row, &event))
+            })
+            .await
     }
 
     /// How many deliveries there are in each state.
@@ -116,24 +101,25 @@ impl Directories {
     /// # Errors
     /// When the database can't answer.
     pub async fn backlog(&self) -> Result<Backlog, DirectoryError> {
-        let read = |db: &Connection| {
-            let select = "SELECT d.state, count(*) FROM dir_deliveries d
-                JOIN dir_endpoints e ON e.number = d.endpoint
-                WHERE d.state <> 0 OR e.enabled GROUP BY d.state";
-            let mut backlog = Backlog::default();
-            let mut select = db.prepare_cached(select)?;
-            let mut rows = select.query([])?;
-            while let Some(row) = rows.next()? {
-                let count = unsigned(row.get(1)?);
-                match DeliveryState::from_code(row.get(0)?) {
-                    DeliveryState::Pending => backlog.pending += count,
-                    DeliveryState::Delivered => backlog.delivered += count,
-                    DeliveryState::Exhausted | DeliveryState::Refused => backlog.failed += count,
+        self.database()
+            .read(|session| {
+                let select = "SELECT d.state, count(*) FROM dir_deliveries d
+                    JOIN dir_endpoints e ON e.number = d.endpoint
+                    WHERE d.state <> 0 OR e.enabled = 1 GROUP BY d.state";
+                let mut backlog = Backlog::default();
+                let states = session.all(select, params![], |row| {
+                    Ok::<_, DirectoryError>((DeliveryState::from_code(row.int(0)?), row.unsigned(1)?))
+                })?;
+                for (state, count) in states {
+                    match state {
+                        DeliveryState::Pending => backlog.pending += count,
+                        DeliveryState::Delivered => backlog.delivered += count,
+                        DeliveryState::Exhausted | DeliveryState::Refused => backlog.failed += count,
+                    }
                 }
-            }
-            Ok(backlog)
-        };
-        self.database().read_sqlite(read).await
+                Ok(backlog)
+            })
+            .await
     }
 
     async fn list(
@@ -145,23 +131,22 @@ impl Directories {
     ) -> Result<Vec<Value>, DirectoryError> {
         let (this, directory, after) =
             (self.clone(), directory.clone(), after.unwrap_or_default().to_owned());
-        let read = move |db: &Connection| {
-            let place = Place::find(db, directory.as_str())?.ok_or(NO_DIRECTORY)?;
-            let select = "SELECT id FROM dir_subjects
-                WHERE directory = ?1 AND kind = ?2 AND id > ?3 ORDER BY id LIMIT ?4";
-            let mut select = db.prepare_cached(select)?;
-            let ids = select
-                .query_map(params![place.number, kind.code(), after, rows_limit(limit)], |row| row.get(0))?
-                .collect::<Result<Vec<String>, _>>()?;
-            let mut values = Vec::with_capacity(ids.len());
-            for id in ids {
-                if let Some(row) = read_subject(db, &place, &id)? {
-                    values.push(this.normalized(&place, &row));
+        self.database()
+            .read(move |session| {
+                let place = Place::find(session, directory.as_str())?.ok_or(NO_DIRECTORY)?;
+                let select = "SELECT id FROM dir_subjects
+                    WHERE directory = ?1 AND kind = ?2 AND id > ?3 ORDER BY id LIMIT ?4";
+                let params = params![place.number, kind.code(), &after, rows_limit(limit)];
+                let ids: Vec<String> = session.all(select, params, |row| row.owned(0))?;
+                let mut values = Vec::with_capacity(ids.len());
+                for id in ids {
+                    if let Some(row) = read_subject(session, &place, &id)? {
+                        values.push(this.normalized(&place, &row));
+                    }
                 }
-            }
-            Ok(values)
-        };
-        self.database().read_sqlite(read).await
+                Ok(values)
+            })
+            .await
     }
 
     async fn one(
@@ -171,12 +156,13 @@ impl Directories {
         id: &str,
     ) -> Result<Option<Value>, DirectoryError> {
         let (this, directory, id) = (self.clone(), directory.clone(), id.to_owned());
-        let read = move |db: &Connection| {
-            let place = Place::find(db, directory.as_str())?.ok_or(NO_DIRECTORY)?;
-            let row = read_subject(db, &place, &id)?.filter(|row| row.kind == kind);
-            Ok(row.map(|row| this.normalized(&place, &row)))
-        };
-        self.database().read_sqlite(read).await
+        self.database()
+            .read(move |session| {
+                let place = Place::find(session, directory.as_str())?.ok_or(NO_DIRECTORY)?;
+                let row = read_subject(session, &place, &id)?.filter(|row| row.kind == kind);
+                Ok(row.map(|row| this.normalized(&place, &row)))
+            })
+            .await
     }
 
     fn normalized(&self, place: &Place, row: &SubjectRow) -> Value {
@@ -195,17 +181,30 @@ fn rows_limit(limit: usize) -> i64 {
 }
 
 /// `None` for a type that a newer version has written.
-fn read_event(row: &Row<'_>, directory: &DirectoryId) -> Result<Option<Event>, scim_sql::rusqlite::Error> {
-    let event_type: String = row.get(2)?;
-    let Some(event_type) = EventType::parse(&event_type) else { return Ok(None) };
+fn read_event(row: &Row<'_>, directory: &DirectoryId) -> Result<Option<Event>, DirectoryError> {
+    let Some(event_type) = EventType::parse(row.text(2)?) else { return Ok(None) };
     Ok(Some(Event {
-        id: EventId::stored(row.get(0)?),
+        id: EventId::stored(row.owned(0)?),
         directory_id: directory.clone(),
-        sequence: unsigned(row.get(1)?),
+        sequence: row.unsigned(1)?,
         event_type,
-        subject: row.get(3)?,
-        version: unsigned(row.get(4)?),
-        occurred_at: DateTime::from_unix_micros(row.get(5)?),
-        body: row.get(6)?,
+        subject: row.owned(3)?,
+        version: row.unsigned(4)?,
+        occurred_at: DateTime::from_unix_micros(row.int(5)?),
+        body: row.owned(6)?,
     }))
+}
+
+fn read_delivery(row: &Row<'_>, event: &EventId) -> Result<DeliveryRecord, DirectoryError> {
+    let state = DeliveryState::from_code(row.int(1)?);
+    let due = DateTime::from_unix_micros(row.int(3)?);
+    Ok(DeliveryRecord {
+        event_id: event.to_string(),
+        endpoint_id: EndpointId::stored(row.owned(0)?),
+        state,
+        attempts: u32::try_from(row.int(2)?).unwrap_or_default(),
+        next_attempt: (state == DeliveryState::Pending).then_some(due),
+        status: row.int_or_null(4)?.and_then(|status| u16::try_from(status).ok()),
+        reason: row.owned_or_null(5)?,
+    })
 }

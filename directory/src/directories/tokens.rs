@@ -4,10 +4,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use scim_schema::DateTime;
-use scim_sql::rusqlite::{Connection, OptionalExtension as _, Row, params};
+use scim_sql::{Row, Session, params};
 use subtle::ConstantTimeEq as _;
 
-use super::Directories;
+use super::{Directories, exclude};
 use crate::error::DirectoryError;
 use crate::id::{DirectoryId, OrganizationId, TokenId, random_text};
 use crate::model::{DirectoryAccess, IssuedToken, PlainToken, Token};
@@ -33,6 +33,49 @@ impl Directories {
         lifetime: Option<Duration>,
         now: DateTime,
     ) -> Result<IssuedToken, DirectoryError> {
+        let fresh = self.fresh_token(directory, lifetime, now);
+        let row = fresh.clone();
+        self.database()
+            .write(move |session| match row.insert(session)? {
+                0 => Err(DirectoryError::NotFound { what: "directory" }),
+                _ => Ok(()),
+            })
+            .await?;
+        Ok(fresh.issued())
+    }
+
+    /// Issues the first token of a directory; `None` if it has had one. Of several processes that ask at the
+    /// same time, one gets it.
+    ///
+    /// # Errors
+    /// [`DirectoryError::NotFound`] without the directory.
+    pub async fn issue_first_token(
+        &self,
+        directory: &DirectoryId,
+        now: DateTime,
+    ) -> Result<Option<IssuedToken>, DirectoryError> {
+        let fresh = self.fresh_token(directory, None, now);
+        let row = fresh.clone();
+        let is_first = self
+            .database()
+            .write(move |session| {
+                exclude(session)?;
+                let select = "SELECT 1 FROM dir_tokens t JOIN dir_directories d ON d.number = t.directory
+                    WHERE d.id = ?1 LIMIT 1";
+                let directory = params![row.token.directory_id.as_str()];
+                if session.first(select, directory, |_| Ok::<_, DirectoryError>(()))?.is_some() {
+                    return Ok(false);
+                }
+                match row.insert(session)? {
+                    0 => Err(DirectoryError::NotFound { what: "directory" }),
+                    _ => Ok(true),
+                }
+            })
+            .await?;
+        Ok(is_first.then(|| fresh.issued()))
+    }
+
+    fn fresh_token(&self, directory: &DirectoryId, lifetime: Option<Duration>, now: DateTime) -> FreshToken {
         let (key_id, secret) = (random_text(KEY_ID), random_text(SECRET));
         let lifetime = lifetime.unwrap_or(Token::LIFETIME).as_micros();
         let token = Token {
@@ -45,29 +88,7 @@ impl Directories {
             revoked: None,
         };
         let plain = PlainToken(format!("{PREFIX}{key_id}_{secret}"));
-        let hash = self.keys().hash(&secret);
-        let row = token.clone();
-        self.database()
-            .write_sqlite(move |tx| {
-                let insert = "INSERT INTO dir_tokens (key_id, id, directory, hash, suffix, created, expires)
-                    SELECT ?1, ?2, number, ?4, ?5, ?6, ?7 FROM dir_directories WHERE id = ?3";
-                let values = params![
-                    key_id,
-                    row.id.as_str(),
-                    row.directory_id.as_str(),
-                    hash,
-                    row.suffix,
-                    row.created.unix_micros(),
-                    row.expires.unix_micros()
-                ];
-                match tx.prepare_cached(insert)?.execute(values)? {
-                    0 => Err(DirectoryError::NotFound { what: "directory" }),
-                    _ => Ok(()),
-                }
-            })
-            .await?;
-        tracing::info!(token = %token.id, directory = %token.directory_id, "token issued");
-        Ok(IssuedToken { token, plain })
+        FreshToken { token, plain, key_id, hash: self.keys().hash(&secret) }
     }
 
     /// The tokens of a directory, the oldest first.
@@ -76,15 +97,14 @@ impl Directories {
     /// When the database can't answer.
     pub async fn tokens(&self, directory: &DirectoryId) -> Result<Vec<Token>, DirectoryError> {
         let directory = directory.clone();
-        let read = move |db: &Connection| {
-            let select = "SELECT t.id, d.id, t.suffix, t.created, t.expires, t.last_used, t.revoked
-                FROM dir_tokens t JOIN dir_directories d ON d.number = t.directory
-                WHERE d.id = ?1 ORDER BY t.created, t.id";
-            let mut select = db.prepare_cached(select)?;
-            let rows = select.query_map([directory.as_str()], read_token)?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        };
-        self.database().read_sqlite(read).await
+        self.database()
+            .read(move |session| {
+                let select = "SELECT t.id, d.id, t.suffix, t.created, t.expires, t.last_used, t.revoked
+                    FROM dir_tokens t JOIN dir_directories d ON d.number = t.directory
+                    WHERE d.id = ?1 ORDER BY t.created, t.id";
+                session.all(select, params![directory.as_str()], read_token)
+            })
+            .await
     }
 
     /// Ends a token, at once. Answers whether it was good until now.
@@ -93,13 +113,11 @@ impl Directories {
     /// When the database can't do it.
     pub async fn revoke_token(&self, id: &TokenId, now: DateTime) -> Result<bool, DirectoryError> {
         let row = id.clone();
-        let write = move |tx: &Connection| {
+        let ended = self.database().write(move |session| {
             let update = "UPDATE dir_tokens SET revoked = ?2 WHERE id = ?1 AND revoked IS NULL";
-            Ok::<_, DirectoryError>(
-                tx.prepare_cached(update)?.execute(params![row.as_str(), now.unix_micros()])?,
-            )
-        };
-        let revoked = self.database().write_sqlite(write).await? > 0;
+            Ok::<_, DirectoryError>(session.execute(update, params![row.as_str(), now.unix_micros()])?)
+        });
+        let revoked = ended.await? > 0;
         if revoked {
             tracing::info!(token = %id, "token revoked");
         }
@@ -119,7 +137,7 @@ impl Directories {
         let (key_id, secret) = split(plain).unwrap_or_default();
         let given = self.keys().hash(secret);
         let key = key_id.to_owned();
-        let row = self.database().read_sqlite(move |db: &Connection| find(db, &key)).await?;
+        let row = self.database().read(move |session| find(session, &key)).await?;
         let expected = row.as_ref().map_or([0; 32], |r| r.hash);
         let matches: bool = given.ct_eq(&expected).into();
         let Some(row) = row.filter(|_| matches) else { return Ok(None) };
@@ -141,16 +159,51 @@ impl Directories {
             return;
         }
         let key_id = key_id.to_owned();
-        let write = move |tx: &Connection| {
-            let update = "UPDATE dir_tokens SET last_used = ?2 WHERE key_id = ?1";
-            tx.prepare_cached(update)?.execute(params![key_id, now.unix_micros()])?;
+        let write = self.database().write(move |session| {
+            // Another process may have noted a later use.
+            let update = "UPDATE dir_tokens SET last_used = ?2
+                WHERE key_id = ?1 AND (last_used IS NULL OR last_used < ?2)";
+            session.execute(update, params![&key_id, now.unix_micros()])?;
             Ok::<_, DirectoryError>(())
-        };
-        let written = tokio::time::timeout(RECORD_TIME, self.database().write_sqlite(write)).await;
+        });
+        let written = tokio::time::timeout(RECORD_TIME, write).await;
         if !matches!(written, Ok(Ok(()))) {
             tracing::warn!("the use of a token was not recorded");
             no_records_until.store(now.unix_micros().saturating_add(precision), Ordering::Relaxed);
         }
+    }
+}
+
+/// A token that the database does not hold yet.
+#[derive(Clone)]
+struct FreshToken {
+    token: Token,
+    plain: PlainToken,
+    key_id: String,
+    hash: [u8; 32],
+}
+
+impl FreshToken {
+    /// Answers 0 if there is no such directory.
+    fn insert(&self, session: &Session<'_>) -> Result<usize, DirectoryError> {
+        let insert = "INSERT INTO dir_tokens (key_id, id, directory, hash, suffix, created, expires)
+            SELECT ?1, ?2, number, ?4, ?5, ?6, ?7 FROM dir_directories WHERE id = ?3";
+        let token = &self.token;
+        let values = params![
+            &self.key_id,
+            token.id.as_str(),
+            token.directory_id.as_str(),
+            self.hash.as_slice(),
+            &token.suffix,
+            token.created.unix_micros(),
+            token.expires.unix_micros()
+        ];
+        Ok(session.execute(insert, values)?)
+    }
+
+    fn issued(self) -> IssuedToken {
+        tracing::info!(token = %self.token.id, directory = %self.token.directory_id, "token issued");
+        IssuedToken { token: self.token, plain: self.plain }
     }
 }
 
@@ -162,36 +215,36 @@ struct TokenRow {
     access: DirectoryAccess,
 }
 
-fn find(db: &Connection, key_id: &str) -> Result<Option<TokenRow>, DirectoryError> {
+fn find(session: &Session<'_>, key_id: &str) -> Result<Option<TokenRow>, DirectoryError> {
     let select =
         "SELECT t.hash, t.expires, t.last_used, t.revoked IS NOT NULL, t.id, d.id, d.organization, d.enabled
         FROM dir_tokens t JOIN dir_directories d ON d.number = t.directory WHERE t.key_id = ?1";
-    let read = |row: &Row<'_>| {
+    session.first(select, params![key_id], |row| {
         Ok(TokenRow {
-            hash: row.get(0)?,
-            expires: DateTime::from_unix_micros(row.get(1)?),
-            last_used: row.get::<_, Option<i64>>(2)?.map(DateTime::from_unix_micros),
-            revoked: row.get(3)?,
+            // A hash of another length is that of no token.
+            hash: row.bytes(0)?.try_into().unwrap_or([0; 32]),
+            expires: DateTime::from_unix_micros(row.int(1)?),
+            last_used: row.int_or_null(2)?.map(DateTime::from_unix_micros),
+            revoked: row.flag(3)?,
             access: DirectoryAccess {
-                token_id: TokenId::stored(row.get(4)?),
-                directory_id: DirectoryId::stored(row.get(5)?),
-                organization_id: OrganizationId::stored(row.get(6)?),
-                enabled: row.get(7)?,
+                token_id: TokenId::stored(row.owned(4)?),
+                directory_id: DirectoryId::stored(row.owned(5)?),
+                organization_id: OrganizationId::stored(row.owned(6)?),
+                enabled: row.flag(7)?,
             },
         })
-    };
-    Ok(db.prepare_cached(select)?.query_row([key_id], read).optional()?)
+    })
 }
 
-fn read_token(row: &Row<'_>) -> Result<Token, scim_sql::rusqlite::Error> {
+fn read_token(row: &Row<'_>) -> Result<Token, DirectoryError> {
     Ok(Token {
-        id: TokenId::stored(row.get(0)?),
-        directory_id: DirectoryId::stored(row.get(1)?),
-        suffix: row.get(2)?,
-        created: DateTime::from_unix_micros(row.get(3)?),
-        expires: DateTime::from_unix_micros(row.get(4)?),
-        last_used: row.get::<_, Option<i64>>(5)?.map(DateTime::from_unix_micros),
-        revoked: row.get::<_, Option<i64>>(6)?.map(DateTime::from_unix_micros),
+        id: TokenId::stored(row.owned(0)?),
+        directory_id: DirectoryId::stored(row.owned(1)?),
+        suffix: row.owned(2)?,
+        created: DateTime::from_unix_micros(row.int(3)?),
+        expires: DateTime::from_unix_micros(row.int(4)?),
+        last_used: row.int_or_null(5)?.map(DateTime::from_unix_micros),
+        revoked: row.int_or_null(6)?.map(DateTime::from_unix_micros),
     })
 }
 

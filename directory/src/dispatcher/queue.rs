@@ -1,25 +1,63 @@
-//! The deliveries in the database: what is due, and what became of it.
+//! The deliveries in the database: what is due, who makes the attempt, and what became of it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use scim_schema::DateTime;
-use scim_sql::rusqlite::{Connection, OptionalExtension as _, Row, params};
+use scim_sql::{Row, Session, params};
 use scim_webhook::{Failure, Outcome, Secret, next_attempt};
 
+use super::DispatcherConfig;
 use crate::directories::Directories;
 use crate::error::DirectoryError;
+use crate::lock::Lock;
 use crate::model::DeliveryState;
 
 /// How many deliveries of an endpoint are looked at in one go. Behind so many that have to wait for others,
 /// further ones wait too.
-const WINDOW: usize = 256;
+const WINDOW: i64 = 256;
 
-/// A delivery whose next attempt is due.
+/// Who looks, what for, and when.
+#[derive(Clone, Debug)]
+pub(super) struct Search {
+    /// The dispatcher.
+    pub(super) holder: String,
+    /// Deliveries that it has under way.
+    pub(super) taken: HashSet<i64>,
+    /// How many attempts it makes at once, and how long they are its own.
+    pub(super) config: DispatcherConfig,
+    pub(super) now: DateTime,
+}
+
+/// Deliveries whose attempts are due, and what comes after them.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// By endpoint.
+    positions: Vec<(i64, Vec<i64>)>,
+    /// When the next attempt falls due, or the lease of another dispatcher ends.
+    pub(super) next: Option<DateTime>,
+}
+
+impl Found {
+    /// Whether nothing is due.
+    pub(super) fn is_empty(&self) -> bool {
+        self.positions.is_empty()
+    }
+}
+
+/// What was claimed.
+#[derive(Debug, Default)]
+pub(super) struct Claimed {
+    pub(super) due: Vec<Due>,
+    /// Others were at some of what is due; it may be free again in a moment.
+    pub(super) contended: bool,
+}
+
+/// A delivery whose attempt is this dispatcher's.
+#[derive(Debug)]
 pub(super) struct Due {
     pub(super) position: i64,
-    pub(super) endpoint: i64,
     pub(super) url: String,
-    pub(super) secrets: Vec<Secret>,
+    pub(super) secret: Secret,
     pub(super) event_id: String,
     pub(super) body: String,
     pub(super) attempts: u32,
@@ -33,61 +71,50 @@ pub(super) struct Finished {
     pub(super) time: DateTime,
 }
 
-/// How many attempts may be started.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
-    /// In all.
-    pub(super) free: usize,
-    /// To one endpoint, those under way included.
-    pub(super) per_endpoint: usize,
-}
-
-/// What to attempt now, and when the next attempt falls due after that.
-pub(super) fn due(
-    db: &Connection,
-    directories: &Directories,
-    taken: &HashMap<i64, i64>,
-    limits: Limits,
-    now: DateTime,
-) -> Result<(Vec<Due>, Option<DateTime>), DirectoryError> {
-    let mut endpoints =
-        db.prepare_cached("SELECT number, id, url, secret FROM dir_endpoints WHERE enabled")?;
-    let mut endpoints = endpoints.query([])?;
-    let (mut due, mut next) = (Vec::new(), None);
-    while let Some(endpoint) = endpoints.next()? {
-        let number = endpoint.get(0)?;
-        let under_way = taken.values().filter(|e| **e == number).count();
-        let free = limits.per_endpoint.saturating_sub(under_way).min(limits.free.saturating_sub(due.len()));
-        let positions = candidates(db, number, taken, free, now)?;
-        if !positions.is_empty() {
-            let Some(secret) = open_secret(directories, endpoint)? else {
-                let endpoint: String = endpoint.get(1)?;
-                tracing::error!(%endpoint, "the endpoint's secret can't be opened with this key file");
-                continue;
-            };
-            for position in positions {
-                due.push(read_due(db, position, number, endpoint.get(2)?, secret.clone())?);
-            }
-        }
-        let later = next_due(db, number, now)?;
-        next = next.into_iter().chain(later).min();
+/// What to attempt now, as far as that can be seen without a lock.
+pub(super) fn find(session: &Session<'_>, search: &Search) -> Result<Found, DirectoryError> {
+    let mut found = Found::default();
+    let mut leased: HashMap<i64, usize> = HashMap::new();
+    let select = "SELECT endpoint, count(*), min(leased_until) FROM dir_deliveries
+        WHERE leased_until > ?1 GROUP BY endpoint";
+    let leases = session.all(select, params![search.now.unix_micros()], |row| {
+        let count = usize::try_from(row.int(1)?).unwrap_or_default();
+        Ok::<_, DirectoryError>((row.int(0)?, count, DateTime::from_unix_micros(row.int(2)?)))
+    })?;
+    for (endpoint, count, end) in leases {
+        leased.insert(endpoint, count);
+        found.next = found.next.into_iter().chain([end]).min();
     }
-    Ok((due, next))
+    let mut free = search.config.concurrency.saturating_sub(search.taken.len());
+    let select = "SELECT number FROM dir_endpoints WHERE enabled = 1 ORDER BY number";
+    let endpoints: Vec<i64> = session.all(select, params![], |row| row.int(0))?;
+    for endpoint in endpoints {
+        let under_way = leased.get(&endpoint).copied().unwrap_or_default();
+        let wanted = search.config.per_endpoint.saturating_sub(under_way).min(free);
+        let positions = candidates(session, endpoint, search, wanted)?;
+        free = free.saturating_sub(positions.len());
+        if !positions.is_empty() {
+            found.positions.push((endpoint, positions));
+        }
+        let later = next_due(session, endpoint, search.now)?;
+        found.next = found.next.into_iter().chain(later).min();
+    }
+    Ok(found)
 }
 
-/// Up to `free` deliveries to an endpoint whose attempts are due: urgent ones first, then the longest due.
+/// Up to `wanted` deliveries to an endpoint whose attempts are due: urgent ones first, then the longest due.
 fn candidates(
-    db: &Connection,
+    session: &Session<'_>,
     endpoint: i64,
-    taken: &HashMap<i64, i64>,
-    free: usize,
-    now: DateTime,
+    search: &Search,
+    wanted: usize,
 ) -> Result<Vec<i64>, DirectoryError> {
     let mut found = Vec::new();
     // An event waits for the first attempts of all events of its subject before it.
     let select = "SELECT d.position FROM (
             SELECT position, subject, due FROM dir_deliveries
             WHERE endpoint = ?1 AND urgent = ?2 AND due <= ?3 AND state = 0
+                AND (leased_until IS NULL OR leased_until <= ?3)
             ORDER BY due, position LIMIT ?4
         ) d
         WHERE NOT EXISTS (
@@ -96,90 +123,143 @@ fn candidates(
                 AND e.state = 0 AND e.attempts = 0
         )
         ORDER BY d.due, d.position";
-    let mut select = db.prepare_cached(select)?;
-    let window = i64::try_from(WINDOW).unwrap_or(i64::MAX);
     for urgent in [true, false] {
-        if found.len() >= free {
+        if found.len() >= wanted {
             break;
         }
-        let mut rows = select.query(params![endpoint, urgent, now.unix_micros(), window])?;
-        while let Some(row) = rows.next()? {
-            let position = row.get(0)?;
-            if found.len() < free && !taken.contains_key(&position) {
-                found.push(position);
-            }
-        }
+        let params = params![endpoint, urgent, search.now.unix_micros(), WINDOW];
+        let positions: Vec<i64> = session.all(select, params, |row| row.int(0))?;
+        let own = positions.into_iter().filter(|position| !search.taken.contains(position));
+        found.extend(own.take(wanted.saturating_sub(found.len())));
     }
     Ok(found)
 }
 
-fn read_due(
-    db: &Connection,
-    position: i64,
-    endpoint: i64,
-    url: String,
-    secret: Secret,
-) -> Result<Due, DirectoryError> {
-    let select = "SELECT e.id, e.body, d.attempts FROM dir_deliveries d
-        JOIN dir_events e ON e.position = d.event WHERE d.position = ?1";
-    Ok(db.prepare_cached(select)?.query_row([position], |row| {
-        Ok(Due {
-            position,
-            endpoint,
-            url,
-            secrets: vec![secret],
-            event_id: row.get(0)?,
-            body: row.get(1)?,
-            attempts: row.get(2)?,
-        })
-    })?)
-}
-
-fn open_secret(directories: &Directories, endpoint: &Row<'_>) -> Result<Option<Secret>, DirectoryError> {
-    let id = endpoint.get_ref(1)?.as_str().unwrap_or_default();
-    let sealed = endpoint.get_ref(3)?.as_blob().unwrap_or_default();
-    let opened = directories.keys().open(sealed, id);
-    Ok(opened.and_then(|bytes| Secret::from_bytes(&bytes).ok()))
-}
-
 /// When the first delivery to an endpoint falls due after `now`.
-fn next_due(db: &Connection, endpoint: i64, now: DateTime) -> Result<Option<DateTime>, DirectoryError> {
+fn next_due(session: &Session<'_>, endpoint: i64, now: DateTime) -> Result<Option<DateTime>, DirectoryError> {
     let select = "SELECT min(due) FROM dir_deliveries
         WHERE endpoint = ?1 AND urgent = ?2 AND due > ?3 AND state = 0";
-    let mut select = db.prepare_cached(select)?;
     let mut next = None;
     for urgent in [true, false] {
-        let due: Option<i64> =
-            select.query_row(params![endpoint, urgent, now.unix_micros()], |row| row.get(0))?;
+        let params = params![endpoint, urgent, now.unix_micros()];
+        let due = session.first(select, params, |row| row.int_or_null(0))?.flatten();
         next = next.into_iter().chain(due).min();
     }
     Ok(next.map(DateTime::from_unix_micros))
 }
 
-/// Records attempts: done, due again, or given up.
-pub(super) fn record(tx: &Connection, finished: &[Finished]) -> Result<(), DirectoryError> {
-    let select = "SELECT attempts, endpoint FROM dir_deliveries WHERE position = ?1 AND state = 0";
-    let mut select = tx.prepare_cached(select)?;
+/// Makes attempts this dispatcher's own until their lease ends. It waits for nobody: what another process is
+/// at is left out.
+pub(super) fn claim(
+    session: &Session<'_>,
+    directories: &Directories,
+    search: &Search,
+    found: &Found,
+) -> Result<Claimed, DirectoryError> {
+    let mut claimed = Claimed::default();
+    for (endpoint, positions) in &found.positions {
+        // One dispatcher at a time claims of an endpoint, so that all together keep its limit.
+        let lock = Lock::SkipReferable.words(session);
+        let select =
+            format!("SELECT id, url, secret FROM dir_endpoints WHERE number = ?1 AND enabled = 1{lock}");
+        let row = session.first(&select, params![*endpoint], |row| {
+            Ok::<_, DirectoryError>((row.owned(0)?, row.owned(1)?, open_secret(directories, row)?))
+        })?;
+        let Some((id, url, secret)) = row else {
+            claimed.contended = true;
+            continue;
+        };
+        let Some(secret) = secret else {
+            tracing::error!(endpoint = %id, "the endpoint's secret can't be opened with this key file");
+            continue;
+        };
+        let under_way = under_way(session, *endpoint, search.now)?;
+        let free = search.config.per_endpoint.saturating_sub(under_way);
+        for position in positions.iter().take(free) {
+            match claim_one(session, search, *position)? {
+                Some((event_id, body, attempts)) => claimed.due.push(Due {
+                    position: *position,
+                    url: url.clone(),
+                    secret: secret.clone(),
+                    event_id,
+                    body,
+                    attempts,
+                }),
+                None => claimed.contended = true,
+            }
+        }
+    }
+    Ok(claimed)
+}
+
+/// How many attempts all dispatchers together make for an endpoint now.
+fn under_way(session: &Session<'_>, endpoint: i64, now: DateTime) -> Result<usize, DirectoryError> {
+    let select = "SELECT count(*) FROM dir_deliveries WHERE leased_until > ?1 AND endpoint = ?2";
+    let count = session.first(select, params![now.unix_micros(), endpoint], |row| row.int(0))?;
+    Ok(count.and_then(|count| usize::try_from(count).ok()).unwrap_or_default())
+}
+
+/// The event's id and body, and how many attempts were made; `None` if the delivery is no longer to be had.
+fn claim_one(
+    session: &Session<'_>,
+    search: &Search,
+    position: i64,
+) -> Result<Option<(String, String, u32)>, DirectoryError> {
+    let lease = i64::try_from(search.config.lease.as_micros()).unwrap_or(i64::MAX);
+    let end = search.now.plus_micros(lease);
+    let lock = Lock::Skip.words(session);
+    let update = format!(
+        "UPDATE dir_deliveries SET leased_until = ?2, holder = ?3 WHERE position IN (
+            SELECT position FROM dir_deliveries
+            WHERE position = ?1 AND state = 0 AND (leased_until IS NULL OR leased_until <= ?4){lock}
+        ) RETURNING event, attempts"
+    );
+    let params = params![position, end.unix_micros(), &search.holder, search.now.unix_micros()];
+    let row = session.first(&update, params, |row| Ok::<_, DirectoryError>((row.int(0)?, row.int(1)?)))?;
+    let Some((event, attempts)) = row else { return Ok(None) };
+    let attempts = u32::try_from(attempts).unwrap_or(u32::MAX);
+    let select = "SELECT id, body FROM dir_events WHERE position = ?1";
+    session.first(select, params![event], |row| Ok((row.owned(0)?, row.owned(1)?, attempts)))
+}
+
+fn open_secret(directories: &Directories, endpoint: &Row<'_>) -> Result<Option<Secret>, DirectoryError> {
+    let opened = directories.keys().open(endpoint.bytes(2)?, endpoint.text(0)?);
+    Ok(opened.and_then(|bytes| Secret::from_bytes(&bytes).ok()))
+}
+
+/// Records attempts: done, due again, or given up; their leases end.
+pub(super) fn record(
+    session: &Session<'_>,
+    holder: &str,
+    finished: &[Finished],
+) -> Result<(), DirectoryError> {
+    // In one order, so that two who wait for each other's rows can't be.
+    let mut finished = finished.to_vec();
+    finished.sort_unstable_by_key(|finished| finished.position);
+    let select = format!(
+        "SELECT attempts, endpoint, holder FROM dir_deliveries WHERE position = ?1 AND state = 0{}",
+        Lock::Wait.words(session)
+    );
     let update = "UPDATE dir_deliveries
-        SET state = ?2, attempts = ?3, due = coalesce(?4, due), status = ?5, reason = ?6, finished = ?7
+        SET state = ?2, attempts = ?3, due = coalesce(?4, due), status = ?5, reason = ?6, finished = ?7,
+            leased_until = NULL, holder = NULL
         WHERE position = ?1";
-    let mut update = tx.prepare_cached(update)?;
-    let disable =
-        "UPDATE dir_endpoints SET enabled = 0, disabled_reason = 'gone' WHERE number = ?1 AND enabled";
-    let mut disable = tx.prepare_cached(disable)?;
     for Finished { position, outcome, time } in finished {
-        let row = select
-            .query_row([position], |row| Ok((row.get::<_, u32>(0)?, row.get::<_, i64>(1)?)))
-            .optional()?;
-        let Some((attempts, endpoint)) = row else { continue };
-        let attempts = attempts.saturating_add(1);
+        let row = session.first(&select, params![position], |row| {
+            let is_ours = row.text_or_null(2)? == Some(holder);
+            Ok::<_, DirectoryError>((row.int(0)?, row.int(1)?, is_ours))
+        })?;
+        let Some((attempts, endpoint, is_ours)) = row else { continue };
+        // The lease ended, and somebody else has taken over or is done. What was delivered is so all the same.
+        if !is_ours && !matches!(outcome, Outcome::Delivered { .. }) {
+            continue;
+        }
+        let attempts = u32::try_from(attempts).unwrap_or(u32::MAX).saturating_add(1);
         let mut due = None;
-        let (state, status, reason) = match *outcome {
+        let (state, status, reason) = match outcome {
             Outcome::Delivered { status } => (DeliveryState::Delivered, Some(status), None),
             Outcome::Failed { status, reason: Failure::Gone, .. } => {
-                if disable.execute([endpoint])? > 0 {
-                    tracing::warn!(endpoint, "the endpoint is gone and was disabled");
-                }
+                disable(session, endpoint)?;
                 (DeliveryState::Refused, status, Some(Failure::Gone))
             }
             Outcome::Failed { status, reason, .. } => {
@@ -190,8 +270,26 @@ pub(super) fn record(tx: &Connection, finished: &[Finished]) -> Result<(), Direc
             }
         };
         let end = (state != DeliveryState::Pending).then(|| time.unix_micros());
+        let (attempts, status) = (i64::from(attempts), status.map(i64::from));
         let reason = reason.map(Failure::as_str);
-        update.execute(params![position, state.code(), attempts, due, status, reason, end])?;
+        session.execute(update, params![position, state.code(), attempts, due, status, reason, end])?;
     }
+    Ok(())
+}
+
+fn disable(session: &Session<'_>, endpoint: i64) -> Result<(), DirectoryError> {
+    let update =
+        "UPDATE dir_endpoints SET enabled = 0, disabled_reason = 'gone' WHERE number = ?1 AND enabled = 1";
+    if session.execute(update, params![endpoint])? > 0 {
+        tracing::warn!(endpoint, "the endpoint is gone and was disabled");
+    }
+    Ok(())
+}
+
+/// Gives back what a dispatcher has leased.
+pub(super) fn release(session: &Session<'_>, holder: &str) -> Result<(), DirectoryError> {
+    let update = "UPDATE dir_deliveries SET leased_until = NULL, holder = NULL
+        WHERE leased_until IS NOT NULL AND holder = ?1";
+    session.execute(update, params![holder])?;
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use scim_core::{ChangeEntry, ChangeKind, Member};
 use scim_schema::{Object, Resource, Value};
-use scim_sql::rusqlite::{Connection, params};
+use scim_sql::{Session, Statement, params};
 
 use crate::changes::{change, changes, is_shown};
 use crate::directories::{Directories, read_event_types};
@@ -13,10 +13,11 @@ use crate::error::DirectoryError;
 use crate::event::{Envelope, EventType};
 use crate::id::EventId;
 use crate::json::python_json;
+use crate::lock::Lock;
 use crate::normalize::{GroupRef, Subject, is_active, push_groups};
 use crate::projection::{
     Kind, Place, SubjectRow, Told, change_members, delete_subject, groups_of, members_below, read_subject,
-    signed, unsigned, write_subject, write_told,
+    write_subject, write_told,
 };
 
 /// Up to this many members that come or go are named in `changes`.
@@ -24,7 +25,7 @@ const NAMED_MEMBERS: usize = 100;
 
 /// Writes events and deliveries in one transaction.
 pub(super) struct Recorder<'t> {
-    tx: &'t Connection,
+    session: &'t Session<'t>,
     directories: &'t Directories,
     endpoints: Vec<EndpointRow>,
     places: HashMap<String, Option<Arc<Place>>>,
@@ -57,20 +58,20 @@ struct News<'a> {
 }
 
 impl<'t> Recorder<'t> {
-    pub(super) fn new(tx: &'t Connection, directories: &'t Directories) -> Result<Self, DirectoryError> {
+    pub(super) fn new(
+        session: &'t Session<'t>,
+        directories: &'t Directories,
+    ) -> Result<Self, DirectoryError> {
         let select =
-            "SELECT number, event_types, organization FROM dir_endpoints WHERE enabled ORDER BY number";
-        let mut select = tx.prepare_cached(select)?;
-        let endpoints = select
-            .query_map([], |row| {
-                Ok(EndpointRow {
-                    number: row.get(0)?,
-                    event_types: read_event_types(row.get_ref(1)?.as_str()?),
-                    organization: row.get(2)?,
-                })
-            })?
-            .collect::<Result<_, _>>()?;
-        Ok(Self { tx, directories, endpoints, places: HashMap::new(), events: 0 })
+            "SELECT number, event_types, organization FROM dir_endpoints WHERE enabled = 1 ORDER BY number";
+        let endpoints = session.all(select, params![], |row| {
+            Ok::<_, DirectoryError>(EndpointRow {
+                number: row.int(0)?,
+                event_types: read_event_types(row.text(1)?),
+                organization: row.owned_or_null(2)?,
+            })
+        })?;
+        Ok(Self { session, directories, endpoints, places: HashMap::new(), events: 0 })
     }
 
     /// How many events were written.
@@ -81,7 +82,7 @@ impl<'t> Recorder<'t> {
     /// Brings the projection to the state after an entry, and writes the event of the entry's own resource.
     pub(super) fn begin(&mut self, entry: &ChangeEntry) -> Result<(), DirectoryError> {
         let Some((kind, place)) = self.of_interest(entry)? else { return Ok(()) };
-        let old = read_subject(self.tx, &place, &entry.id)?;
+        let old = read_subject(self.session, &place, &entry.id)?;
         match (kind, entry.kind) {
             (Kind::User, ChangeKind::Deleted) => self.user_removed(entry, &place, old.as_ref()),
             (Kind::User, _) => self.user_written(entry, &place, old.as_ref()),
@@ -99,7 +100,7 @@ impl<'t> Recorder<'t> {
         let renamed = entry.changes.iter().any(|c| shown(&c.path)).then_some(entry.id.as_str());
         // A member of unknown type may be a group.
         let groups = moved().filter(|m| m.resource_type.as_deref() != Some("User")).map(|m| m.id.as_str());
-        let mut ids = members_below(self.tx, &place, groups.chain(renamed))?;
+        let mut ids = members_below(self.session, &place, groups.chain(renamed))?;
         ids.extend(moved().map(|m| m.id.clone()));
         let mut ids: Vec<String> = ids.into_iter().collect();
         ids.sort_unstable();
@@ -109,10 +110,10 @@ impl<'t> Recorder<'t> {
     /// Writes `user_updated` if the user's groups are not those that the user's last event named.
     pub(super) fn user_moved(&mut self, entry: &ChangeEntry, id: &str) -> Result<(), DirectoryError> {
         let Some((_, place)) = self.of_interest(entry)? else { return Ok(()) };
-        let Some(row) = read_subject(self.tx, &place, id)?.filter(|row| row.kind == Kind::User) else {
+        let Some(row) = read_subject(self.session, &place, id)?.filter(|row| row.kind == Kind::User) else {
             return Ok(());
         };
-        let groups = groups_of(self.tx, &place, id)?;
+        let groups = groups_of(self.session, &place, id)?;
         if groups == row.told.groups {
             return Ok(());
         }
@@ -131,7 +132,7 @@ impl<'t> Recorder<'t> {
             changes: changes(&old, &new, &[], false),
             data,
         })?;
-        write_told(self.tx, &place, id, &Told { groups, ..Told::default() }, sequence)?;
+        write_told(self.session, &place, id, &Told { groups, ..Told::default() }, sequence)?;
         Ok(())
     }
 
@@ -141,11 +142,11 @@ impl<'t> Recorder<'t> {
         place: &Place,
         old: Option<&SubjectRow>,
     ) -> Result<(), DirectoryError> {
-        write_subject(self.tx, place, Kind::User, entry)?;
+        write_subject(self.session, place, Kind::User, entry)?;
         if entry.kind == ChangeKind::Updated && !entry.changes.iter().any(is_shown) {
             return Ok(());
         }
-        let groups = groups_of(self.tx, place, &entry.id)?;
+        let groups = groups_of(self.session, place, &entry.id)?;
         let sequence = self.next_sequence(place)?;
         let normalizer = self.directories.normalizer();
         let mut data = normalizer.user(&subject(entry, place, sequence), &groups);
@@ -175,7 +176,7 @@ impl<'t> Recorder<'t> {
             changes,
             data,
         })?;
-        write_told(self.tx, place, &entry.id, &Told { groups, ..Told::default() }, sequence)?;
+        write_told(self.session, place, &entry.id, &Told { groups, ..Told::default() }, sequence)?;
         Ok(())
     }
 
@@ -189,7 +190,7 @@ impl<'t> Recorder<'t> {
         let groups: &[GroupRef] = old.map(|row| row.told.groups.as_slice()).unwrap_or_default();
         let mut data = self.directories.normalizer().user(&subject(entry, place, sequence), groups);
         data.push("reason", "removed");
-        delete_subject(self.tx, place, Kind::User, &entry.id)?;
+        delete_subject(self.session, place, Kind::User, &entry.id)?;
         self.write(News {
             entry,
             place,
@@ -208,15 +209,15 @@ impl<'t> Recorder<'t> {
         place: &Place,
         old: Option<&SubjectRow>,
     ) -> Result<(), DirectoryError> {
-        write_subject(self.tx, place, Kind::Group, entry)?;
-        change_members(self.tx, place, &entry.id, &entry.members_added, &entry.members_removed)?;
+        write_subject(self.session, place, Kind::Group, entry)?;
+        change_members(self.session, place, &entry.id, &entry.members_added, &entry.members_removed)?;
         let members_moved = !entry.members_added.is_empty() || !entry.members_removed.is_empty();
         if entry.kind == ChangeKind::Updated && !entry.changes.iter().any(is_shown) && !members_moved {
             return Ok(());
         }
         let sequence = self.next_sequence(place)?;
         let normalizer = self.directories.normalizer();
-        let counts = read_subject(self.tx, place, &entry.id)?.map(|row| row.counts).unwrap_or_default();
+        let counts = read_subject(self.session, place, &entry.id)?.map(|row| row.counts).unwrap_or_default();
         let data = normalizer.group(&subject(entry, place, sequence), counts);
         let mut changed = Vec::new();
         let mut event_type = EventType::GroupCreated;
@@ -241,7 +242,7 @@ impl<'t> Recorder<'t> {
             changes: changed,
             data,
         })?;
-        write_told(self.tx, place, &entry.id, &Told { counts, ..Told::default() }, sequence)?;
+        write_told(self.session, place, &entry.id, &Told { counts, ..Told::default() }, sequence)?;
         Ok(())
     }
 
@@ -254,7 +255,7 @@ impl<'t> Recorder<'t> {
         let sequence = self.next_sequence(place)?;
         let counts = old.map(|row| row.told.counts).unwrap_or_default();
         let data = self.directories.normalizer().group(&subject(entry, place, sequence), counts);
-        delete_subject(self.tx, place, Kind::Group, &entry.id)?;
+        delete_subject(self.session, place, Kind::Group, &entry.id)?;
         self.write(News {
             entry,
             place,
@@ -272,7 +273,7 @@ impl<'t> Recorder<'t> {
         let Some(kind) = Kind::of(&entry.resource_type) else { return Ok(None) };
         let tenant = entry.tenant.as_str();
         if !self.places.contains_key(tenant) {
-            let place = Place::find(self.tx, tenant)?.map(Arc::new);
+            let place = Place::find(self.session, tenant)?.map(Arc::new);
             self.places.insert(tenant.to_owned(), place);
         }
         Ok(self.places.get(tenant).cloned().flatten().map(|place| (kind, place)))
@@ -281,7 +282,8 @@ impl<'t> Recorder<'t> {
     fn next_sequence(&self, place: &Place) -> Result<u64, DirectoryError> {
         let update =
             "UPDATE dir_directories SET sequence = sequence + 1 WHERE number = ?1 RETURNING sequence";
-        Ok(unsigned(self.tx.prepare_cached(update)?.query_row([place.number], |row| row.get(0))?))
+        let sequence = self.session.first(update, params![place.number], |row| row.unsigned(0))?;
+        sequence.ok_or(DirectoryError::NotFound { what: "directory" })
     }
 
     /// Appends an event to the log, and a delivery for each endpoint that wants it.
@@ -305,34 +307,40 @@ impl<'t> Recorder<'t> {
         let body = python_json(&envelope.into_value());
         let insert = "INSERT INTO dir_events
                 (directory, sequence, id, type, subject, version, occurred_at, body)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-        self.tx.prepare_cached(insert)?.execute(params![
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) RETURNING position";
+        let values = params![
             place.number,
-            signed(sequence),
+            sequence,
             id.as_str(),
             event_type.as_str(),
             subject,
-            signed(version),
+            version,
             entry.time.unix_micros(),
-            body
-        ])?;
-        let event = self.tx.last_insert_rowid();
+            &body
+        ];
+        let event = self.session.first(insert, values, |row| row.int(0))?.unwrap_or_default();
         let insert = "INSERT INTO dir_deliveries (endpoint, event, subject, urgent, state, attempts, due)
             VALUES (?1, ?2, ?3, ?4, 0, 0, ?5)";
-        // What goes before it must not keep an urgent one waiting either.
-        let hurry = "UPDATE dir_deliveries SET urgent = 1
-            WHERE endpoint = ?1 AND subject = ?2 AND state = 0 AND attempts = 0";
+        // What goes before it must not keep an urgent one waiting either. What is locked is just being taken
+        // by a dispatcher, or was attempted.
+        let hurry = format!(
+            "UPDATE dir_deliveries SET urgent = 1 WHERE position IN (
+                SELECT position FROM dir_deliveries
+                WHERE endpoint = ?1 AND subject = ?2 AND state = 0 AND attempts = 0{}
+            )",
+            Lock::Skip.words(self.session)
+        );
+        let urgent = event_type.is_urgent();
+        let mut statements = Vec::new();
         for endpoint in self.endpoints.iter().filter(|e| e.wants(event_type, place)) {
-            if event_type.is_urgent() {
-                self.tx.prepare_cached(hurry)?.execute(params![endpoint.number, subject])?;
+            if urgent {
+                statements.push(Statement::new(&hurry, params![endpoint.number, subject]));
             }
-            self.tx.prepare_cached(insert)?.execute(params![
-                endpoint.number,
-                event,
-                subject,
-                event_type.is_urgent(),
-                entry.time.unix_micros()
-            ])?;
+            let values = params![endpoint.number, event, subject, urgent, entry.time.unix_micros()];
+            statements.push(Statement::new(insert, values));
+        }
+        if !statements.is_empty() {
+            self.session.batch(&statements)?;
         }
         self.events += 1;
         Ok(())

@@ -6,16 +6,24 @@ use scim_directory::{
     DirectoryError, DirectoryId, EndpointId, EventType, Keys, KeysError, NewDirectory, NewEndpoint,
     NewOrganization, OrganizationId, Provider, Token, new_id,
 };
+use scim_sql::Engine;
 use scim_webhook::UrlError;
 use tempfile::TempDir;
 
-use crate::support::Site;
+use crate::support::{Site, on_both_engines};
 use scim_directory::Clock as _;
 
+on_both_engines! {
+    organizations_and_directories_are_kept,
+    a_token_opens_its_directory_until_it_ends,
+    the_use_of_a_token_is_recorded_to_the_minute,
+    endpoints_are_checked_and_kept,
+    a_database_that_takes_no_writes_keeps_nobody_out,
+}
+
 // mission: M-73
-#[tokio::test]
-async fn organizations_and_directories_are_kept() {
-    let site = Site::new().await;
+async fn organizations_and_directories_are_kept(engine: Engine) {
+    let site = Site::new(engine).await;
     let (directories, now) = (&site.directories, site.clock.now());
     let new = |name: &str, external: Option<&str>| NewOrganization {
         display_name: name.into(),
@@ -74,9 +82,8 @@ fn ids_say_what_they_are() {
 }
 
 // ledger: 7644-2.1-002, 7644-7.3-001, 7644-7.4-003, 6750-5.2-001
-#[tokio::test]
-async fn a_token_opens_its_directory_until_it_ends() {
-    let site = Site::new().await;
+async fn a_token_opens_its_directory_until_it_ends(engine: Engine) {
+    let site = Site::new(engine).await;
     let (directories, now) = (&site.directories, site.clock.now());
     let issued = directories.issue_token(&site.directory.id, None, now).await.unwrap();
     let plain = issued.plain.expose().to_owned();
@@ -126,9 +133,8 @@ async fn a_token_opens_its_directory_until_it_ends() {
     assert_eq!(directories.authenticate_token(&plain, now).await.unwrap(), None);
 }
 
-#[tokio::test]
-async fn the_use_of_a_token_is_recorded_to_the_minute() {
-    let site = Site::new().await;
+async fn the_use_of_a_token_is_recorded_to_the_minute(engine: Engine) {
+    let site = Site::new(engine).await;
     let (directories, now) = (&site.directories, site.clock.now());
     let lifetime = Some(Duration::from_secs(3600));
     let issued = directories.issue_token(&site.directory.id, lifetime, now).await.unwrap();
@@ -145,7 +151,7 @@ async fn the_use_of_a_token_is_recorded_to_the_minute() {
 // ledger: 7643-9.2-002
 #[tokio::test]
 async fn the_database_file_does_not_hold_tokens_or_secrets() {
-    let site = Site::new().await;
+    let site = Site::new(Engine::Sqlite).await;
     let now = site.clock.now();
     let token = site.directories.issue_token(&site.directory.id, None, now).await.unwrap();
     let secret = site.endpoint("https://app.example.com/hooks", &[]).await;
@@ -153,7 +159,7 @@ async fn the_database_file_does_not_hold_tokens_or_secrets() {
     let debug = format!("{token:?} {secret:?} {:?}", site.directories);
     assert!(!debug.contains(&plain) && !debug.contains(&secret.expose()));
     let mut bytes = Vec::new();
-    for entry in std::fs::read_dir(site.folder.path()).unwrap() {
+    for entry in std::fs::read_dir(site.place.folder.path()).unwrap() {
         bytes.extend(std::fs::read(entry.unwrap().path()).unwrap());
     }
     let holds = |needle: &[u8]| bytes.windows(needle.len()).any(|w| w == needle);
@@ -163,9 +169,8 @@ async fn the_database_file_does_not_hold_tokens_or_secrets() {
 }
 
 // ledger: 7643-4.1.1-015
-#[tokio::test]
-async fn endpoints_are_checked_and_kept() {
-    let site = Site::new().await;
+async fn endpoints_are_checked_and_kept(engine: Engine) {
+    let site = Site::new(engine).await;
     let (directories, now) = (&site.directories, site.clock.now());
     let new = |url: &str| NewEndpoint { url: url.into(), ..NewEndpoint::default() };
     for (url, expected) in [
@@ -226,24 +231,24 @@ fn keys_are_made_once_and_for_their_owner_only() {
     assert!(matches!(Keys::load_or_create(&missing), Err(KeysError::Io { .. })));
 }
 
-#[tokio::test]
-async fn a_database_that_takes_no_writes_keeps_nobody_out() {
-    let site = Site::new().await;
+async fn a_database_that_takes_no_writes_keeps_nobody_out(engine: Engine) {
+    let site = Site::new(engine).await;
     let now = site.clock.now();
     let issued = site.directories.issue_token(&site.directory.id, None, now).await.unwrap();
     // A write that takes longer than any request would wait.
-    let (begun, waiting) = tokio::sync::oneshot::channel();
+    let (begun, mut waiting) = tokio::sync::mpsc::unbounded_channel();
     let (end, ended) = std::sync::mpsc::channel::<()>();
     let database = site.store.database().clone();
     let writing = tokio::spawn(async move {
-        let work = move |_: &scim_sql::rusqlite::Connection| {
+        let work = move |session: &scim_sql::Session<'_>| {
+            session.execute("UPDATE dir_tokens SET suffix = suffix", scim_sql::params![])?;
             begun.send(()).unwrap();
             ended.recv().unwrap();
             Ok::<_, scim_sql::DatabaseError>(())
         };
-        database.write_sqlite(work).await
+        database.write(work).await
     });
-    waiting.await.unwrap();
+    waiting.recv().await.unwrap();
     let started = std::time::Instant::now();
     for _ in 0..20 {
         assert!(site.directories.authenticate_token(issued.plain.expose(), now).await.unwrap().is_some());

@@ -2,10 +2,26 @@
 
 use http::Method;
 use scim_directory::{EventType, Normalizer, Relay};
+use scim_sql::Engine;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-use crate::support::{Site, parse, user_body};
+use crate::support::{Site, on_both_engines, parse, user_body};
+
+on_both_engines! {
+    the_envelope_has_all_its_fields_in_order,
+    an_update_says_what_changed_and_a_no_op_says_nothing,
+    a_change_that_no_field_shows_is_named_by_its_scim_path,
+    a_password_makes_no_event_and_is_in_none,
+    deactivation_and_removal_delete_the_user_and_reactivation_creates_it,
+    groups_come_change_and_go,
+    a_membership_change_updates_the_group_and_each_user_concerned,
+    users_are_reached_through_groups_in_groups,
+    a_deleted_user_gets_no_update_for_the_groups_it_was_in,
+    groups_are_named_in_a_stable_order,
+    sequences_have_no_gap_within_a_directory,
+    a_refused_write_makes_no_event,
+}
 
 fn types(news: &[(String, Value)]) -> Vec<&str> {
     news.iter().map(|(t, _)| t.as_str()).collect()
@@ -41,9 +57,8 @@ fn the_types_are_these_strings() {
 }
 
 // mission: M-14, M-17
-#[tokio::test]
-async fn the_envelope_has_all_its_fields_in_order() {
-    let site = Site::new().await;
+async fn the_envelope_has_all_its_fields_in_order(engine: Engine) {
+    let site = Site::new(engine).await;
     let body = json!({
         "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
         "userName": "zoe@example.com",
@@ -98,9 +113,8 @@ async fn the_envelope_has_all_its_fields_in_order() {
 }
 
 // mission: M-10, M-18
-#[tokio::test]
-async fn an_update_says_what_changed_and_a_no_op_says_nothing() {
-    let site = Site::new().await;
+async fn an_update_says_what_changed_and_a_no_op_says_nothing(engine: Engine) {
+    let site = Site::new(engine).await;
     let id = site.user("ann").await;
     let path = format!("/Users/{id}");
     site.catch_up().await;
@@ -131,9 +145,8 @@ async fn an_update_says_what_changed_and_a_no_op_says_nothing() {
     assert_eq!(news[0].1["changes"], changes);
 }
 
-#[tokio::test]
-async fn a_change_that_no_field_shows_is_named_by_its_scim_path() {
-    let site = Site::new().await;
+async fn a_change_that_no_field_shows_is_named_by_its_scim_path(engine: Engine) {
+    let site = Site::new(engine).await;
     let id = site.user("ann").await;
     let path = format!("/Users/{id}");
     site.catch_up().await;
@@ -157,9 +170,8 @@ async fn a_change_that_no_field_shows_is_named_by_its_scim_path() {
     assert_eq!(value["data"]["raw_attributes"], Value::Null);
 }
 
-#[tokio::test]
-async fn a_password_makes_no_event_and_is_in_none() {
-    let site = Site::new().await;
+async fn a_password_makes_no_event_and_is_in_none(engine: Engine) {
+    let site = Site::new(engine).await;
     let mut body = user_body("ann");
     body["password"] = json!("hunter2-first");
     let id = site.create("/Users", body).await;
@@ -171,9 +183,8 @@ async fn a_password_makes_no_event_and_is_in_none() {
 
 // ledger: 7643-4.1.1-011
 // mission: M-11, M-17, M-19
-#[tokio::test]
-async fn deactivation_and_removal_delete_the_user_and_reactivation_creates_it() {
-    let site = Site::new().await;
+async fn deactivation_and_removal_delete_the_user_and_reactivation_creates_it(engine: Engine) {
+    let site = Site::new(engine).await;
     let id = site.user("ann").await;
     let path = format!("/Users/{id}");
     site.catch_up().await;
@@ -206,9 +217,8 @@ async fn deactivation_and_removal_delete_the_user_and_reactivation_creates_it() 
 }
 
 // mission: M-20, M-21, M-22
-#[tokio::test]
-async fn groups_come_change_and_go() {
-    let site = Site::new().await;
+async fn groups_come_change_and_go(engine: Engine) {
+    let site = Site::new(engine).await;
     let id = site.group("Staff", &[]).await;
     let news = site.news().await;
     assert_eq!(types(&news), ["group_created"]);
@@ -229,9 +239,8 @@ async fn groups_come_change_and_go() {
 }
 
 // mission: M-12, M-21, M-43
-#[tokio::test]
-async fn a_membership_change_updates_the_group_and_each_user_concerned() {
-    let site = Site::new().await;
+async fn a_membership_change_updates_the_group_and_each_user_concerned(engine: Engine) {
+    let site = Site::new(engine).await;
     let (ann, bob, eve) = (site.user("ann").await, site.user("bob").await, site.user("eve").await);
     let group = site.group("Staff", &[&ann]).await;
     let news = site.news().await;
@@ -278,9 +287,8 @@ async fn a_membership_change_updates_the_group_and_each_user_concerned() {
     assert!(news[1..].iter().all(|e| e.1["data"]["groups"] == json!([])));
 }
 
-#[tokio::test]
-async fn users_are_reached_through_groups_in_groups() {
-    let site = Site::new().await;
+async fn users_are_reached_through_groups_in_groups(engine: Engine) {
+    let site = Site::new(engine).await;
     let ann = site.user("ann").await;
     let inner = site.group("Inner", &[&ann]).await;
     let outer = site.group("Outer", &[&inner]).await;
@@ -313,9 +321,8 @@ async fn users_are_reached_through_groups_in_groups() {
     assert_eq!(news[1].1["data"]["groups"], json!([]));
 }
 
-#[tokio::test]
-async fn a_deleted_user_gets_no_update_for_the_groups_it_was_in() {
-    let site = Site::new().await;
+async fn a_deleted_user_gets_no_update_for_the_groups_it_was_in(engine: Engine) {
+    let site = Site::new(engine).await;
     let (ann, bob) = (site.user("ann").await, site.user("bob").await);
     let group = site.group("Staff", &[&ann, &bob]).await;
     site.catch_up().await;
@@ -333,9 +340,8 @@ async fn a_deleted_user_gets_no_update_for_the_groups_it_was_in() {
     assert_eq!(news[1].1["changes"], changes);
 }
 
-#[tokio::test]
-async fn groups_are_named_in_a_stable_order() {
-    let site = Site::new().await;
+async fn groups_are_named_in_a_stable_order(engine: Engine) {
+    let site = Site::new(engine).await;
     let ann = site.user("ann").await;
     for name in ["Zebra", "alpha", "Beta", "Émigrés"] {
         site.group(name, &[&ann]).await;
@@ -349,9 +355,8 @@ async fn groups_are_named_in_a_stable_order() {
     assert!(refs[0]["id"].as_str().unwrap().starts_with("dirgroup_"));
 }
 
-#[tokio::test]
-async fn sequences_have_no_gap_within_a_directory() {
-    let site = Site::new().await;
+async fn sequences_have_no_gap_within_a_directory(engine: Engine) {
+    let site = Site::new(engine).await;
     let ann = site.user("ann").await;
     site.catch_up().await;
     site.group("Staff", &[&ann]).await;
@@ -364,9 +369,8 @@ async fn sequences_have_no_gap_within_a_directory() {
     assert_eq!(behind.iter().map(|e| e.sequence).collect::<Vec<_>>(), [3]);
 }
 
-#[tokio::test]
-async fn a_refused_write_makes_no_event() {
-    let site = Site::new().await;
+async fn a_refused_write_makes_no_event(engine: Engine) {
+    let site = Site::new(engine).await;
     let ann = site.user("ann").await;
     let bob = site.user("bob").await;
     site.catch_up().await;

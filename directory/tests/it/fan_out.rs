@@ -7,8 +7,14 @@ use scim_core::{
 };
 use scim_directory::{Clock as _, EventType};
 use scim_schema::{Object, Resource, Value};
+use scim_sql::Engine;
 
-use crate::support::{Site, parse};
+use crate::support::{Site, on_both_engines, parse};
+
+on_both_engines! {
+    many_users_are_told_of_in_several_transactions_each_once,
+    two_relays_write_each_event_once,
+}
 
 const USERS: usize = 1050;
 
@@ -48,9 +54,8 @@ async fn grown(site: &Site) -> Vec<String> {
     ids
 }
 
-#[tokio::test]
-async fn many_users_are_told_of_in_several_transactions_each_once() {
-    let site = Site::new().await;
+async fn many_users_are_told_of_in_several_transactions_each_once(engine: Engine) {
+    let site = Site::new(engine).await;
     let ids = grown(&site).await;
     // A relay that dies after each transaction, and one that does not.
     let mut transactions = 0;
@@ -75,7 +80,7 @@ async fn many_users_are_told_of_in_several_transactions_each_once() {
     assert_eq!(sequences, (1..=sequences.len() as u64).collect::<Vec<_>>());
 
     // One that goes on without a break says the same.
-    let other = Site::new().await;
+    let other = Site::new(engine).await;
     grown(&other).await;
     other.catch_up().await;
     let said = |events: &[scim_directory::Event]| -> Vec<(EventType, String, u64)> {
@@ -84,9 +89,8 @@ async fn many_users_are_told_of_in_several_transactions_each_once() {
     assert_eq!(said(&other.events().await), said(&events));
 }
 
-#[tokio::test]
-async fn two_relays_write_each_event_once() {
-    let site = Site::new().await;
+async fn two_relays_write_each_event_once(engine: Engine) {
+    let site = Site::new(engine).await;
     grown(&site).await;
     let (mut a, mut b) = (site.relay(), site.relay());
     let (a, b) = tokio::join!(a.catch_up(), b.catch_up());

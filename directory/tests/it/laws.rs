@@ -8,9 +8,15 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use scim_core::{Include, Store as _};
 use scim_directory::{Event, EventType, Relay};
+use scim_sql::Engine;
 use serde_json::{Value, json};
 
-use crate::support::{Site, group_body, parse, user_body};
+use crate::support::{Site, group_body, on_both_engines, parse, user_body};
+
+on_both_engines! {
+    nothing_is_lost_and_nothing_told_twice_when_the_process_dies_between_steps,
+    a_put_of_what_is_there_is_a_no_op_for_all,
+}
 
 #[derive(Clone, Copy, Debug)]
 enum Operation {
@@ -213,13 +219,22 @@ fn said(event: &Event) -> (EventType, String, Value) {
 // mission: M-49
 #[test]
 fn events_folded_give_the_state_whenever_the_relay_ran_and_died() {
+    events_folded_give_the_state(Engine::Sqlite, 24);
+}
+
+#[test]
+fn events_folded_give_the_state_on_postgres_too() {
+    events_folded_give_the_state(Engine::Postgres, 4);
+}
+
+fn events_folded_give_the_state(engine: Engine, cases: u32) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let mut runner = TestRunner::new(Config { cases: 24, ..Config::default() });
+    let mut runner = TestRunner::new(Config { cases, ..Config::default() });
     let operations = proptest::collection::vec(operation(), 1..60);
     runner
         .run(&operations, |operations| {
             runtime.block_on(async {
-                let site = perform(Site::new().await, &operations).await;
+                let site = perform(Site::new(engine).await, &operations).await;
                 // A second log, written in one go when all is over, says the same.
                 let events = site.events().await;
                 let late = log_in_one_go(&site).await;
@@ -233,26 +248,27 @@ fn events_folded_give_the_state_whenever_the_relay_ran_and_died() {
 
 /// The log that a relay writes which reads the whole feed at once: with the tables of the domain emptied.
 async fn log_in_one_go(site: &Site) -> Vec<Event> {
-    let empty = |tx: &scim_sql::rusqlite::Connection| {
-        tx.execute_batch(
-            "DELETE FROM dir_deliveries;
-             DELETE FROM dir_events;
-             DELETE FROM dir_members;
-             DELETE FROM dir_subjects;
-             UPDATE dir_directories SET sequence = 0;
-             UPDATE dir_feed SET major = 0, minor = 0, fanned_out = NULL;",
-        )
-        .map_err(scim_sql::DatabaseError::from)
+    let empty = |session: &scim_sql::Session<'_>| {
+        for statement in [
+            "DELETE FROM dir_deliveries",
+            "DELETE FROM dir_events",
+            "DELETE FROM dir_members",
+            "DELETE FROM dir_subjects",
+            "UPDATE dir_directories SET sequence = 0",
+            "UPDATE dir_feed SET major = 0, minor = 0, fanned_out = NULL",
+        ] {
+            session.execute(statement, scim_sql::params![])?;
+        }
+        Ok::<_, scim_sql::DatabaseError>(())
     };
-    site.store.database().write_sqlite(empty).await.unwrap();
+    site.store.database().write(empty).await.unwrap();
     Relay::new(&site.directories, Arc::new(site.store.clone())).catch_up().await.unwrap();
     site.events().await
 }
 
 // mission: M-68
-#[tokio::test]
-async fn nothing_is_lost_and_nothing_told_twice_when_the_process_dies_between_steps() {
-    let mut site = Site::new().await;
+async fn nothing_is_lost_and_nothing_told_twice_when_the_process_dies_between_steps(engine: Engine) {
+    let mut site = Site::new(engine).await;
     let mut ids = Vec::new();
     for round in 0..12 {
         let user = site.user(&format!("user{round}")).await;
@@ -275,9 +291,8 @@ async fn nothing_is_lost_and_nothing_told_twice_when_the_process_dies_between_st
     assert_eq!(site.catch_up().await, 0);
 }
 
-#[tokio::test]
-async fn a_put_of_what_is_there_is_a_no_op_for_all() {
-    let site = Site::new().await;
+async fn a_put_of_what_is_there_is_a_no_op_for_all(engine: Engine) {
+    let site = Site::new(engine).await;
     let user = site.user("ann").await;
     let group = site.group("Staff", &[&user]).await;
     site.catch_up().await;

@@ -13,6 +13,7 @@ mod events;
 mod fan_out;
 mod laws;
 mod normalized;
+mod processes;
 mod receiver;
 mod support;
 mod text;

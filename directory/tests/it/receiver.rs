@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use scim_directory::{Dispatcher, DispatcherConfig};
+use scim_sql::Engine;
 use scim_webhook::{Secret, Sender, SenderConfig, verify};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -11,7 +12,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use crate::delivery::{RealTime, until};
-use crate::support::{Site, parse};
+use crate::support::{Site, on_both_engines, parse};
+
+on_both_engines! {
+    changes_arrive_signed_at_once_and_failures_are_tried_again,
+}
 
 #[derive(Clone, Debug)]
 struct Received {
@@ -64,9 +69,8 @@ async fn request(stream: &mut TcpStream) -> (String, String) {
 }
 
 // mission: M-09, M-15, M-71
-#[tokio::test]
-async fn changes_arrive_signed_at_once_and_failures_are_tried_again() {
-    let site = Site::new().await;
+async fn changes_arrive_signed_at_once_and_failures_are_tried_again(engine: Engine) {
+    let site = Site::new(engine).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/hooks", listener.local_addr().unwrap());
     let (secret, received) = (Arc::new(Mutex::new(None)), Arc::new(Mutex::new(Vec::<Received>::new())));

@@ -13,7 +13,8 @@ use scim_directory::{
     new_id,
 };
 use scim_schema::{DateTime, Registry};
-use scim_sql::{Database, SqlStore};
+use scim_sql::{Database, Engine, PostgresOptions, SqlStore};
+use scim_test_postgres::Cluster;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -62,9 +63,63 @@ impl Environment for TestEnvironment {
     }
 }
 
+/// Makes two tests of each function, one for each engine.
+macro_rules! on_both_engines {
+    ($($name:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(scim_sql::Engine::Sqlite).await;
+            })*
+        }
+        mod postgres {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(scim_sql::Engine::Postgres).await;
+            })*
+        }
+    };
+}
+pub(crate) use on_both_engines;
+
+/// Where the data of a site is.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    /// The keys; on SQLite the database too.
+    pub(crate) folder: Arc<TempDir>,
+    /// The database on PostgreSQL.
+    pub(crate) url: Option<String>,
+}
+
+impl Place {
+    fn new(engine: Engine) -> Self {
+        let url = match engine {
+            Engine::Sqlite => None,
+            Engine::Postgres => Some(Cluster::shared().unwrap().database().unwrap()),
+        };
+        Self { folder: Arc::new(TempDir::new().unwrap()), url }
+    }
+
+    /// As a process of its own opens it.
+    pub(crate) async fn open(&self) -> (SqlStore, Directories) {
+        let database = match &self.url {
+            None => Database::open(self.folder.path().join("scim.db")).await.unwrap(),
+            Some(url) => {
+                let mut options = PostgresOptions::new(url).unwrap();
+                (options.writers, options.readers) = (4, 4);
+                Database::connect(options).await.unwrap()
+            }
+        };
+        let store = SqlStore::new(database.clone(), Registry::standard()).await.unwrap();
+        let keys = Keys::load_or_create(&self.folder.path().join("keys")).unwrap();
+        let directories = Directories::open(database, keys).await.unwrap().with_loopback_http(true);
+        (store, directories)
+    }
+}
+
 /// An organization with one directory, the SCIM service in front of it, and the event log behind it.
 pub(crate) struct Site {
-    pub(crate) folder: TempDir,
+    pub(crate) place: Place,
     pub(crate) clock: Arc<VirtualClock>,
     pub(crate) store: SqlStore,
     pub(crate) directories: Directories,
@@ -73,25 +128,25 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    pub(crate) async fn new() -> Self {
-        let folder = TempDir::new().unwrap();
+    pub(crate) async fn new(engine: Engine) -> Self {
+        let place = Place::new(engine);
         let clock = VirtualClock::new();
-        let (store, directories) = open(&folder).await;
+        let (store, directories) = place.open().await;
         let organization = NewOrganization { display_name: "Acme".into(), external_id: None };
         let organization = directories.create_organization(organization, clock.now()).await.unwrap();
         let new = NewDirectory { name: "Staff".into(), ..NewDirectory::default() };
         let directory = directories.create_directory(&organization.id, new, clock.now()).await.unwrap();
         let service = service_of(&store, &clock, &directory);
-        Self { folder, clock, store, directories, directory, service }
+        Self { place, clock, store, directories, directory, service }
     }
 
-    /// As after the death of the process: everything anew from the file.
+    /// As after the death of the process: everything anew from the database.
     pub(crate) async fn restarted(self) -> Self {
-        let Self { folder, clock, store, directories, directory, service } = self;
+        let Self { place, clock, store, directories, directory, service } = self;
         drop((store, directories, service));
-        let (store, directories) = open(&folder).await;
+        let (store, directories) = place.open().await;
         let service = service_of(&store, &clock, &directory);
-        Self { folder, clock, store, directories, directory, service }
+        Self { place, clock, store, directories, directory, service }
     }
 
     pub(crate) fn relay(&self) -> Relay {
@@ -181,14 +236,6 @@ impl Site {
         let events = self.events().await;
         events[before..].iter().map(|e| (short(e.event_type), parse(&e.body))).collect()
     }
-}
-
-async fn open(folder: &TempDir) -> (SqlStore, Directories) {
-    let database = Database::open(folder.path().join("scim.db")).await.unwrap();
-    let store = SqlStore::new(database.clone(), Registry::standard()).await.unwrap();
-    let keys = Keys::load_or_create(&folder.path().join("keys")).unwrap();
-    let directories = Directories::open(database, keys).await.unwrap().with_loopback_http(true);
-    (store, directories)
 }
 
 fn service_of(store: &SqlStore, clock: &Arc<VirtualClock>, directory: &Directory) -> Service {

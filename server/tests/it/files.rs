@@ -49,8 +49,11 @@ fn missing_folders_ports_and_keys_are_named() {
     let missing = format!("sqlite://{}/missing/scimd.db", folder.path().display());
     let sentence = failure(&["demo", "--json", "--database", &missing]);
     assert!(sentence.contains("missing does not exist"), "{sentence}");
-    let sentence = failure(&["demo", "--json", "--database", "postgres://localhost/scimd"]);
-    assert!(sentence.contains("PostgreSQL comes with a later version"), "{sentence}");
+    let nobody = format!("postgres://scimd:hunter2@{}/scimd", nowhere());
+    let sentence = failure(&["demo", "--json", "--database", &nobody]);
+    assert!(sentence.contains("can't be reached") && !sentence.contains("hunter2"), "{sentence}");
+    let sentence = failure(&["demo", "--json", "--database", "mysql://scimd:hunter2@db/scimd"]);
+    assert!(sentence.contains("postgres://") && !sentence.contains("hunter2"), "{sentence}");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let sentence = failure(&["demo", "--json", "--listen", &address]);
@@ -60,4 +63,10 @@ fn missing_folders_ports_and_keys_are_named() {
     std::fs::remove_file(folder.path().join("keys")).unwrap();
     let sentence = failure(&["demo", "--json", "--data", folder.path().to_str().unwrap()]);
     assert!(sentence.contains("keys is missing"), "{sentence}");
+}
+
+/// An address where nobody listens.
+fn nowhere() -> String {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    free.local_addr().unwrap().to_string()
 }

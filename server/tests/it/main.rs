@@ -10,10 +10,10 @@
 
 mod authentication;
 mod crash;
-
 mod demo;
 mod files;
 mod limits;
+mod postgres;
 mod scimd;
 mod secrets;
 mod serve;

@@ -1,0 +1,27 @@
+//! Locks of rows, where several processes write.
+
+use scim_sql::{Engine, Session};
+
+/// How a statement locks the rows that it reads, until its transaction ends. SQLite has one writer and needs
+/// no locks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lock {
+    /// Waits for rows that another transaction has locked.
+    Wait,
+    /// Leaves rows out that another transaction has locked.
+    Skip,
+    /// As `Skip`, but rows may be referred to meanwhile.
+    SkipReferable,
+}
+
+impl Lock {
+    /// The end of the statement.
+    pub(crate) fn words(self, session: &Session<'_>) -> &'static str {
+        match (session.engine(), self) {
+            (Engine::Sqlite, _) => "",
+            (Engine::Postgres, Self::Wait) => " FOR UPDATE",
+            (Engine::Postgres, Self::Skip) => " FOR UPDATE SKIP LOCKED",
+            (Engine::Postgres, Self::SkipReferable) => " FOR NO KEY UPDATE SKIP LOCKED",
+        }
+    }
+}
