@@ -7,8 +7,10 @@ mod database;
 mod demo;
 mod environment;
 mod http;
+mod import;
 mod instance;
 mod logging;
+mod progress;
 mod receiver;
 mod routes;
 mod serve;
@@ -30,6 +32,8 @@ fn main() -> ExitCode {
         match cli.command {
             Command::Demo(options) => demo::run(options).await,
             Command::Serve { config, database } => serve::run(&config, database.url.as_ref()).await,
+            Command::Import(options) => import::run(options).await,
+            _ => Ok(ExitCode::SUCCESS),
         }
     });
     match outcome {

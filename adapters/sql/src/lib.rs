@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod alike;
 mod commit;
 mod database;
 mod edges;
@@ -16,6 +17,7 @@ mod sqlite;
 mod store;
 mod tables;
 
+pub use alike::Alike;
 pub use database::Database;
 pub use error::{DatabaseError, OpenError, Source};
 pub use migrate::Migration;

@@ -8,16 +8,16 @@ use scim_core::{
     Batch, Capabilities, ChangeEntry, ChangeFeed, Committed, FeedCursor, Include, Page, Query, Store,
     StoreError, Stored, TenantId,
 };
-use scim_schema::{Registry, ResourceType};
+use scim_schema::{Registry, Resource, ResourceType};
 
 use crate::database::Database;
 use crate::error::{DatabaseError, OpenError};
 use crate::index::{Index, RefreshError};
-use crate::params;
 use crate::postgres::Manner;
 use crate::query::Reader;
 use crate::session::{Engine, Session};
-use crate::{commit, feed, tables};
+use crate::{alike, commit, feed, tables};
+use crate::alike::Alike;
 
 /// How often who waits looks by himself, should nobody tell him.
 const POLL: Duration = Duration::from_millis(250);
@@ -79,6 +79,49 @@ impl SqlStore {
         &self.types.registry
     }
 
+    /// As [`Store::commit`], in a transaction of one's own: what else is written in it stays if the batch
+    /// does. After an error the transaction must be given up, as [`Session`] says.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub fn commit_in(
+        &self,
+        session: &Session<'_>,
+        tenant: &TenantId,
+        batch: &Batch,
+    ) -> Result<Vec<Committed>, StoreError> {
+        commit::commit(session, &self.types.index, tenant, batch)
+    }
+
+    /// Finds, for each of some resources of one type, those of the tenant that have the same value of an
+    /// attribute: of one that is unique or indexed, by canonical path. All of them are looked up together.
+    ///
+    /// # Errors
+    /// When the database can't answer.
+    pub fn alike_in(
+        &self,
+        session: &Session<'_>,
+        tenant: &TenantId,
+        resource_type: &ResourceType,
+        attribute: &str,
+        like: &[Resource],
+    ) -> Result<Vec<Alike>, StoreError> {
+        alike::find(session, &self.types.index, tenant, resource_type, attribute, like)
+    }
+
+    /// As [`Store::types_of`], in a transaction of one's own.
+    ///
+    /// # Errors
+    /// When the database can't answer.
+    pub fn types_of_in(
+        &self,
+        session: &Session<'_>,
+        tenant: &TenantId,
+        ids: &[String],
+    ) -> Result<Vec<Option<String>>, StoreError> {
+        alike::types_of(session, tenant, ids)
+    }
+
     /// Reads with one view of the tenant's data.
     async fn read<T, F>(&self, tenant: &TenantId, mut work: F) -> Result<T, StoreError>
     where
@@ -117,15 +160,7 @@ impl Store for SqlStore {
 
     async fn types_of(&self, tenant: &TenantId, ids: &[String]) -> Result<Vec<Option<String>>, StoreError> {
         let ids = ids.to_vec();
-        self.read(tenant, move |reader| {
-            let sql = "SELECT type FROM scim_resources WHERE tenant = ?1 AND id = ?2";
-            let type_of = |id: &String| {
-                let params = params![reader.tenant.as_str(), id];
-                reader.session.first(sql, params, |row| Ok::<_, StoreError>(row.text(0)?.to_owned()))
-            };
-            ids.iter().map(type_of).collect()
-        })
-        .await
+        self.read(tenant, move |reader| alike::types_of(reader.session, reader.tenant, &ids)).await
     }
 
     async fn query(&self, tenant: &TenantId, query: &Query) -> Result<Page, StoreError> {
