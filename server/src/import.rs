@@ -82,6 +82,11 @@ pub(crate) async fn run(options: ImportOptions) -> Result<ExitCode> {
     import.finish(source, before).await
 }
 
+/// How many migrations the tables of this version have, by namespace.
+pub(crate) fn versions() -> Vec<(&'static str, usize)> {
+    vec![(state::NAMESPACE, state::MIGRATIONS.len())]
+}
+
 async fn find_directory(directories: &Directories, wanted: &str) -> Result<Directory> {
     let all = directories.directories().await?;
     let mut found = all.iter().filter(|d| d.id.as_str() == wanted || d.name == wanted);

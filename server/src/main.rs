@@ -3,8 +3,10 @@
 mod auth;
 mod cli;
 mod config;
+mod copies;
 mod database;
 mod demo;
+mod doctor;
 mod environment;
 mod http;
 mod import;
@@ -33,7 +35,9 @@ fn main() -> ExitCode {
             Command::Demo(options) => demo::run(options).await,
             Command::Serve { config, database } => serve::run(&config, database.url.as_ref()).await,
             Command::Import(options) => import::run(options).await,
-            _ => Ok(ExitCode::SUCCESS),
+            Command::Backup(options) => copies::back_up(options).await,
+            Command::Restore(options) => copies::restore(options).await,
+            Command::Doctor(options) => doctor::run(options).await,
         }
     });
     match outcome {

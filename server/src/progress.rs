@@ -56,12 +56,13 @@ impl Progress {
         }
     }
 
-    /// Says something that stays on the screen.
-    pub(crate) fn say(&self, text: &str) {
-        match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{text}")),
-            None => eprintln!("{text}"),
+    /// So many bytes are done, of so many.
+    pub(crate) fn bytes(&mut self, done: u64, total: u64) {
+        self.total = total;
+        if let Some(bar) = &self.bar {
+            bar.set_length(total);
         }
+        self.at(done, done >> 20, "MiB");
     }
 
     /// Ends the bar. Answers how long it took.

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod alike;
+pub mod check;
 mod commit;
 mod database;
 mod edges;
@@ -25,4 +26,5 @@ pub use postgres::PostgresOptions;
 pub use rusqlite;
 pub use session::{Engine, Param, Row, Session, Statement};
 pub use sqlite::Options;
+pub use sqlite::copy::Versions;
 pub use store::SqlStore;

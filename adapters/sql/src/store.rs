@@ -58,6 +58,12 @@ impl SqlStore {
         Ok(Self { database, types })
     }
 
+    /// A store whose tables are taken as they are, to look at them.
+    pub fn look(database: Database, registry: impl Into<Arc<Registry>>) -> Self {
+        let registry = registry.into();
+        Self { database, types: Arc::new(Types { index: Index::new(&registry), registry }) }
+    }
+
     /// Takes the store's tables away, with all that is in them.
     ///
     /// # Errors
@@ -67,6 +73,14 @@ impl SqlStore {
             database.migrate_to(tables::FEED_NAMESPACE, tables::FEED_MIGRATIONS, 0).await?;
         }
         database.migrate_to(tables::NAMESPACE, tables::MIGRATIONS, 0).await
+    }
+
+    /// How many migrations the tables of this version have, by namespace.
+    pub fn versions() -> Vec<(&'static str, usize)> {
+        vec![
+            (tables::NAMESPACE, tables::MIGRATIONS.len()),
+            (tables::FEED_NAMESPACE, tables::FEED_MIGRATIONS.len()),
+        ]
     }
 
     /// The database, for tables of one's own beside the store's.
@@ -120,6 +134,18 @@ impl SqlStore {
         ids: &[String],
     ) -> Result<Vec<Option<String>>, StoreError> {
         alike::types_of(session, tenant, ids)
+    }
+
+    pub(crate) fn index(&self) -> &Index {
+        &self.types.index
+    }
+
+    pub(crate) async fn rebuild_index(&self) -> Result<(), OpenError> {
+        let types = Arc::clone(&self.types);
+        let manner = Manner { patient: true, ..Manner::default() };
+        let work = move |session: &Session<'_>| types.index.remake(session, &types.registry);
+        let done = self.database.write_in(manner, work).await;
+        done.map_err(|error: RefreshError| error.into_open_error(self.database.place()))
     }
 
     /// Reads with one view of the tenant's data.
