@@ -14,6 +14,7 @@ mod crash;
 mod demo;
 mod files;
 mod limits;
+mod operate;
 mod scimd;
 mod secrets;
 mod serve;
