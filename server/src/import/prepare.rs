@@ -87,7 +87,9 @@ impl Rules {
             Ok(Some(incoming)) => Prepared::Incoming(Box::new(incoming)),
             Ok(None) => Prepared::Later(pass == Pass::Single),
             // Of each line is told once: in the pass that it belongs to, or in the first.
-            Err(Fault { is_holder, .. }) if is_holder != (pass == Pass::Holders) => {
+            Err(Fault { is_holder, .. })
+                if pass != if is_holder { Pass::Holders } else { Pass::Single } =>
+            {
                 Prepared::Later(is_holder && pass == Pass::Single)
             }
             Err(Fault { reason, .. }) => Prepared::Rejected(number, reason),
