@@ -61,6 +61,11 @@ impl Directories {
         Ok(Self { inner: Arc::new(inner), normalizer: Normalizer::default(), allow_loopback_http: false })
     }
 
+    /// How many migrations the tables of this version have, by namespace.
+    pub fn versions() -> Vec<(&'static str, usize)> {
+        vec![(NAMESPACE, MIGRATIONS.len())]
+    }
+
     /// Normalises in this way.
     #[must_use]
     pub fn with_normalizer(self, normalizer: Normalizer) -> Self {

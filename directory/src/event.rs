@@ -76,6 +76,9 @@ impl EventType {
     }
 }
 
+/// The kind of the cause of changes that bring in what was there before, as `scimd import` does.
+const INITIAL_SYNC: &str = "import";
+
 /// An event of the log.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -119,7 +122,7 @@ impl Envelope<'_> {
         let mut cause = Object::with_capacity(3);
         cause.push("kind", self.cause.kind.as_str());
         cause.push("request_id", self.cause.request_id.as_str());
-        cause.push("initial_sync", false);
+        cause.push("initial_sync", self.cause.kind == INITIAL_SYNC);
 
         let mut object = Object::with_capacity(15);
         object.push("spec_version", "1");

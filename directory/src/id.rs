@@ -13,14 +13,11 @@ macro_rules! id {
         pub struct $name(String);
 
         impl $name {
-            /// A new one.
-            pub(crate) fn random() -> Self {
-                Self(format!(concat!($prefix, "{}"), random_text(RANDOM)))
-            }
+            const PREFIX: &'static str = $prefix;
 
             /// Reads one that was given out; `None` if it can't be one.
             pub fn parse(text: &str) -> Option<Self> {
-                let random = text.strip_prefix($prefix)?;
+                let random = text.strip_prefix(Self::PREFIX)?;
                 let well_formed = random.len() == RANDOM && random.bytes().all(|b| b.is_ascii_alphanumeric());
                 well_formed.then(|| Self(text.to_owned()))
             }
@@ -112,6 +109,37 @@ pub(crate) fn random_text(length: usize) -> String {
         }
     }
     text
+}
+
+macro_rules! made_at_random {
+    ($($name:ident),*) => {$(
+        impl $name {
+            /// A new one.
+            pub(crate) fn random() -> Self {
+                Self(format!("{}{}", Self::PREFIX, random_text(RANDOM)))
+            }
+        }
+    )*};
+}
+
+made_at_random!(EnvironmentId, OrganizationId, DirectoryId, TokenId, EndpointId);
+
+impl EventId {
+    /// The id that a hash gives.
+    pub(crate) fn of_hash(hash: [u8; 32]) -> Self {
+        let (mut text, mut left) = (String::from(Self::PREFIX), hash);
+        for _ in 0..RANDOM {
+            // One digit of the hash as a number: the remainder of a long division.
+            let mut remainder = 0_u16;
+            for byte in &mut left {
+                let number = remainder * 256 + u16::from(*byte);
+                *byte = u8::try_from(number / 62).unwrap_or_default();
+                remainder = number % 62;
+            }
+            text.extend(ALPHABET.get(usize::from(remainder)).map(|&character| char::from(character)));
+        }
+        Self(text)
+    }
 }
 
 /// Random bytes from the operating system.

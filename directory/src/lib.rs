@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod changes;
+mod check;
 mod clock;
 mod directories;
 mod dispatcher;

@@ -117,8 +117,7 @@ pub(crate) fn write_subject(
     entry: &ChangeEntry,
 ) -> Result<(), DatabaseError> {
     let name = entry.resource.get("displayName").and_then(Value::as_str);
-    // Objects of JSON values always have a text.
-    let document = serde_json::to_string(&entry.resource).unwrap_or_default();
+    let document = document(entry);
     let values = params![
         place.number,
         &entry.id,
@@ -142,6 +141,12 @@ pub(crate) fn write_subject(
         count_in_holders(session, place, &entry.id, 0, 1)?;
     }
     Ok(())
+}
+
+/// The text of the state that an entry brings.
+pub(crate) fn document(entry: &ChangeEntry) -> String {
+    // Objects of JSON values always have a text.
+    serde_json::to_string(&entry.resource).unwrap_or_default()
 }
 
 /// Notes what the last event of a subject said.

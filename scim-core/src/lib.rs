@@ -34,7 +34,7 @@ pub use scim_schema::{
     DateTime, Dialect, Registry, RegistryBuilder, Resource, ResourceType, resolve_reference,
 };
 pub use secret::{Secret, SecretSink};
-pub use service::{BuildError, Service, ServiceBuilder};
+pub use service::{BuildError, Service, ServiceBuilder, take_secrets};
 pub use sort::{Sort, SortError, SortKey};
 pub use store::{
     Batch, BoxError, Capabilities, Cause, Change, Committed, Document, Include, MembersChange, Precondition,

@@ -7,6 +7,8 @@ mod references;
 mod secrets;
 mod write;
 
+pub use self::secrets::take_secrets;
+
 use std::sync::Arc;
 
 use bytes::Bytes;

@@ -78,6 +78,15 @@ impl Resource {
         self.get("schemas").map(Value::elements).unwrap_or_default().iter().filter_map(Value::as_str)
     }
 
+    /// Sets the `id`. It stands behind `schemas`.
+    pub fn set_id(&mut self, id: &str) {
+        let schemas = self.attributes.remove("schemas");
+        self.attributes.insert_first("id", id);
+        if let Some(schemas) = schemas {
+            self.attributes.insert_first("schemas", schemas);
+        }
+    }
+
     /// Sets `meta` (RFC 7643 §3.1). The location is relative to the service's base URL.
     pub fn set_meta(
         &mut self,

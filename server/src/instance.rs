@@ -55,7 +55,7 @@ pub(crate) enum Receivers {
 #[derive(Clone, Debug)]
 pub(crate) struct Opened {
     pub(crate) directories: Directories,
-    store: SqlStore,
+    pub(crate) store: SqlStore,
     keys: Keys,
     receivers: Receivers,
 }

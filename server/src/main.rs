@@ -3,12 +3,16 @@
 mod auth;
 mod cli;
 mod config;
+mod copies;
 mod database;
 mod demo;
+mod doctor;
 mod environment;
 mod http;
+mod import;
 mod instance;
 mod logging;
+mod progress;
 mod receiver;
 mod routes;
 mod serve;
@@ -30,6 +34,10 @@ fn main() -> ExitCode {
         match cli.command {
             Command::Demo(options) => demo::run(options).await,
             Command::Serve { config, database } => serve::run(&config, database.url.as_ref()).await,
+            Command::Import(options) => import::run(options).await,
+            Command::Backup(options) => copies::back_up(options).await,
+            Command::Restore(options) => copies::restore(options).await,
+            Command::Doctor(options) => doctor::run(options).await,
         }
     });
     match outcome {

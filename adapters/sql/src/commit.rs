@@ -6,6 +6,7 @@
 
 mod log;
 mod members;
+mod together;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -34,8 +35,19 @@ pub(crate) fn commit(
         Commit { session, index, tenant, batch, counts: BTreeMap::new(), added: Vec::new(), counted: false };
     commit.lock()?;
     let mut committed = Vec::with_capacity(batch.writes.len());
-    for write in &batch.writes {
-        committed.push(commit.apply(write)?);
+    let mut writes = batch.writes.as_slice();
+    while let Some((first, rest)) = writes.split_first() {
+        let together = commit.alike(writes);
+        match writes.split_at_checked(together) {
+            Some((some, others)) if together > 1 => {
+                committed.extend(commit.insert_together(some)?);
+                writes = others;
+            }
+            _ => {
+                committed.push(commit.apply(first)?);
+                writes = rest;
+            }
+        }
     }
     commit.check_members()?;
     commit.update_counts()?;

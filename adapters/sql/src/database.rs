@@ -1,6 +1,7 @@
 //! A database, whichever engine it is.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -9,6 +10,7 @@ use crate::error::{DatabaseError, OpenError};
 use crate::migrate::{self, Migration};
 use crate::postgres::{Manner, Postgres, PostgresOptions};
 use crate::session::{Engine, Session};
+use crate::sqlite::copy::{self, Versions};
 use crate::sqlite::{Options, SqliteFile};
 
 /// A database: an SQLite file that this process owns, or a database of a PostgreSQL server. Clones share it;
@@ -52,6 +54,55 @@ impl Database {
         let place = options.place();
         let backend = Backend::Postgres(Postgres::connect(options).await?);
         Ok(Self { inner: Arc::new(Inner { place, backend }) })
+    }
+
+    /// Opens an SQLite file to read it only. Another process may own it, and write to it meanwhile.
+    ///
+    /// # Errors
+    /// [`OpenError`]; its text is one sentence for the person who starts the program.
+    pub async fn look(options: impl Into<Options>) -> Result<Self, OpenError> {
+        let options = options.into();
+        let place = options.path.display().to_string();
+        let backend = Backend::Sqlite(SqliteFile::look(options).await?);
+        Ok(Self { inner: Arc::new(Inner { place, backend }) })
+    }
+
+    /// Copies an SQLite file as it is at this moment, while its owner reads and writes it. The copy is checked
+    /// whole and durable before it has its name. `progress` is told how many bytes are done, and of how many.
+    /// Blocks the thread.
+    ///
+    /// # Errors
+    /// [`OpenError::Exists`] when the copy is there already.
+    pub fn back_up(
+        path: &Path,
+        copy: &Path,
+        mut progress: impl FnMut(u64, u64),
+    ) -> Result<Versions, OpenError> {
+        copy::back_up(path, copy, &mut progress)
+    }
+
+    /// Checks a copy of an SQLite file whole, and says how many migrations of each namespace it has. Blocks
+    /// the thread.
+    ///
+    /// # Errors
+    /// [`OpenError`] for what is not a sound copy of a file of this program.
+    pub fn check_copy(path: &Path) -> Result<Versions, OpenError> {
+        copy::check_copy(path)
+    }
+
+    /// Puts a copy in the place of an SQLite file that nobody uses. What was there is kept under the name that
+    /// is answered. Blocks the thread.
+    ///
+    /// # Errors
+    /// [`OpenError::Locked`] when the file is in use, [`OpenError::Exists`] when it is there and shall not be
+    /// replaced.
+    pub fn restore(
+        copy: &Path,
+        path: &Path,
+        replace: bool,
+        mut progress: impl FnMut(u64, u64),
+    ) -> Result<Option<PathBuf>, OpenError> {
+        copy::restore(copy, path, replace, &mut progress)
     }
 
     /// Which engine it is.

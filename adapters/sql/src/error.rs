@@ -23,6 +23,12 @@ pub enum OpenError {
         /// The database.
         place: String,
     },
+    /// There is a file already.
+    #[error("{} is there already", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file is something else.
     #[error("{} is not an SQLite database", path.display())]
     NotADatabase {

@@ -180,7 +180,7 @@ impl Position {
 }
 
 /// An entry without its members.
-fn entry(row: &Row<'_>, registry: &Registry) -> Result<ChangeEntry, StoreError> {
+pub(crate) fn entry(row: &Row<'_>, registry: &Registry) -> Result<ChangeEntry, StoreError> {
     let version = row.unsigned(5)?;
     let mut resource = rows::parse_document(row.text(8)?)?;
     // A type may have been taken out of the registry since; its changes are told of all the same.

@@ -213,6 +213,17 @@ impl Index {
         if found.as_deref() == Some(fingerprint.as_str()) {
             return Ok(());
         }
+        self.remake(session, registry)?;
+        session.execute(
+            "INSERT INTO scim_settings (name, value) VALUES ('index', ?1)
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            params![&fingerprint],
+        )?;
+        Ok(())
+    }
+
+    /// Makes the index anew.
+    pub(crate) fn remake(&self, session: &Session<'_>, registry: &Registry) -> Result<(), RefreshError> {
         if session.engine() == Engine::Postgres {
             // Others may read, and write when it is done.
             session.execute("LOCK TABLE scim_resources IN SHARE ROW EXCLUSIVE MODE", &[])?;
@@ -220,11 +231,6 @@ impl Index {
         for resource_type in registry.resource_types() {
             self.rebuild(session, resource_type)?;
         }
-        session.execute(
-            "INSERT INTO scim_settings (name, value) VALUES ('index', ?1)
-             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-            params![&fingerprint],
-        )?;
         Ok(())
     }
 

@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+mod alike;
+pub mod check;
 mod commit;
 mod database;
 mod edges;
@@ -23,6 +25,7 @@ mod statement;
 mod store;
 mod tables;
 
+pub use alike::Alike;
 pub use database::Database;
 pub use error::{DatabaseError, OpenError, Source};
 pub use index::{StoreOptions, Thresholds};
@@ -31,4 +34,5 @@ pub use postgres::PostgresOptions;
 pub use rusqlite;
 pub use session::{Engine, Param, Row, Session, Statement};
 pub use sqlite::Options;
+pub use sqlite::copy::Versions;
 pub use store::SqlStore;

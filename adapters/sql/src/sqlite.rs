@@ -1,5 +1,6 @@
 //! The SQLite file: one writer thread that groups commits, and readers beside it.
 
+pub(crate) mod copy;
 mod open;
 mod readers;
 mod writer;
@@ -62,7 +63,8 @@ impl From<PathBuf> for Options {
 pub(crate) struct SqliteFile {
     writer: Writer,
     readers: Readers,
-    _lock: FileLock,
+    /// None where the file is only looked at.
+    _lock: Option<FileLock>,
 }
 
 impl SqliteFile {
@@ -73,7 +75,19 @@ impl SqliteFile {
             let connection = open::open(&options)?;
             let writer = Writer::start(connection, &options.path)?;
             let readers = Readers::open(&options)?;
-            Ok(Self { writer, readers, _lock: lock })
+            Ok(Self { writer, readers, _lock: Some(lock) })
+        });
+        opened.await.unwrap_or_else(|_| Err(OpenError::Database { place, source: DatabaseError::Aborted }))
+    }
+
+    /// Opens a file to read it only, beside whoever owns it.
+    pub(crate) async fn look(options: Options) -> Result<Self, OpenError> {
+        let place = options.path.display().to_string();
+        let opened = tokio::task::spawn_blocking(move || {
+            let connection = copy::open_to_read(&options.path)?;
+            open::check_owner(&connection, &options.path)?;
+            let writer = Writer::start(connection, &options.path)?;
+            Ok(Self { writer, readers: Readers::open(&options)?, _lock: None })
         });
         opened.await.unwrap_or_else(|_| Err(OpenError::Database { place, source: DatabaseError::Aborted }))
     }

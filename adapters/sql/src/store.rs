@@ -8,17 +8,17 @@ use scim_core::{
     Batch, Capabilities, ChangeEntry, ChangeFeed, Committed, FeedCursor, Include, Page, Query, Store,
     StoreError, Stored, TenantId,
 };
-use scim_schema::{Registry, ResourceType};
+use scim_schema::{Registry, Resource, ResourceType};
 
+use crate::alike::Alike;
 use crate::database::Database;
 use crate::error::{DatabaseError, OpenError};
 use crate::fences::Fences;
 use crate::index::{Index, RefreshError, StoreOptions, Thresholds};
-use crate::params;
 use crate::postgres::Manner;
 use crate::query::Reader;
 use crate::session::{Engine, Session};
-use crate::{commit, feed, tables};
+use crate::{alike, commit, feed, tables};
 
 /// How often who waits looks by himself, should nobody tell him.
 const POLL: Duration = Duration::from_millis(250);
@@ -36,6 +36,15 @@ struct Types {
     index: Index,
     thresholds: Thresholds,
     fences: Fences,
+}
+
+impl Types {
+    fn new(registry: Arc<Registry>, options: &StoreOptions) -> Result<Self, OpenError> {
+        let index =
+            Index::new(&registry, options).map_err(|attribute| OpenError::NotIndexable { attribute })?;
+        let thresholds = options.thresholds.clone();
+        Ok(Self { registry, index, fences: Fences::new(thresholds.step), thresholds })
+    }
 }
 
 impl SqlStore {
@@ -59,16 +68,12 @@ impl SqlStore {
         registry: impl Into<Arc<Registry>>,
         options: &StoreOptions,
     ) -> Result<Self, OpenError> {
-        let registry = registry.into();
-        let index =
-            Index::new(&registry, options).map_err(|attribute| OpenError::NotIndexable { attribute })?;
+        let types = Types::new(registry.into(), options)?;
         database.migrate(tables::NAMESPACE, tables::MIGRATIONS).await?;
         if database.engine() == Engine::Postgres {
             database.migrate(tables::FEED_NAMESPACE, tables::FEED_MIGRATIONS).await?;
         }
-        let thresholds = options.thresholds.clone();
-        let fences = Fences::new(thresholds.step);
-        let types = Arc::new(Types { registry, index, thresholds, fences });
+        let types = Arc::new(types);
         let refresh = Arc::clone(&types);
         let manner = Manner { patient: true, ..Manner::default() };
         database
@@ -76,6 +81,18 @@ impl SqlStore {
             .await
             .map_err(|error: RefreshError| error.into_open_error(database.place()))?;
         Ok(Self { database, types })
+    }
+
+    /// A store whose tables are taken as they are, to look at them.
+    ///
+    /// # Errors
+    /// [`OpenError::NotIndexable`] when an attribute can't be indexed.
+    pub fn look(
+        database: Database,
+        registry: impl Into<Arc<Registry>>,
+        options: &StoreOptions,
+    ) -> Result<Self, OpenError> {
+        Ok(Self { database, types: Arc::new(Types::new(registry.into(), options)?) })
     }
 
     /// Takes the store's tables away, with all that is in them.
@@ -89,6 +106,14 @@ impl SqlStore {
         database.migrate_to(tables::NAMESPACE, tables::MIGRATIONS, 0).await
     }
 
+    /// How many migrations the tables of this version have, by namespace.
+    pub fn versions() -> Vec<(&'static str, usize)> {
+        vec![
+            (tables::NAMESPACE, tables::MIGRATIONS.len()),
+            (tables::FEED_NAMESPACE, tables::FEED_MIGRATIONS.len()),
+        ]
+    }
+
     /// The database, for tables of one's own beside the store's.
     pub fn database(&self) -> &Database {
         &self.database
@@ -97,6 +122,61 @@ impl SqlStore {
     /// The resource types.
     pub fn registry(&self) -> &Arc<Registry> {
         &self.types.registry
+    }
+
+    /// As [`Store::commit`], in a transaction of one's own: what else is written in it stays if the batch
+    /// does. After an error the transaction must be given up, as [`Session`] says.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub fn commit_in(
+        &self,
+        session: &Session<'_>,
+        tenant: &TenantId,
+        batch: &Batch,
+    ) -> Result<Vec<Committed>, StoreError> {
+        commit::commit(session, &self.types.index, tenant, batch)
+    }
+
+    /// Finds, for each of some resources of one type, those of the tenant that have the same value of an
+    /// attribute: of one that is unique or indexed, by canonical path. All of them are looked up together.
+    ///
+    /// # Errors
+    /// When the database can't answer.
+    pub fn alike_in(
+        &self,
+        session: &Session<'_>,
+        tenant: &TenantId,
+        resource_type: &ResourceType,
+        attribute: &str,
+        like: &[Resource],
+    ) -> Result<Vec<Alike>, StoreError> {
+        alike::find(session, &self.types.index, tenant, resource_type, attribute, like)
+    }
+
+    /// As [`Store::types_of`], in a transaction of one's own.
+    ///
+    /// # Errors
+    /// When the database can't answer.
+    pub fn types_of_in(
+        &self,
+        session: &Session<'_>,
+        tenant: &TenantId,
+        ids: &[String],
+    ) -> Result<Vec<Option<String>>, StoreError> {
+        alike::types_of(session, tenant, ids)
+    }
+
+    pub(crate) fn index(&self) -> &Index {
+        &self.types.index
+    }
+
+    pub(crate) async fn rebuild_index(&self) -> Result<(), OpenError> {
+        let types = Arc::clone(&self.types);
+        let manner = Manner { patient: true, ..Manner::default() };
+        let work = move |session: &Session<'_>| types.index.remake(session, &types.registry);
+        let done = self.database.write_in(manner, work).await;
+        done.map_err(|error: RefreshError| error.into_open_error(self.database.place()))
     }
 
     /// Reads with one view of the tenant's data.
@@ -137,15 +217,7 @@ impl Store for SqlStore {
 
     async fn types_of(&self, tenant: &TenantId, ids: &[String]) -> Result<Vec<Option<String>>, StoreError> {
         let ids = ids.to_vec();
-        self.read(tenant, move |reader| {
-            let sql = "SELECT type FROM scim_resources WHERE tenant = ?1 AND id = ?2";
-            let type_of = |id: &String| {
-                let params = params![reader.tenant.as_str(), id];
-                reader.session.first(sql, params, |row| Ok::<_, StoreError>(row.text(0)?.to_owned()))
-            };
-            ids.iter().map(type_of).collect()
-        })
-        .await
+        self.read(tenant, move |reader| alike::types_of(reader.session, reader.tenant, &ids)).await
     }
 
     async fn query(&self, tenant: &TenantId, query: &Query) -> Result<Page, StoreError> {

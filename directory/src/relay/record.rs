@@ -286,10 +286,27 @@ impl<'t> Recorder<'t> {
         sequence.ok_or(DirectoryError::NotFound { what: "directory" })
     }
 
+    /// The same change always makes an event of the same id: also where it is made again from a copy of the
+    /// database, by a server that was restored. Another change has another request or another time.
+    fn event_id(&self, news: &News<'_>) -> EventId {
+        let text = format!(
+            "event {} {} {} {} {} {} {} {}",
+            self.directories.environment_id(),
+            news.place.directory_id,
+            news.sequence,
+            news.subject,
+            news.version,
+            news.event_type.as_str(),
+            news.entry.time.unix_micros(),
+            news.entry.cause.request_id,
+        );
+        EventId::of_hash(self.directories.keys().hash(&text))
+    }
+
     /// Appends an event to the log, and a delivery for each endpoint that wants it.
     fn write(&mut self, news: News<'_>) -> Result<(), DirectoryError> {
+        let id = self.event_id(&news);
         let News { entry, place, event_type, subject, version, sequence, changes, data } = news;
-        let id = EventId::random();
         let envelope = Envelope {
             id: id.as_str(),
             event_type,

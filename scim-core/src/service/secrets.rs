@@ -17,23 +17,7 @@ impl Inner {
         id: &str,
         exchange: &Exchange,
     ) -> Result<Vec<AttributeChange>, Error> {
-        let mut taken = Vec::new();
-        for attribute in resource_type.attributes() {
-            take_hidden(None, attribute, resource.attributes_mut(), &mut taken);
-        }
-        for extension in resource_type.extensions() {
-            let urn = extension.schema().id();
-            let Some(container) = resource.attributes_mut().get_mut(urn).and_then(Value::as_object_mut)
-            else {
-                continue;
-            };
-            for attribute in extension.schema().attributes() {
-                take_hidden(Some(urn), attribute, container, &mut taken);
-            }
-            if container.is_empty() {
-                resource.attributes_mut().remove(urn);
-            }
-        }
+        let taken = take_secrets(resource, resource_type);
         if let Some(sink) = &self.secrets {
             for (path, value) in &taken {
                 let text = match value {
@@ -57,6 +41,28 @@ impl Inner {
             .map(|(path, _)| AttributeChange { path: path.into(), from: None, to: None })
             .collect())
     }
+}
+
+/// Takes what is never returned (RFC 7643 §2.2) out of a resource that was read from a body: canonical paths
+/// and values. A store must not see it.
+pub fn take_secrets(resource: &mut Resource, resource_type: &ResourceType) -> Vec<(String, Value)> {
+    let mut taken = Vec::new();
+    for attribute in resource_type.attributes() {
+        take_hidden(None, attribute, resource.attributes_mut(), &mut taken);
+    }
+    for extension in resource_type.extensions() {
+        let urn = extension.schema().id();
+        let Some(container) = resource.attributes_mut().get_mut(urn).and_then(Value::as_object_mut) else {
+            continue;
+        };
+        for attribute in extension.schema().attributes() {
+            take_hidden(Some(urn), attribute, container, &mut taken);
+        }
+        if container.is_empty() {
+            resource.attributes_mut().remove(urn);
+        }
+    }
+    taken
 }
 
 fn take_hidden(

@@ -90,7 +90,7 @@ impl Inner {
         let mut resource = resource?;
         let set = set_paths(&resource, resource_type);
         let mut members = self.take_members(&mut resource, resource_type)?;
-        place_id(&mut resource, &id);
+        resource.set_id(&id);
         self.take_secrets(&mut resource, resource_type, &id, exchange).await?;
         self.resolve_references(&mut resource, &mut members, resource_type, pending, exchange).await?;
         let document = self.document(resource, resource_type);
@@ -125,7 +125,7 @@ impl Inner {
             let mut resource = resource?;
             let set = set_paths(&resource, resource_type);
             let mut members = self.take_members(&mut resource, resource_type)?;
-            place_id(&mut resource, id);
+            resource.set_id(id);
             let secrets = self.take_secrets(&mut resource, resource_type, id, exchange).await?;
             self.resolve_references(&mut resource, &mut members, resource_type, &Pending::new(), exchange)
                 .await?;
@@ -513,15 +513,6 @@ fn check_id(id: &str) -> Result<(), Error> {
         ));
     }
     Ok(())
-}
-
-/// `id` stands behind `schemas`.
-fn place_id(resource: &mut Resource, id: &str) {
-    let schemas = resource.attributes_mut().remove("schemas");
-    resource.attributes_mut().insert_first("id", id);
-    if let Some(schemas) = schemas {
-        resource.attributes_mut().insert_first("schemas", schemas);
-    }
 }
 
 fn busy() -> Error {

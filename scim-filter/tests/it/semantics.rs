@@ -1,6 +1,8 @@
 //! What filters mean, requirement by requirement.
 
-use scim_filter::{ElementMatcher, Filter, FilterErrorKind, MatchOptions, Matcher, Operator, TypedExpr};
+use scim_filter::{
+    Comparand, ElementMatcher, Filter, FilterErrorKind, MatchOptions, Matcher, Operator, TypedExpr,
+};
 use scim_schema::{Attribute, DateTime, Mutability, RegistryBuilder, Returned, Value};
 
 use crate::world::{LAB, matches_user, matching, refusal, registry, resource, user};
@@ -255,12 +257,16 @@ fn relative_references_compare_with_the_base_url() {
     assert!(matches(r#"members[$ref ew "v2/Users/1"]"#));
     assert!(matches(r#"meta.location eq "https://example.com/scim/v2/Groups/9""#));
     assert!(!matches(r#"meta.location eq "Groups/9""#));
-    // A store has the relative form: it can't look the absolute one up.
+    // A store has the relative form: it must know of the base.
     let filter = Filter::parse(r#"meta.location eq "https://example.com/scim/v2/Groups/9""#).unwrap();
-    let matcher = Matcher::new(&filter, registry.resource_types(), &options).unwrap();
-    assert_eq!(matcher.conjuncts("Group").count(), 0);
-    let matcher = Matcher::new(&filter, registry.resource_types(), &MatchOptions::default()).unwrap();
-    assert_eq!(matcher.conjuncts("Group").count(), 1);
+    for (options, expected) in [(&options, options.base.as_deref()), (&MatchOptions::default(), None)] {
+        let matcher = Matcher::new(&filter, registry.resource_types(), options).unwrap();
+        let visit = matcher.post_order("Group").next().unwrap();
+        let TypedExpr::Compare { value: Comparand::Text { base, .. }, .. } = visit.expr else {
+            panic!("{visit:?}")
+        };
+        assert_eq!(base, expected);
+    }
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod crash;
 mod demo;
 mod files;
 mod limits;
+mod operate;
 mod postgres;
 mod scimd;
 mod secrets;

@@ -40,11 +40,23 @@ pub(crate) fn failure(args: &[&str]) -> String {
 impl Scimd {
     /// `scimd demo --json` on free ports, with these arguments.
     pub(crate) fn demo(args: &[&str]) -> Self {
+        Self::demo_through(&[], args)
+    }
+
+    /// The same, started by a command that is given it.
+    pub(crate) fn demo_through(through: &[&str], args: &[&str]) -> Self {
         let mut all = vec!["demo", "--json", "--listen", "127.0.0.1:0"];
         all.extend(args);
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("log");
-        let mut command = command(&all);
+        let mut command = match through {
+            [] => command(&all),
+            [program, first @ ..] => {
+                let mut command = Command::new(program);
+                command.args(first).arg(env!("CARGO_BIN_EXE_scimd")).args(&all).stdin(Stdio::null());
+                command
+            }
+        };
         command.stdout(Stdio::piped()).stderr(std::fs::File::create(&log).unwrap());
         // A process that is killed leaves its temporary folder behind; this one goes with the test.
         command.env("TMPDIR", folder.path());
@@ -118,8 +130,12 @@ impl Scimd {
         self.child.wait().unwrap();
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn terminate(&self) {
-        let pid = self.child.id().to_string();
+        let pid = self.pid().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
     }
 

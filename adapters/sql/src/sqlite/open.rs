@@ -102,7 +102,7 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// The size of the file; 0 if it is not there yet.
-fn check_header(path: &Path) -> Result<u64, OpenError> {
+pub(super) fn check_header(path: &Path) -> Result<u64, OpenError> {
     let mut file = match File::open(path) {
         Ok(file) => file,
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(0),
@@ -118,7 +118,7 @@ fn check_header(path: &Path) -> Result<u64, OpenError> {
 }
 
 /// Refuses the files of other programs and of newer versions of this one.
-fn check_owner(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+pub(super) fn check_owner(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let failed = |e: rusqlite::Error| DatabaseError::from(e).into_open_error(&path.display().to_string());
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(failed);
     let application = pragma("application_id")?;
@@ -165,7 +165,7 @@ fn lock_path(path: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-fn io_error(path: &Path, error: std::io::Error) -> OpenError {
+pub(super) fn io_error(path: &Path, error: std::io::Error) -> OpenError {
     let path = path.to_owned();
     match error.kind() {
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => OpenError::ReadOnly { path },

@@ -1,0 +1,172 @@
+//! Many inserts at once, where a batch begins with or comes to several of them: on PostgreSQL one statement,
+//! whose cost is not that of its round trip.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use scim_core::{Change, ChangeKind, Committed, Document, Precondition, StoreError, Write};
+use scim_schema::UniqueKey;
+
+use super::{Commit, Current, committed, id_taken, label};
+use crate::error::DatabaseError;
+use crate::index::unique_text;
+use crate::params;
+use crate::rows;
+use crate::session::{Engine, int};
+
+/// How many resources one statement inserts at most.
+const MOST: usize = 256;
+
+/// Resources with their keys, values and log entries. Each key and value names the id of its resource.
+const INSERT_TOGETHER: &str = "WITH inserted AS (
+         INSERT INTO scim_resources
+             (tenant, type, id, version, created, modified, label, unique_keys, document)
+         SELECT ?1, ?2, r.id, 1, ?3, ?3, r.label, r.unique_keys, r.document
+         FROM unnest(?4, ?5, ?6, ?7) WITH ORDINALITY AS r (id, label, unique_keys, document, place)
+         ORDER BY r.place
+         ON CONFLICT DO NOTHING RETURNING n, id, document),
+     taken AS (
+         INSERT INTO scim_unique_keys (tenant, type, attribute, key, resource)
+         SELECT ?1, ?2, u.attribute, u.key, i.n
+         FROM unnest(?8, ?9, ?10) AS u (id, attribute, key) JOIN inserted i ON i.id = u.id
+         ON CONFLICT DO NOTHING RETURNING resource),
+     indexed AS (
+         INSERT INTO scim_values (tenant, type, attribute, value, created, id, resource)
+         SELECT ?1, ?2, v.attribute, v.value, ?3, i.id, i.n
+         FROM unnest(?11, ?12, ?13) AS v (id, attribute, value) JOIN inserted i ON i.id = v.id),
+     logged AS (
+         INSERT INTO scim_changes (tenant, type, id, kind, version, created, modified, document,
+             cause, request_id, time)
+         SELECT ?1, ?2, i.id, ?14, 1, ?3, ?3, i.document, ?15, ?16, ?3 FROM inserted i ORDER BY i.n
+         RETURNING seq),
+     unsequenced AS (INSERT INTO scim_unsequenced (seq) SELECT seq FROM logged)
+     SELECT (SELECT count(*) FROM inserted), (SELECT count(*) FROM taken)";
+
+impl<'c> Commit<'c> {
+    /// How many writes from the first on can be one statement: inserts of one type, without members.
+    pub(super) fn alike(&self, writes: &[Write]) -> usize {
+        if self.session.engine() == Engine::Sqlite {
+            return 0;
+        }
+        let Some(first) = writes.first() else { return 0 };
+        let is_alike = |write: &&Write| {
+            write.resource_type.name() == first.resource_type.name()
+                && write.precondition == Precondition::Absent
+                && matches!(&write.change, Change::Insert { members, .. } if members.is_empty())
+        };
+        writes.iter().take(MOST).take_while(is_alike).count()
+    }
+
+    /// Inserts what [`Commit::alike`] has counted.
+    pub(super) fn insert_together(&mut self, writes: &'c [Write]) -> Result<Vec<Committed>, StoreError> {
+        let Some(first) = writes.first() else { return Ok(Vec::new()) };
+        let name = first.resource_type.name();
+        let documents = || {
+            writes.iter().filter_map(|write| match &write.change {
+                Change::Insert { document, .. } => Some((write, document)),
+                _ => None,
+            })
+        };
+        let ids: Vec<Option<&str>> = writes.iter().map(|write| Some(write.id.as_str())).collect();
+        let labels: Vec<Option<&str>> = documents().map(|(_, document)| label(document)).collect();
+        let unique: Vec<String> = documents().map(|(_, d)| rows::unique_to_text(&d.unique)).collect();
+        let texts: Vec<String> =
+            documents().map(|(_, d)| rows::document_to_text(&d.resource)).collect::<Result<_, _>>()?;
+        let keys: Vec<(&str, &str, Cow<'_, str>)> = documents()
+            .flat_map(|(write, document)| {
+                let key =
+                    |key: &'c UniqueKey| (write.id.as_str(), key.attribute.as_str(), unique_text(&key.value));
+                document.unique.iter().map(key)
+            })
+            .collect();
+        let keys = Columns::of(keys.iter().map(|(id, attribute, key)| (*id, *attribute, key.as_ref())));
+        let values: Vec<(&str, &str, String)> = documents()
+            .flat_map(|(write, document)| {
+                let values = self.index.values(name, &document.resource);
+                values.into_iter().map(move |(path, value)| (write.id.as_str(), path, value))
+            })
+            .collect();
+        let values = Columns::of(values.iter().map(|(id, path, value)| (*id, *path, value.as_str())));
+        let now = self.batch.now.unix_micros();
+        let (unique, texts) = (column(&unique), column(&texts));
+        let found = self.session.first(
+            INSERT_TOGETHER,
+            params![
+                self.tenant,
+                name,
+                now,
+                &ids,
+                &labels,
+                &unique,
+                &texts,
+                &keys.0,
+                &keys.1,
+                &keys.2,
+                &values.0,
+                &values.1,
+                &values.2,
+                ChangeKind::Created.as_str(),
+                &self.batch.cause.kind,
+                &self.batch.cause.request_id
+            ],
+            |row| Ok::<_, DatabaseError>((row.int(0)?, row.int(1)?)),
+        )?;
+        let (inserted, taken) = found.unwrap_or_default();
+        if inserted < int(writes.len() as u64) {
+            return Err(id_taken());
+        }
+        if taken < int(keys.0.len() as u64) {
+            return Err(self.conflict_among(name, documents().map(|(write, d)| (write.id.as_str(), d)))?);
+        }
+        *self.counts.entry(name).or_default() += int(writes.len() as u64);
+        let current = Current { n: 0, version: 1, created: now, modified: now };
+        Ok(writes.iter().map(|_| committed(&current, true, Vec::new(), Vec::new())).collect())
+    }
+
+    /// Which unique value another resource has, or another of the same batch.
+    fn conflict_among<'d>(
+        &self,
+        resource_type: &str,
+        documents: impl Iterator<Item = (&'d str, &'d Document)>,
+    ) -> Result<StoreError, StoreError> {
+        let (mut seen, mut first) = (HashSet::new(), None);
+        for (id, document) in documents {
+            for key in &document.unique {
+                first.get_or_insert(key);
+                let conflict = || StoreError::Conflict { attribute: key.attribute.clone() };
+                if !seen.insert((&key.attribute, &key.value)) {
+                    return Ok(conflict());
+                }
+                let holder = self.session.first(
+                    "SELECT r.id FROM scim_unique_keys k JOIN scim_resources r ON r.n = k.resource
+                     WHERE k.tenant = ?1 AND k.type = ?2 AND k.attribute = ?3 AND k.key = ?4",
+                    params![self.tenant, resource_type, &key.attribute, unique_text(&key.value).as_ref()],
+                    |row| row.owned(0),
+                )?;
+                if holder.is_none_or(|holder| holder != id) {
+                    return Ok(conflict());
+                }
+            }
+        }
+        Ok(StoreError::Conflict { attribute: first.map(|key| key.attribute.clone()).unwrap_or_default() })
+    }
+}
+
+fn column(texts: &[String]) -> Vec<Option<&str>> {
+    texts.iter().map(|text| Some(text.as_str())).collect()
+}
+
+/// Rows of three texts, as arrays.
+struct Columns<'t>(Vec<Option<&'t str>>, Vec<Option<&'t str>>, Vec<Option<&'t str>>);
+
+impl<'t> Columns<'t> {
+    fn of(rows: impl Iterator<Item = (&'t str, &'t str, &'t str)>) -> Self {
+        let mut columns = Self(Vec::new(), Vec::new(), Vec::new());
+        for (a, b, c) in rows {
+            columns.0.push(Some(a));
+            columns.1.push(Some(b));
+            columns.2.push(Some(c));
+        }
+        columns
+    }
+}
