@@ -61,7 +61,9 @@ fn check(session: &Session<'_>, store: &SqlStore) -> Result<Vec<Finding>, StoreE
                 store.last_changes_in(session, reached.cursor, |entry| {
                     let kind = Kind::of(&entry.resource_type);
                     let number = reached.numbers.get(entry.tenant.as_str());
-                    if let (Some(kind), Some(number), true) = (kind, number, entry.kind != ChangeKind::Deleted) {
+                    if let (Some(kind), Some(number), true) =
+                        (kind, number, entry.kind != ChangeKind::Deleted)
+                    {
                         let value = format!("{} {} {}", kind.code(), entry.version, document(&entry));
                         emit(&format!("directory {number} {}", entry.id), &value);
                     }
@@ -121,7 +123,10 @@ fn comings_and_goings(
         |emit| {
             store.comings_and_goings_in(session, reached.cursor, |tenant, resource_type, id, came| {
                 if let (Some(_), Some(number)) = (Kind::of(resource_type), reached.numbers.get(tenant)) {
-                    emit(&format!("directory {number} {id} {}", if came { "created" } else { "removed" }), "");
+                    emit(
+                        &format!("directory {number} {id} {}", if came { "created" } else { "removed" }),
+                        "",
+                    );
                 }
                 Ok(())
             })

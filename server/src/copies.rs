@@ -15,7 +15,8 @@ use crate::progress::Progress;
 /// Copies the database.
 pub(crate) async fn back_up(options: BackupOptions) -> Result<ExitCode> {
     let located = options.place.locate()?;
-    let database = file(&located.files, "pg_dump --format=custom --file=FILE URL makes a consistent copy of it")?;
+    let database =
+        file(&located.files, "pg_dump --format=custom --file=FILE URL makes a consistent copy of it")?;
     let copy = options.file.clone();
     let time = blocking(move || {
         let mut progress = Progress::new("copying", 0);

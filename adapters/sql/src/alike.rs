@@ -58,7 +58,11 @@ impl Key {
         if let Some(key) = unique {
             return Some(Self { unique: true, text: key.value });
         }
-        let values = index.values(resource_type.name(), like);
+        // What else it has need not be looked at.
+        let root = attribute.split('.').next().unwrap_or(attribute);
+        let mut probe = Resource::default();
+        probe.attributes_mut().push(root, like.get(root)?.clone());
+        let values = index.values(resource_type.name(), &probe);
         let (_, text) = values.into_iter().find(|(path, _)| *path == attribute)?;
         Some(Self { unique: false, text })
     }
@@ -85,12 +89,7 @@ const BY_VALUE: &str = concat!(
 );
 
 impl Search<'_> {
-    fn keys(
-        &self,
-        unique: bool,
-        wanted: &[&str],
-        found: &mut HashMap<Key, Alike>,
-    ) -> Result<(), StoreError> {
+    fn keys(&self, unique: bool, wanted: &[&str], found: &mut HashMap<Key, Alike>) -> Result<(), StoreError> {
         if wanted.is_empty() {
             return Ok(());
         }

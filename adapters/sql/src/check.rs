@@ -104,7 +104,12 @@ impl SqlStore {
         let gaps = if session.engine() == Engine::Sqlite { GAPS } else { GAPS_IN_POSITIONS };
         findings.push(rows_against(session, "the feed has no gap", gaps, &[])?);
         if session.engine() == Engine::Postgres {
-            findings.push(rows_against(session, "each change has one position, or waits for it", POSITIONS, &[])?);
+            findings.push(rows_against(
+                session,
+                "each change has one position, or waits for it",
+                POSITIONS,
+                &[],
+            )?);
         }
         Ok(findings)
     }
@@ -218,7 +223,9 @@ fn files(session: &Session<'_>) -> Result<Finding, DatabaseError> {
         Engine::Postgres => {
             let select = "SELECT EXISTS (SELECT 1 FROM pg_extension WHERE extname = 'amcheck')";
             if session.first(select, &[], |row| row.flag(0))? != Some(true) {
-                return Ok(Finding::new("indexes are sound: not checked, the extension amcheck is not installed"));
+                return Ok(Finding::new(
+                    "indexes are sound: not checked, the extension amcheck is not installed",
+                ));
             }
             // It stops at the first that is not.
             let check = "SELECT count(bt_index_check(c.oid, true)) FROM pg_index i

@@ -10,6 +10,7 @@ use scim_core::{
 };
 use scim_schema::{Registry, Resource, ResourceType};
 
+use crate::alike::Alike;
 use crate::database::Database;
 use crate::error::{DatabaseError, OpenError};
 use crate::index::{Index, RefreshError};
@@ -17,7 +18,6 @@ use crate::postgres::Manner;
 use crate::query::Reader;
 use crate::session::{Engine, Session};
 use crate::{alike, commit, feed, tables};
-use crate::alike::Alike;
 
 /// How often who waits looks by himself, should nobody tell him.
 const POLL: Duration = Duration::from_millis(250);

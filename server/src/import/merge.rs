@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use scim_core::{
-    Batch, Cause, Change, DateTime, Document, Member, MembersChange, Precondition, StoreError, TenantId, Write,
+    Batch, Cause, Change, DateTime, Document, Member, MembersChange, Precondition, StoreError, TenantId,
+    Write,
 };
 use scim_patch::diff;
 use scim_schema::{Object, Resource, ResourceType};
@@ -167,8 +168,9 @@ impl Target {
             match alike {
                 Alike::None => {}
                 Alike::Several => {
-                    let reason =
-                        format!("{name}: several resources of the directory have it, and there is no externalId");
+                    let reason = format!(
+                        "{name}: several resources of the directory have it, and there is no externalId"
+                    );
                     set(&mut found, at, Err(reason));
                 }
                 Alike::One(stored) => {

@@ -87,9 +87,7 @@ impl Rules {
             Ok(Some(incoming)) => Prepared::Incoming(Box::new(incoming)),
             Ok(None) => Prepared::Later(pass == Pass::Single),
             // Of each line is told once: in the pass that it belongs to, or in the first.
-            Err(Fault { is_holder, .. })
-                if pass != if is_holder { Pass::Holders } else { Pass::Single } =>
-            {
+            Err(Fault { is_holder, .. }) if pass != if is_holder { Pass::Holders } else { Pass::Single } => {
                 Prepared::Later(is_holder && pass == Pass::Single)
             }
             Err(Fault { reason, .. }) => Prepared::Rejected(number, reason),
@@ -131,7 +129,12 @@ impl Rules {
         Ok(resource)
     }
 
-    fn read(&self, body: Value, resource_type: &ResourceType, intent: Intent<'_>) -> Result<Resource, String> {
+    fn read(
+        &self,
+        body: Value,
+        resource_type: &ResourceType,
+        intent: Intent<'_>,
+    ) -> Result<Resource, String> {
         let options = ReadOptions { base: self.base.as_deref(), ..ReadOptions::new(&self.dialect) };
         let mut report = Report::default();
         let mut resource =

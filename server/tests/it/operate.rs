@@ -138,7 +138,9 @@ impl Place {
                 let connection = Connection::open(self.database()).unwrap();
                 connection.query_row(select, [], |row| row.get(0)).unwrap()
             }
-            Some(url) => Cluster::shared().unwrap().sql(name_of(url), select).unwrap().trim().parse().unwrap(),
+            Some(url) => {
+                Cluster::shared().unwrap().sql(name_of(url), select).unwrap().trim().parse().unwrap()
+            }
         }
     }
 

@@ -26,9 +26,7 @@ impl SqlStore {
              JOIN scim_changes c ON c.seq = l.seq",
             placed(session)
         );
-        session.query(&select, params![int(cursor.parts().1)], |row| {
-            each(feed::entry(row, self.registry())?)
-        })
+        session.query(&select, params![int(cursor.parts().1)], |row| each(feed::entry(row, self.registry())?))
     }
 
     /// Shows the memberships at a place in the feed: tenant, holder and member.

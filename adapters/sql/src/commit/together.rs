@@ -73,7 +73,8 @@ impl<'c> Commit<'c> {
             let key = move |key: &'c scim_schema::UniqueKey| (&write.id, &key.attribute, &key.value);
             document.unique.iter().map(key)
         });
-        let keys = Columns::of(keys.map(|(id, attribute, key)| (id.as_str(), attribute.as_str(), key.as_str())));
+        let keys =
+            Columns::of(keys.map(|(id, attribute, key)| (id.as_str(), attribute.as_str(), key.as_str())));
         let values: Vec<(&str, &str, String)> = documents()
             .flat_map(|(write, document)| {
                 let values = self.index.values(name, &document.resource);

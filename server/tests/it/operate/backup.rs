@@ -155,7 +155,9 @@ async fn only_sound_copies_of_a_known_version_are_restored() {
     let newer = place.data().join("newer.db");
     std::fs::copy(&copy, &newer).unwrap();
     let connection = Connection::open(&newer).unwrap();
-    connection.execute_batch("UPDATE schema_versions SET version = 99 WHERE namespace = 'directory'").unwrap();
+    connection
+        .execute_batch("UPDATE schema_versions SET version = 99 WHERE namespace = 'directory'")
+        .unwrap();
     drop(connection);
     let ran = restore(&newer, &["--force"]);
     assert!(ran.err.contains("newer version") && ran.err.contains("directory tables"), "{ran:?}");

@@ -34,7 +34,10 @@ const DAMAGES: &[(&str, &str)] = &[
     ("DELETE FROM scim_unique_keys WHERE key = 'ada'", "uniqueness keys are those of the documents"),
     ("UPDATE scim_unique_keys SET key = 'someone' WHERE key = 'grace'", "uniqueness keys are those"),
     ("DELETE FROM scim_values WHERE attribute = 'displayName'", "index values are those of the documents"),
-    ("UPDATE scim_counts SET resources = resources + 1 WHERE type = 'User'", "counts are those of the resources"),
+    (
+        "UPDATE scim_counts SET resources = resources + 1 WHERE type = 'User'",
+        "counts are those of the resources",
+    ),
     (
         "UPDATE scim_members SET member = 'nobody', member_key = 'nobody' WHERE position = 1",
         "members are there",
@@ -51,12 +54,18 @@ const DAMAGES: &[(&str, &str)] = &[
     ),
     ("UPDATE scim_resources SET document = '{}' WHERE type = 'Group'", "documents can be read"),
     ("DELETE FROM scim_resources WHERE type = 'Group'", "resources are as the change log left them"),
-    ("DELETE FROM scim_changes WHERE seq = (SELECT min(seq) FROM scim_changes)", "resources are in the change log"),
+    (
+        "DELETE FROM scim_changes WHERE seq = (SELECT min(seq) FROM scim_changes)",
+        "resources are in the change log",
+    ),
     (
         "UPDATE scim_change_members SET seq = seq + 1000000 WHERE position = 1",
         "members of changes belong to a change",
     ),
-    ("UPDATE dir_subjects SET version = version + 1 WHERE kind = 1", "users and groups are as the feed has them"),
+    (
+        "UPDATE dir_subjects SET version = version + 1 WHERE kind = 1",
+        "users and groups are as the feed has them",
+    ),
     ("DELETE FROM dir_subjects WHERE kind = 1", "users and groups are as the feed has them"),
     ("DELETE FROM dir_members", "memberships are as the feed has them"),
     ("UPDATE dir_subjects SET members = members + 1 WHERE kind = 1", "groups count their members"),
@@ -69,7 +78,10 @@ const DAMAGES: &[(&str, &str)] = &[
         "events of a directory are numbered without a gap",
     ),
     ("UPDATE dir_deliveries SET subject = 'nobody' WHERE position = 1", "deliveries are of an event"),
-    ("UPDATE dir_deliveries SET finished = NULL WHERE state = 1", "deliveries are either waiting or finished"),
+    (
+        "UPDATE dir_deliveries SET finished = NULL WHERE state = 1",
+        "deliveries are either waiting or finished",
+    ),
     ("UPDATE dir_feed SET minor = minor + 1000", "the relay is not ahead of the feed"),
     ("UPDATE dir_tokens SET directory = 99", "tokens and directories belong to something"),
 ];

@@ -34,7 +34,8 @@ async fn without_space_writes_are_507_until_there_is_some() {
         for attempt in 0..3 {
             let name = format!("full{round}-{attempt}");
             let (status, body) = client.send(Method::POST, "/Users", user(&name)).await;
-            let is_full = [StatusCode::INSUFFICIENT_STORAGE, StatusCode::SERVICE_UNAVAILABLE].contains(&status);
+            let is_full =
+                [StatusCode::INSUFFICIENT_STORAGE, StatusCode::SERVICE_UNAVAILABLE].contains(&status);
             assert!(is_full, "round {round}: {status} {body}");
             assert!(is_scim_error(&body, status.as_u16()), "{body}");
             let (status, _) = client.get(&format!("/Users/{id}")).await;

@@ -21,7 +21,7 @@ const GROUP: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
 fn user(n: usize) -> Value {
     json!({"schemas": [USER], "externalId": format!("u{n}"), "userName": format!("user{n}@example.com"),
         "emails": [{"type": "work", "value": format!("user{n}@example.com")}], "password": "t1meMa$heen",
-        "active": n % 7 != 0})
+        "active": !n.is_multiple_of(7)})
 }
 
 fn lines(values: impl IntoIterator<Item = Value>) -> String {
@@ -160,11 +160,10 @@ async fn resources_are_found_by_external_id_else_by_name(engine: Engine) {
     let client = server.client(0);
     let id = client.create_user("Ada@example.com").await;
     Place::stop(server);
-    let given = |title: &str, name: &str| {
-        json!({"schemas": [USER], "externalId": "7", "userName": name, "title": title})
-    };
+    let given = |title: &str, name: &str| json!({"schemas": [USER], "externalId": "7", "userName": name, "title": title});
     // By userName, which then has the externalId; by externalId, with another userName.
-    let file = place.file("a.jsonl", &lines([given("Countess", "ada@EXAMPLE.com"), given("Lady", "lovelace")]));
+    let file =
+        place.file("a.jsonl", &lines([given("Countess", "ada@EXAMPLE.com"), given("Lady", "lovelace")]));
     done(&place.import(&file, &[]), 0, 2, 0, 0);
     let server = place.serve();
     let (_, found) = server.client(0).get(&format!("/Users/{id}")).await;
