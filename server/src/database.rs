@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use scim_sql::{Database, PostgresOptions};
+use scim_sql::{Database, Options, PostgresOptions};
 
 const FORMS: &str = "sqlite:///path/to/file, or postgres://user:password@host:port/name";
 
@@ -38,8 +38,17 @@ impl DatabasePlace {
     /// # Errors
     /// One sentence: what is missing, locked, full, damaged or not to be reached.
     pub(crate) async fn open(&self) -> Result<Database> {
+        self.open_for(false).await
+    }
+
+    /// As [`DatabasePlace::open`]; `bulk` where a great deal is to be written.
+    pub(crate) async fn open_for(&self, bulk: bool) -> Result<Database> {
         match self {
-            Self::File(path) => Ok(Database::open(path.clone()).await?),
+            Self::File(path) => {
+                let mut options = Options::new(path.clone());
+                options.bulk = bulk;
+                Ok(Database::open(options).await?)
+            }
             Self::Server(options) => Ok(Database::connect(options.as_ref().clone()).await?),
         }
     }

@@ -48,7 +48,7 @@ pub(crate) async fn run(options: ImportOptions) -> Result<ExitCode> {
     let mut source = Source::open(&options.file, format)?;
     let columns = source.columns()?;
     let located = options.place.locate()?;
-    let opened = Opened::open(&located.files, Receivers::Https).await?;
+    let opened = Opened::open_for(&located.files, Receivers::Https, true).await?;
     let database = opened.store.database().clone();
     database.migrate(state::NAMESPACE, state::MIGRATIONS).await?;
     let directory = find_directory(&opened.directories, &options.directory).await?;

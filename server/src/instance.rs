@@ -66,6 +66,11 @@ impl Opened {
     /// # Errors
     /// One sentence: what is missing, locked, full or damaged.
     pub(crate) async fn open(files: &Files, receivers: Receivers) -> Result<Self> {
+        Self::open_for(files, receivers, false).await
+    }
+
+    /// As [`Opened::open`]; `bulk` where a great deal is to be written.
+    pub(crate) async fn open_for(files: &Files, receivers: Receivers, bulk: bool) -> Result<Self> {
         // Without its keys nobody could tell why no token fits a database.
         if let DatabasePlace::File(file) = &files.database {
             ensure!(
@@ -75,7 +80,7 @@ impl Opened {
                 file.display()
             );
         }
-        let database = files.database.open().await?;
+        let database = files.database.open_for(bulk).await?;
         let keys = Keys::load_or_create(&files.keys)?;
         let store = SqlStore::new(database.clone(), Registry::standard()).await?;
         let loopback = receivers == Receivers::HttpsAndLoopback;

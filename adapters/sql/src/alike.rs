@@ -58,7 +58,11 @@ impl Key {
         if let Some(key) = unique {
             return Some(Self { unique: true, text: unique_text(&key.value).into_owned() });
         }
-        let values = index.values(resource_type.name(), like);
+        // What else it has need not be looked at.
+        let root = attribute.split('.').next().unwrap_or(attribute);
+        let mut probe = Resource::default();
+        probe.attributes_mut().push(root, like.get(root)?.clone());
+        let values = index.values(resource_type.name(), &probe);
         let (_, text) = values.into_iter().find(|(path, _)| *path == attribute)?;
         Some(Self { unique: false, text })
     }

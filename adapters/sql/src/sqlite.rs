@@ -31,6 +31,9 @@ pub struct Options {
     /// How many pages the file may have; `None` for SQLite's own limit. A write beyond it fails as on
     /// a full disk.
     pub max_pages: Option<u32>,
+    /// Whether a great deal is written at once: more memory, and the log goes into the file less often.
+    /// Durability is the same. Default false.
+    pub bulk: bool,
 }
 
 impl Options {
@@ -43,6 +46,7 @@ impl Options {
             busy_timeout: Duration::from_secs(5),
             check_up_to: 32 << 20,
             max_pages: None,
+            bulk: false,
         }
     }
 }

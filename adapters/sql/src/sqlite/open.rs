@@ -65,7 +65,7 @@ pub(super) fn open(options: &Options) -> Result<Connection, OpenError> {
     }
     check_owner(&connection, path)?;
     check_content(&connection, path, size, options.check_up_to)?;
-    configure(&connection).map_err(failed)?;
+    configure(&connection, options.bulk).map_err(failed)?;
     if let Some(pages) = options.max_pages {
         connection.pragma_update(None, "max_page_count", pages).map_err(failed)?;
     }
@@ -90,12 +90,14 @@ pub(super) fn open_reader(options: &Options) -> Result<Connection, DatabaseError
     Ok(connection)
 }
 
-fn configure(connection: &Connection) -> rusqlite::Result<()> {
+fn configure(connection: &Connection, bulk: bool) -> rusqlite::Result<()> {
     connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get::<_, String>(0))?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", true)?;
-    connection.pragma_update(None, "cache_size", -16384)?;
-    connection.pragma_update(None, "wal_autocheckpoint", 2000)?;
+    // In KiB; the log in pages of 4 KiB. What is written to a page again and again goes into the file once.
+    let (cache, log) = if bulk { (65_536, 20_000) } else { (16_384, 2_000) };
+    connection.pragma_update(None, "cache_size", -cache)?;
+    connection.pragma_update(None, "wal_autocheckpoint", log)?;
     connection.pragma_update_and_check(None, "journal_size_limit", 64 << 20, |row| row.get::<_, i64>(0))?;
     connection.set_prepared_statement_cache_capacity(256);
     Ok(())

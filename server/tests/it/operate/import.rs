@@ -21,7 +21,7 @@ const GROUP: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
 fn user(n: usize) -> Value {
     json!({"schemas": [USER], "externalId": format!("u{n}"), "userName": format!("user{n}@example.com"),
         "emails": [{"type": "work", "value": format!("user{n}@example.com")}], "password": "t1meMa$heen",
-        "active": n % 7 != 0})
+        "active": !n.is_multiple_of(7)})
 }
 
 fn lines(values: impl IntoIterator<Item = Value>) -> String {
