@@ -98,6 +98,8 @@ fn a_required_part_keeps_a_value() {
         let replace = operation("replace", r#"keys[value eq \"a\"].owner"#, value);
         assert_eq!(strict.refused(&with_keys(ONE), &replace), kind, "{value}");
     }
+    let other = operation("replace", "keys.owner", r#""p""#);
+    assert_eq!(keys_after(ONE, &other), r#"[{"value":"a","owner":"p","uses":["sign"],"marks":["m"]}]"#);
 }
 
 #[test]
