@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use scim_schema::DateTime;
+use scim_sql::Session;
 use scim_webhook::Outcome;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
@@ -41,7 +42,7 @@ pub struct Dispatcher {
     transport: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
     config: DispatcherConfig,
-    flights: JoinSet<(i64, Outcome, DateTime)>,
+    flights: JoinSet<Finished>,
     /// Who this is, to other dispatchers.
     holder: String,
     /// Deliveries that are under way or not recorded yet.
@@ -146,38 +147,55 @@ impl Dispatcher {
         while let Some(landed) = self.flights.try_join_next() {
             self.land(landed);
         }
+        let now = self.clock.now();
+        let mut contended = self.record(now).await?;
+        let (database, search) = (self.directories.database().clone(), self.search(now));
+        let look = search.clone();
+        let found = database.read(move |session| queue::find(session, &look, None)).await?;
+        let next = found.next.map(|at| Duration::from_micros(at.unix_micros().abs_diff(now.unix_micros())));
+        // Most often nothing is due; then there is nothing to write.
+        if !found.is_empty() {
+            let directories = self.directories.clone();
+            let claim = move |session: &Session<'_>| queue::claim(session, &directories, &search, &found);
+            contended |= self.start_all(database.write(claim).await?, now);
+        }
+        Ok(if contended { next.into_iter().chain([CONTENDED]).min() } else { next })
+    }
+
+    /// Records what has come back, and in the same transaction goes on with the endpoints concerned. Answers
+    /// whether others were at them.
+    async fn record(&mut self, now: DateTime) -> Result<bool, DirectoryError> {
+        if self.finished.is_empty() {
+            return Ok(false);
+        }
+        let (directories, finished, search) =
+            (self.directories.clone(), self.finished.clone(), self.search(now));
+        let endpoints: HashSet<i64> = finished.iter().map(|finished| finished.endpoint).collect();
+        let write = self.directories.database().write(move |session| {
+            queue::record(session, &search.holder, &finished)?;
+            let found = queue::find(session, &search, Some(&endpoints))?;
+            queue::claim(session, &directories, &search, &found)
+        });
+        let claimed = write.await?;
+        for finished in self.finished.drain(..) {
+            self.taken.remove(&finished.position);
+        }
+        Ok(self.start_all(claimed, now))
+    }
+
+    fn search(&self, now: DateTime) -> Search {
         let mut taken = self.taken.clone();
         for finished in &self.finished {
             taken.remove(&finished.position);
         }
-        let (config, now) = (self.config, self.clock.now());
-        let search = Search { holder: self.holder.clone(), taken, config, now };
-        let until = |at: DateTime| Duration::from_micros(at.unix_micros().abs_diff(now.unix_micros()));
-        let database = self.directories.database().clone();
-        if self.finished.is_empty() {
-            // Most often nothing is due; then there is nothing to write.
-            let look = search.clone();
-            let found = database.read(move |session| queue::find(session, &look)).await?;
-            if found.is_empty() {
-                return Ok(found.next.map(until));
-            }
-        }
-        let (directories, finished) = (self.directories.clone(), self.finished.clone());
-        let write = database.write(move |session| {
-            queue::record(session, &search.holder, &finished)?;
-            let found = queue::find(session, &search)?;
-            let claimed = queue::claim(session, &directories, &search, &found)?;
-            Ok::<_, DirectoryError>((claimed, found.next))
-        });
-        let (Claimed { due, contended }, next) = write.await?;
-        for finished in self.finished.drain(..) {
-            self.taken.remove(&finished.position);
-        }
-        for due in due {
+        Search { holder: self.holder.clone(), taken, config: self.config, now }
+    }
+
+    fn start_all(&mut self, claimed: Claimed, now: DateTime) -> bool {
+        for due in claimed.due {
             self.start(due, now);
         }
-        let next = next.map(until);
-        Ok(if contended { next.into_iter().chain([CONTENDED]).min() } else { next })
+        claimed.contended
     }
 
     fn start(&mut self, due: Due, now: DateTime) {
@@ -202,14 +220,14 @@ impl Dispatcher {
                     tracing::warn!(event = %attempt.event_id, attempt = attempt.number, status, reason, "not delivered");
                 }
             }
-            (due.position, outcome, clock.now())
+            Finished { position: due.position, endpoint: due.endpoint, outcome, time: clock.now() }
         });
     }
 
-    fn land(&mut self, landed: Result<(i64, Outcome, DateTime), JoinError>) {
+    fn land(&mut self, landed: Result<Finished, JoinError>) {
         self.landed += 1;
         match landed {
-            Ok((position, outcome, time)) => self.finished.push(Finished { position, outcome, time }),
+            Ok(finished) => self.finished.push(finished),
             // The delivery stays taken, so that it is not tried over and over, until the next start.
             Err(error) => tracing::error!(%error, "an attempt was aborted"),
         }

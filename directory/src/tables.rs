@@ -156,3 +156,29 @@ DROP INDEX dir_deliveries_leased;
 ALTER TABLE dir_deliveries DROP COLUMN holder;
 ALTER TABLE dir_deliveries DROP COLUMN leased_until;
 ";
+
+#[cfg(test)]
+mod tests {
+    use scim_sql::{Database, PostgresOptions, Session, params};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_tables_go_and_come_back_on_both_engines() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = scim_test_postgres::Cluster::shared().unwrap().database().unwrap();
+        let file = Database::open(folder.path().join("scim.db")).await.unwrap();
+        let server = Database::connect(PostgresOptions::new(&url).unwrap()).await.unwrap();
+        for database in [file, server] {
+            for version in [2, 1, 0, 1, 2, 0, 2] {
+                database.migrate_to(NAMESPACE, MIGRATIONS, version).await.unwrap();
+            }
+            let lease = |session: &Session<'_>| {
+                session.execute("UPDATE dir_deliveries SET leased_until = 0, holder = ''", params![])
+            };
+            assert_eq!(database.write(lease).await.unwrap(), 0);
+            database.migrate_to(NAMESPACE, MIGRATIONS, 1).await.unwrap();
+            assert!(database.write(lease).await.is_err(), "the columns are gone");
+        }
+    }
+}

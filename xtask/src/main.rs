@@ -56,7 +56,7 @@ enum Command {
     Bench(bench::Options),
     /// Count instructions under valgrind and compare with benches/counts.json
     Counts(counts::Options),
-    /// Kill scimd under load, start it again, and check that nothing was lost and every event told
+    /// Kill scimd or its database under load, start it again, and check that nothing was lost and every event told
     Crash(crash::Options),
     /// Check licences, bans, advisories and sources with cargo-deny
     Deny,

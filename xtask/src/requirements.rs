@@ -27,6 +27,8 @@ pub(crate) enum Purpose {
 enum Source {
     /// A package of Debian and its relatives.
     Apt(&'static str),
+    /// PostgreSQL of Debian and its relatives, without the server that the package would set up and start.
+    Postgres,
     /// A program from the Rust package registry.
     Cargo(&'static str),
     /// A Rust toolchain.
@@ -52,6 +54,13 @@ const REQUIREMENTS: &[Requirement] = &[
         source: Source::Apt("build-essential"),
         why: "SQLite and the TLS library are compiled from their bundled C sources",
         purposes: &[Purpose::Tests, Purpose::Fuzzing, Purpose::Coverage, Purpose::Mutants, Purpose::Benches],
+    },
+    Requirement {
+        name: "PostgreSQL",
+        detect: &["sh", "-c", "command -v initdb || ls /usr/lib/postgresql/*/bin/initdb"],
+        source: Source::Postgres,
+        why: "tests of the SQL store start servers of their own from its programs",
+        purposes: &[Purpose::Tests, Purpose::Coverage, Purpose::Mutants],
     },
     Requirement {
         name: "pkg-config",
@@ -180,12 +189,24 @@ pub(crate) fn install(root: &Path, purpose: Purpose) -> Result<()> {
 /// The commands that install from `source`, in order.
 fn install_commands(source: Source, is_root: bool) -> Vec<Vec<String>> {
     let words = |line: &[&str]| line.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    let update = &["apt-get", "update", "-q"][..];
+    let apt = ["apt-get", "install", "-q", "-y", "--no-install-recommends"];
+    let as_root = |lines: &[&[&str]]| {
+        let prefix = if is_root { words(&[]) } else { words(&["sudo", "-n"]) };
+        lines.iter().map(|line| [prefix.clone(), words(line)].concat()).collect()
+    };
     match source {
-        Source::Apt(package) => {
-            let update = words(&["apt-get", "update", "-q"]);
-            let install = words(&["apt-get", "install", "-q", "-y", "--no-install-recommends", package]);
-            let prefix = if is_root { words(&[]) } else { words(&["sudo", "-n"]) };
-            [update, install].into_iter().map(|line| [prefix.clone(), line].concat()).collect()
+        Source::Apt(package) => as_root(&[update, &[&apt[..], &[package]].concat()]),
+        Source::Postgres => {
+            let setting = "/etc/postgresql-common/createcluster.conf";
+            as_root(&[
+                update,
+                &[&apt[..], &["postgresql-common"]].concat(),
+                // For the time of the installation: no server of the system is made.
+                &["pg_conftool", setting, "set", "create_main_cluster", "off"],
+                &[&apt[..], &["postgresql"]].concat(),
+                &["pg_conftool", setting, "remove", "create_main_cluster"],
+            ])
         }
         Source::Cargo(program) => vec![words(&["cargo", "install", "--locked", program])],
         Source::Toolchain(name) => {
@@ -231,6 +252,15 @@ mod tests {
         assert_eq!(as_root[1].last().map(String::as_str), Some("gcc"));
         let as_user = install_commands(Source::Apt("gcc"), false);
         assert!(as_user.iter().all(|line| line.starts_with(&["sudo".to_owned(), "-n".to_owned()])));
+    }
+
+    #[test]
+    fn postgres_is_installed_without_a_server_of_the_system() {
+        let lines = install_commands(Source::Postgres, true);
+        let line = |words: &str| lines.iter().position(|line| line.join(" ").contains(words)).unwrap();
+        let (off, install) = (line("create_main_cluster off"), line("postgresql-common"));
+        assert!(install < off && lines[off + 1].last().is_some_and(|word| word == "postgresql"));
+        assert!(lines[off + 2].join(" ").ends_with("remove create_main_cluster"));
     }
 
     #[test]

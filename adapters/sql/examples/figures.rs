@@ -1,8 +1,10 @@
-//! Measures the store beside bare SQLite in the same run: `cargo run --release --example figures -- FOLDER USERS`.
+//! Measures the store beside the bare engine in the same run: `cargo run --release --example figures -- FOLDER USERS`.
+//! With `postgres` for FOLDER: on a throw-away PostgreSQL server, beside `pgbench`.
 
 #![expect(clippy::unwrap_used, reason = "an example that may stop at any error")]
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,33 +15,69 @@ use scim_core::{
 };
 use scim_filter::{Filter, MatchOptions};
 use scim_schema::{DateTime, Registry, Resource, ResourceType, Value};
-use scim_sql::{Database, SqlStore};
+use scim_sql::{Database, PostgresOptions, SqlStore};
+use scim_test_postgres::{Cluster, Durability};
 
 const BARE_ROWS: u32 = 2000;
 
 #[tokio::main]
 async fn main() {
     let mut args = std::env::args().skip(1);
-    let folder = args.next().map_or_else(std::env::temp_dir, PathBuf::from);
+    let place = args.next();
     let users: usize = args.next().map_or(20_000, |n| n.parse().unwrap());
-    let folder = tempfile::TempDir::new_in(folder).unwrap();
     let registry = Arc::new(Registry::standard());
-    let database = Database::open(folder.path().join("scim.db")).await.unwrap();
-    let bench = Bench {
-        store: SqlStore::new(database, Arc::clone(&registry)).await.unwrap(),
-        user: Arc::clone(registry.resource_type("User").unwrap()),
-        group: Arc::clone(registry.resource_type("Group").unwrap()),
-        tenant: TenantId::new("0b86d5b4-1f64-4a0e-9a8f-8f4b0b0a9c11"),
+    let bench = |database| {
+        let registry = Arc::clone(&registry);
+        async move {
+            Bench {
+                user: Arc::clone(registry.resource_type("User").unwrap()),
+                group: Arc::clone(registry.resource_type("Group").unwrap()),
+                store: SqlStore::new(database, registry).await.unwrap(),
+                tenant: TenantId::new("0b86d5b4-1f64-4a0e-9a8f-8f4b0b0a9c11"),
+            }
+        }
     };
+    if place.as_deref() == Some("postgres") {
+        let cluster = Cluster::start(Durability::Full).unwrap();
+        let url = cluster.database().unwrap();
+        for clients in [1, 4, 16] {
+            pgbench(&cluster, clients);
+        }
+        let bench = bench(Database::connect(PostgresOptions::new(&url).unwrap()).await.unwrap()).await;
+        bench.run(users).await;
+        return;
+    }
+    let folder = place.map_or_else(std::env::temp_dir, PathBuf::from);
+    let folder = tempfile::TempDir::new_in(folder).unwrap();
+    let bench = bench(Database::open(folder.path().join("scim.db")).await.unwrap()).await;
     bare(folder.path(), 1);
     bare(folder.path(), 16);
-    bench.inserts(1, 2000).await;
-    bench.inserts(16, 1000).await;
-    bench.load(users).await;
-    bench.reads(users).await;
-    bench.pages(users).await;
-    bench.members().await;
-    bench.feed().await;
+    bench.run(users).await;
+}
+
+/// Rows of a similar document, each in a transaction of its own.
+fn pgbench(cluster: &Cluster, clients: usize) {
+    cluster
+        .sql("postgres", "CREATE TABLE IF NOT EXISTS t (n BIGSERIAL, id TEXT PRIMARY KEY, d TEXT)")
+        .unwrap();
+    let script = cluster.folder().join("bare.sql");
+    // A colon would begin a variable.
+    let document = serde_json::to_string(&attributes("id")).unwrap().replace(':', " ");
+    let insert = format!("INSERT INTO t (id, d) VALUES (gen_random_uuid()::text, '{document}');");
+    // The server's folder belongs to the user that it runs as.
+    std::fs::write(&script, insert).unwrap();
+    let output = Command::new(cluster.binaries().join("pgbench"))
+        .args(["-n", "-M", "prepared", "-T", "4", "-U", "scim", "-c", &clients.to_string(), "-f"])
+        .arg(&script)
+        .arg("-h")
+        .arg(cluster.folder())
+        .arg("postgres")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let tps = text.lines().find(|line| line.starts_with("tps")).unwrap_or_default();
+    println!("pgbench, one row a transaction, {clients} clients: {tps}");
 }
 
 struct Bench {
@@ -75,6 +113,17 @@ fn bare(folder: &Path, rows: u32) {
 }
 
 impl Bench {
+    async fn run(&self, users: usize) {
+        self.inserts(1, 2000).await;
+        self.inserts(4, 2000).await;
+        self.inserts(16, 1000).await;
+        self.load(users).await;
+        self.reads(users).await;
+        self.pages(users).await;
+        self.members().await;
+        self.feed().await;
+    }
+
     fn insert(&self, id: String) -> Write {
         let resource = attributes(&id);
         let unique = self.user.unique_keys(&resource);

@@ -8,6 +8,7 @@ mod log;
 mod members;
 mod together;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use scim_core::{
@@ -17,7 +18,7 @@ use scim_schema::{DateTime, UniqueKey, fold};
 
 use self::log::Entry;
 use crate::error::DatabaseError;
-use crate::index::{FORGET_VALUE, INSERT_UNIQUE, INSERT_VALUE, Index};
+use crate::index::{FORGET_VALUE, INSERT_UNIQUE, INSERT_VALUE, Index, unique_text};
 use crate::params;
 use crate::rows;
 use crate::session::{Engine, Session, Statement, int};
@@ -236,7 +237,8 @@ impl<'c> Commit<'c> {
         )?;
         let n = n.ok_or_else(id_taken)?;
         for key in &document.unique {
-            let params = params![self.tenant, name, &key.attribute, &key.value, n];
+            let text = unique_text(&key.value);
+            let params = params![self.tenant, name, &key.attribute, text.as_ref(), n];
             if self.session.execute(INSERT_UNIQUE, params)? == 0 {
                 return Err(StoreError::Conflict { attribute: key.attribute.clone() });
             }
@@ -250,8 +252,9 @@ impl<'c> Commit<'c> {
     fn insert_at_once(&mut self, write: &Write, document: &Document, log: bool) -> Result<i64, StoreError> {
         let name = write.resource_type.name();
         let values = self.index.values(name, &document.resource);
-        let column = |part: fn(&UniqueKey) -> &str| document.unique.iter().map(|k| Some(part(k))).collect();
-        let (attributes, keys): (Vec<_>, Vec<_>) = (column(|k| &k.attribute), column(|k| &k.value));
+        let texts: Vec<Cow<'_, str>> = document.unique.iter().map(|k| unique_text(&k.value)).collect();
+        let keys: Vec<Option<&str>> = texts.iter().map(|text| Some(text.as_ref())).collect();
+        let attributes: Vec<Option<&str>> = document.unique.iter().map(|k| Some(&*k.attribute)).collect();
         let (paths, indexed): (Vec<_>, Vec<_>) =
             values.iter().map(|(path, value)| (Some(*path), Some(value.as_str()))).unzip();
         // Alone it counts itself; of several the sum is added when all are known.
@@ -292,7 +295,7 @@ impl<'c> Commit<'c> {
             let holder = self.session.first(
                 "SELECT resource FROM scim_unique_keys
                  WHERE tenant = ?1 AND type = ?2 AND attribute = ?3 AND key = ?4",
-                params![self.tenant, resource_type, &key.attribute, &key.value],
+                params![self.tenant, resource_type, &key.attribute, unique_text(&key.value).as_ref()],
                 |row| row.int(0),
             )?;
             if holder != Some(n) {
@@ -320,14 +323,13 @@ impl<'c> Commit<'c> {
         let (old_values, new_values) =
             (self.index.values(name, &old), self.index.values(name, &document.resource));
         let mut statements = Vec::new();
-        for key in before.unique.iter().filter(|key| !document.unique.contains(key)) {
-            statements.push(self.release(name, key));
+        let (freed, wanted) =
+            (missing(&before.unique, &document.unique), missing(&document.unique, &before.unique));
+        for (key, text) in &freed {
+            statements.push(self.release(name, key, text));
         }
-        let released = statements.len();
-        let wanted: Vec<&UniqueKey> =
-            document.unique.iter().filter(|key| !before.unique.contains(key)).collect();
-        for key in &wanted {
-            let params = params![self.tenant, name, &key.attribute, &key.value, current.n];
+        for (key, text) in &wanted {
+            let params = params![self.tenant, name, &key.attribute, text.as_ref(), current.n];
             statements.push(Statement::new(INSERT_UNIQUE, params));
         }
         for (path, value) in old_values.difference(&new_values) {
@@ -345,9 +347,9 @@ impl<'c> Commit<'c> {
             params![current.n, label(document), &unique, &text],
         ));
         let rows = self.session.batch(&statements)?;
-        let refused = wanted.iter().zip(rows.iter().skip(released)).find(|(_, rows)| **rows == 0);
+        let refused = wanted.iter().zip(rows.iter().skip(freed.len())).find(|(_, rows)| **rows == 0);
         match refused {
-            Some((key, _)) => Err(StoreError::Conflict { attribute: key.attribute.clone() }),
+            Some(((key, _), _)) => Err(StoreError::Conflict { attribute: key.attribute.clone() }),
             None => Ok(true),
         }
     }
@@ -365,7 +367,8 @@ impl<'c> Commit<'c> {
             "DELETE FROM scim_members WHERE tenant = ?1 AND holder = ?2",
             params![self.tenant, id],
         )];
-        statements.extend(before.unique.iter().map(|key| self.release(name, key)));
+        let freed = missing(&before.unique, &[]);
+        statements.extend(freed.iter().map(|(key, text)| self.release(name, key, text)));
         statements.extend(values.iter().map(|(path, value)| {
             Statement::new(FORGET_VALUE, params![self.tenant, name, *path, value, current.n])
         }));
@@ -430,13 +433,13 @@ impl<'c> Commit<'c> {
         (touch, Current { version, modified, ..*current })
     }
 
-    fn release<'a>(&self, resource_type: &'a str, key: &'a UniqueKey) -> Statement<'a>
+    fn release<'a>(&self, resource_type: &'a str, key: &'a UniqueKey, text: &'a str) -> Statement<'a>
     where
         'c: 'a,
     {
         Statement::new(
             "DELETE FROM scim_unique_keys WHERE tenant = ?1 AND type = ?2 AND attribute = ?3 AND key = ?4",
-            params![self.tenant, resource_type, &key.attribute, &key.value],
+            params![self.tenant, resource_type, &key.attribute, text],
         )
     }
 
@@ -454,6 +457,11 @@ impl<'c> Commit<'c> {
         }
         Ok(())
     }
+}
+
+/// The unique values of one document that another has not, with their form in the index.
+fn missing<'k>(keys: &'k [UniqueKey], other: &[UniqueKey]) -> Vec<(&'k UniqueKey, Cow<'k, str>)> {
+    keys.iter().filter(|key| !other.contains(key)).map(|key| (key, unique_text(&key.value))).collect()
 }
 
 fn committed(current: &Current, changed: bool, added: Vec<Member>, removed: Vec<Member>) -> Committed {

@@ -29,7 +29,7 @@ pub(crate) fn after(
     Ok(Behind { entries, unsequenced })
 }
 
-/// Gives positions to all changes that are committed and have none, in the order of their numbers.
+/// Gives positions to changes that are committed and have none, in the order of their numbers: the first 10,000.
 ///
 /// A change of a resource is numbered while its row is locked: for each resource the order of numbers is that
 /// of commits. Who gives positions locks the one row of scim_feed, and looks at the changes when he has it:
@@ -38,7 +38,10 @@ pub(crate) fn sequence(session: &Session<'_>) -> Result<(), StoreError> {
     session.batch(&[
         Statement::new("SELECT last FROM scim_feed WHERE one = 1 FOR UPDATE", []),
         Statement::new(
-            "WITH taken AS (DELETE FROM scim_unsequenced RETURNING seq),
+            "WITH taken AS (
+                     DELETE FROM scim_unsequenced
+                     WHERE seq = ANY(ARRAY(SELECT seq FROM scim_unsequenced ORDER BY seq LIMIT 10000))
+                     RETURNING seq),
                  given AS (
                      INSERT INTO scim_positions (position, seq)
                      SELECT f.last + row_number() OVER (ORDER BY t.seq), t.seq FROM taken t, scim_feed f
@@ -54,8 +57,9 @@ fn unsequenced(session: &Session<'_>) -> Result<bool, DatabaseError> {
     if session.engine() == Engine::Sqlite {
         return Ok(false);
     }
-    let found = session.first("SELECT EXISTS (SELECT 1 FROM scim_unsequenced)", &[], |row| row.flag(0))?;
-    Ok(found.unwrap_or(false))
+    // By the index: the table itself is mostly what was deleted and not cleaned up yet.
+    let sql = "SELECT seq FROM scim_unsequenced ORDER BY seq LIMIT 1";
+    Ok(session.first(sql, &[], |row| row.int(0))?.is_some())
 }
 
 fn entries(

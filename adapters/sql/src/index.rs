@@ -1,11 +1,14 @@
 //! Which attributes are indexed, and the form in which their values are.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use scim_schema::{DateTime, Registry, Resource, ResourceType, Target, Type, Value, fold, normalize};
 
 use crate::error::{DatabaseError, OpenError};
+use sha2::{Digest as _, Sha256};
+
 use crate::params;
 use crate::rows;
 use crate::session::{Engine, Session};
@@ -16,6 +19,9 @@ const INDEXED: [&str; 4] = ["externalId", "displayName", "emails.value", "active
 
 /// Longer values are cut to so many bytes: what the index finds is looked at again anyway.
 const LONGEST: usize = 256;
+
+/// Longer unique values are not kept whole in their index.
+const LONGEST_UNIQUE: usize = 1024;
 
 /// The indexed attributes of all resource types.
 #[derive(Debug)]
@@ -60,7 +66,7 @@ impl Index {
 
     /// What the rows in the database were made for, as text.
     fn fingerprint(&self, registry: &Registry) -> String {
-        let mut text = String::new();
+        let mut text = format!("unique values up to {LONGEST_UNIQUE}\n");
         for resource_type in registry.resource_types() {
             text.push_str(resource_type.name());
             for i in self.types.get(resource_type.name()).into_iter().flatten() {
@@ -121,7 +127,8 @@ impl Index {
                 let Ok(resource) = rows::parse_document(document) else { continue };
                 let unique = resource_type.unique_keys(&resource);
                 for key in &unique {
-                    let params = params![tenant, name, &key.attribute, &key.value, *n];
+                    let text = unique_text(&key.value);
+                    let params = params![tenant, name, &key.attribute, text.as_ref(), *n];
                     if session.execute(INSERT_UNIQUE, params)? == 0 {
                         return Err(RefreshError::NotUnique {
                             resource_type: name.to_owned(),
@@ -164,6 +171,20 @@ impl From<DatabaseError> for RefreshError {
     fn from(error: DatabaseError) -> Self {
         Self::Database(error)
     }
+}
+
+/// A unique value as it stands in the index. Of a long one, which no index of PostgreSQL takes, that is the
+/// beginning and a hash of all of it.
+pub(crate) fn unique_text(value: &str) -> Cow<'_, str> {
+    if value.len() <= LONGEST_UNIQUE {
+        return Cow::Borrowed(value);
+    }
+    let mut text = text_key(value);
+    text.push('#');
+    for byte in Sha256::digest(value.as_bytes()) {
+        text.push_str(&format!("{byte:02x}"));
+    }
+    Cow::Owned(text)
 }
 
 pub(crate) const INSERT_UNIQUE: &str = "INSERT INTO scim_unique_keys (tenant, type, attribute, key, resource)

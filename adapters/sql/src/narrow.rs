@@ -6,7 +6,7 @@ use scim_core::{Matcher, TenantId};
 use scim_filter::{Conjunct, ConjunctValue, Operator};
 use scim_schema::{ResourceType, Target, Uniqueness, uniqueness_key};
 
-use crate::index::{Index, Indexed, bool_key, instant_key, text_key};
+use crate::index::{Index, Indexed, bool_key, instant_key, text_key, unique_text};
 use crate::rows::columns;
 use crate::session::Param;
 
@@ -167,14 +167,14 @@ impl Narrow<'_> {
         if target.leaf().uniqueness() != Uniqueness::None && path != "id" {
             let key = uniqueness_key(key, case_exact);
             return if exact {
-                let (path, key) = (Value::Text(path.to_owned()), Value::Text(key));
+                let (path, key) = (Value::Text(path.to_owned()), Value::Text(unique_text(&key).into_owned()));
                 Some(Candidates::new(1, BY_UNIQUE_KEY, [self.tenant(), self.name(), path, key]))
             } else {
                 // Only of ASCII text is it sure that a prefix of the value is one of the key.
                 if !key.is_ascii() {
                     return None;
                 }
-                self.by_prefix(BY_UNIQUE_PREFIX, path, key)
+                self.by_prefix(BY_UNIQUE_PREFIX, path, text_key(&key))
             };
         }
         self.indexed(path)?;

@@ -179,3 +179,30 @@ DROP TABLE scim_unique_keys;
 DROP TABLE scim_counts;
 DROP TABLE scim_resources;
 ";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Database, DatabaseError, PostgresOptions, params};
+
+    #[tokio::test]
+    async fn counts_survive_the_way_to_shards_and_back() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let url = scim_test_postgres::Cluster::shared().unwrap().database().unwrap();
+        let server = Database::connect(PostgresOptions::new(&url).unwrap()).await.unwrap();
+        for database in [Database::open(folder.path().join("db")).await.unwrap(), server] {
+            database.migrate_to(NAMESPACE, MIGRATIONS, 1).await.unwrap();
+            let insert = "INSERT INTO scim_counts (tenant, type, resources) VALUES ('acme', 'User', ?1)";
+            database.write(move |session| session.execute(insert, params![7])).await.unwrap();
+            database.migrate_to(NAMESPACE, MIGRATIONS, 2).await.unwrap();
+            let insert =
+                "INSERT INTO scim_counts (tenant, type, shard, resources) VALUES ('acme', 'User', 3, ?1)";
+            database.write(move |session| session.execute(insert, params![-2])).await.unwrap();
+            database.migrate_to(NAMESPACE, MIGRATIONS, 1).await.unwrap();
+            let sql = "SELECT resources FROM scim_counts WHERE tenant = 'acme' AND type = 'User'";
+            let found = database.read(move |session| session.all(sql, &[], |row| row.int(0)));
+            assert_eq!(found.await.map_err(|error: DatabaseError| error.to_string()), Ok(vec![5]));
+            database.migrate_to(NAMESPACE, MIGRATIONS, 0).await.unwrap();
+        }
+    }
+}

@@ -56,6 +56,7 @@ pub(super) struct Claimed {
 #[derive(Debug)]
 pub(super) struct Due {
     pub(super) position: i64,
+    pub(super) endpoint: i64,
     pub(super) url: String,
     pub(super) secret: Secret,
     pub(super) event_id: String,
@@ -67,12 +68,17 @@ pub(super) struct Due {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Finished {
     pub(super) position: i64,
+    pub(super) endpoint: i64,
     pub(super) outcome: Outcome,
     pub(super) time: DateTime,
 }
 
-/// What to attempt now, as far as that can be seen without a lock.
-pub(super) fn find(session: &Session<'_>, search: &Search) -> Result<Found, DirectoryError> {
+/// What to attempt now, of all endpoints or of some, as far as that can be seen without a lock.
+pub(super) fn find(
+    session: &Session<'_>,
+    search: &Search,
+    only: Option<&HashSet<i64>>,
+) -> Result<Found, DirectoryError> {
     let mut found = Found::default();
     let mut leased: HashMap<i64, usize> = HashMap::new();
     let select = "SELECT endpoint, count(*), min(leased_until) FROM dir_deliveries
@@ -88,7 +94,7 @@ pub(super) fn find(session: &Session<'_>, search: &Search) -> Result<Found, Dire
     let mut free = search.config.concurrency.saturating_sub(search.taken.len());
     let select = "SELECT number FROM dir_endpoints WHERE enabled = 1 ORDER BY number";
     let endpoints: Vec<i64> = session.all(select, params![], |row| row.int(0))?;
-    for endpoint in endpoints {
+    for endpoint in endpoints.into_iter().filter(|e| only.is_none_or(|only| only.contains(e))) {
         let under_way = leased.get(&endpoint).copied().unwrap_or_default();
         let wanted = search.config.per_endpoint.saturating_sub(under_way).min(free);
         let positions = candidates(session, endpoint, search, wanted)?;
@@ -179,6 +185,7 @@ pub(super) fn claim(
             match claim_one(session, search, *position)? {
                 Some((event_id, body, attempts)) => claimed.due.push(Due {
                     position: *position,
+                    endpoint: *endpoint,
                     url: url.clone(),
                     secret: secret.clone(),
                     event_id,
@@ -237,19 +244,19 @@ pub(super) fn record(
     let mut finished = finished.to_vec();
     finished.sort_unstable_by_key(|finished| finished.position);
     let select = format!(
-        "SELECT attempts, endpoint, holder FROM dir_deliveries WHERE position = ?1 AND state = 0{}",
+        "SELECT attempts, holder FROM dir_deliveries WHERE position = ?1 AND state = 0{}",
         Lock::Wait.words(session)
     );
     let update = "UPDATE dir_deliveries
         SET state = ?2, attempts = ?3, due = coalesce(?4, due), status = ?5, reason = ?6, finished = ?7,
             leased_until = NULL, holder = NULL
         WHERE position = ?1";
-    for Finished { position, outcome, time } in finished {
+    for Finished { position, endpoint, outcome, time } in finished {
         let row = session.first(&select, params![position], |row| {
-            let is_ours = row.text_or_null(2)? == Some(holder);
-            Ok::<_, DirectoryError>((row.int(0)?, row.int(1)?, is_ours))
+            let is_ours = row.text_or_null(1)? == Some(holder);
+            Ok::<_, DirectoryError>((row.int(0)?, is_ours))
         })?;
-        let Some((attempts, endpoint, is_ours)) = row else { continue };
+        let Some((attempts, is_ours)) = row else { continue };
         // The lease ended, and somebody else has taken over or is done. What was delivered is so all the same.
         if !is_ours && !matches!(outcome, Outcome::Delivered { .. }) {
             continue;

@@ -10,11 +10,11 @@
 
 mod authentication;
 mod crash;
-
 mod demo;
 mod files;
 mod limits;
 mod operate;
+mod postgres;
 mod scimd;
 mod secrets;
 mod serve;

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use crate::scimd::{answer, command, failure, http};
 
 /// A process that serves a configuration file, and what it printed.
-struct Served {
-    child: Child,
-    printed: Vec<String>,
-    address: String,
+pub(crate) struct Served {
+    pub(crate) child: Child,
+    pub(crate) printed: Vec<String>,
+    pub(crate) address: String,
 }
 
 impl Drop for Served {
@@ -22,19 +22,34 @@ impl Drop for Served {
 }
 
 fn serve(folder: &Path, more: &str) -> Served {
+    started(folder, "https://app.example.com/hook", more, None).ready()
+}
+
+/// A process whose standard output is read.
+pub(crate) struct Started {
+    served: Served,
+    lines: std::sync::mpsc::Receiver<String>,
+}
+
+/// Starts a process that may share the folder, which holds its keys, with others.
+pub(crate) fn started(folder: &Path, webhook: &str, more: &str, database: Option<&str>) -> Started {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = free.local_addr().unwrap().to_string();
     drop(free);
-    let config = folder.join("scimd.toml");
+    let config = folder.join(format!("{}.toml", address.replace([':', '.'], "-")));
     let text = format!(
         "listen = \"{address}\"\nbase_url = \"https://scim.example.com/\"\ndata = \"{}\"\n{more}\
          [[organization]]\nname = \"Acme\"\n[[organization.directory]]\nname = \"Acme Okta\"\nprovider = \"okta\"\n\
-         [[webhook]]\nurl = \"https://app.example.com/hook\"\n",
+         [[webhook]]\nurl = \"{webhook}\"\n",
         folder.join("data").display()
     );
     std::fs::write(&config, text).unwrap();
     let mut command = command(&["serve", "--config", config.to_str().unwrap()]);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    if let Some(url) = database {
+        command.env("SCIMD_DATABASE", url);
+    }
+    let log = std::fs::File::create(config.with_extension("log")).unwrap();
+    let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
     let stdout = BufReader::new(child.stdout.take().unwrap());
     let (send, lines) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
@@ -42,17 +57,25 @@ fn serve(folder: &Path, more: &str) -> Served {
             let _ = send.send(line.unwrap());
         }
     });
-    let begun = Instant::now();
-    while std::net::TcpStream::connect(&address).is_err() {
-        assert!(begun.elapsed() < Duration::from_secs(30), "not listening");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    std::thread::sleep(Duration::from_millis(300));
-    let printed = lines.try_iter().collect();
-    Served { child, printed, address }
+    Started { served: Served { child, printed: Vec::new(), address }, lines }
 }
 
-fn after<'l>(lines: &'l [String], label: &str) -> Option<&'l str> {
+impl Started {
+    /// Waits until it listens and has printed what it prints.
+    pub(crate) fn ready(self) -> Served {
+        let Self { mut served, lines } = self;
+        let begun = Instant::now();
+        while std::net::TcpStream::connect(&served.address).is_err() {
+            assert!(begun.elapsed() < Duration::from_secs(30), "not listening");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        std::thread::sleep(Duration::from_millis(300));
+        served.printed = lines.try_iter().collect();
+        served
+    }
+}
+
+pub(crate) fn after<'l>(lines: &'l [String], label: &str) -> Option<&'l str> {
     let line = lines.iter().find(|line| line.trim_start().starts_with(label))?;
     line.trim_start().strip_prefix(label)?.split_whitespace().next()
 }

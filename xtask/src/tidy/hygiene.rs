@@ -23,6 +23,10 @@ const UNFINISHED: &[&str] = &["todo!(", "#[ignore", "// TODO", "// FIXME"];
 /// Beginnings of paths that exist on one machine only.
 const MACHINE_PATHS: &[&str] = &["/home/", "/root/", "/tmp/"];
 
+/// The drivers of databases, and the only crate that uses them. Benchmarks compare with them.
+const DRIVERS: &[&str] = &["rusqlite::", "tokio_postgres::"];
+const SQL: &str = "adapters/sql/";
+
 /// From this length on, look for the seam.
 const LONG: usize = 600;
 
@@ -43,6 +47,13 @@ pub(super) fn check(sources: &Sources) -> Outcome {
         for (number, line) in text.lines().enumerate() {
             for found in UNFINISHED.iter().filter(|unfinished| line.contains(*unfinished)) {
                 outcome.error(format!("{name}:{}: {found}", number + 1));
+            }
+        }
+    }
+    for (name, text) in rust().filter(|(name, _)| !name.starts_with(SQL) && !name.starts_with("benches/")) {
+        for (number, line) in text.lines().enumerate() {
+            for found in DRIVERS.iter().filter(|driver| line.contains(*driver)) {
+                outcome.error(format!("{name}:{}: {found} outside of {SQL}", number + 1));
             }
         }
     }
@@ -91,6 +102,15 @@ mod tests {
     fn machine_paths_are_found_in_any_file() {
         for bad in MACHINE_PATHS {
             assert_eq!(with("docs/x.md", &format!("see {bad}me/file\n")).errors.len(), 1, "{bad}");
+        }
+    }
+
+    #[test]
+    fn drivers_are_used_in_one_crate() {
+        for driver in DRIVERS {
+            let code = format!("use scim_sql::{driver}Row;\n");
+            assert_eq!(with("directory/src/x.rs", &code).errors.len(), 1, "{driver}");
+            assert_eq!(with("adapters/sql/src/x.rs", &code).errors, [""; 0]);
         }
     }
 

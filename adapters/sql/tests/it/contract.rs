@@ -4,15 +4,15 @@ use scim_core::{
     AttributeChange, Change, ChangeEntry, ChangeFeed, ChangeKind, FeedCursor, Include, Member, MemberDelta,
     MembersChange, Precondition, Start, Store, StoreError, TenantId,
 };
-use scim_sql::Engine;
 use serde_json::json;
 
 use crate::support::*;
 
-on_both_engines! {
+on_all_kinds! {
     a_resource_of_another_tenant_does_not_exist,
     a_resource_is_found_by_its_own_type_only,
     a_batch_is_all_or_nothing,
+    long_values_are_unique_too,
     what_was_committed_is_there_after_reopening,
     preconditions_are_checked,
     unique_values_are_unique_among_one_type_and_tenant,
@@ -37,8 +37,8 @@ fn summary(entries: &[ChangeEntry]) -> Vec<(String, &'static str, u64)> {
     entries.iter().map(|e| (e.id.clone(), e.kind.as_str(), e.version)).collect()
 }
 
-async fn a_resource_of_another_tenant_does_not_exist(engine: Engine) {
-    let f = fixture(engine).await;
+async fn a_resource_of_another_tenant_does_not_exist(kind: Kind) {
+    let f = fixture(kind).await;
     let (acme, other) = (acme(), TenantId::new("other"));
     f.store.commit(&acme, batch(vec![user("a"), group("g", &["a"])], 0)).await.unwrap();
     let user_type = type_named("User");
@@ -63,8 +63,8 @@ async fn a_resource_of_another_tenant_does_not_exist(engine: Engine) {
     assert_eq!((left.version, values(&left, "members")), (1, vec!["a".to_owned()]));
 }
 
-async fn a_resource_is_found_by_its_own_type_only(engine: Engine) {
-    let f = fixture(engine).await;
+async fn a_resource_is_found_by_its_own_type_only(kind: Kind) {
+    let f = fixture(kind).await;
     commit(&f.store, user("a"), 0).await.unwrap();
     assert!(get(&f.store, "Group", "a").await.is_none());
     assert_eq!(f.store.query(&acme(), &query(&["Group"], Some("id eq \"a\""))).await.unwrap().total, 0);
@@ -74,8 +74,35 @@ async fn a_resource_is_found_by_its_own_type_only(engine: Engine) {
     assert_eq!(types, [None, Some("User".into()), Some("User".into())]);
 }
 
-async fn a_batch_is_all_or_nothing(engine: Engine) {
-    let f = fixture(engine).await;
+async fn long_values_are_unique_too(kind: Kind) {
+    let f = fixture(kind).await;
+    // Text that can't be compressed, longer than an entry of an index may be.
+    let mut state = 7u64;
+    let mut letters = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        char::from(b'a' + u8::try_from((state >> 33) % 26).unwrap())
+    };
+    let name: String = (0..4000).map(|_| letters()).collect();
+    let named = |id: &str, name: &str| insert("User", id, json!({"userName": name, "displayName": name}));
+    commit(&f.store, named("a", &name), 0).await.unwrap();
+    commit(&f.store, named("b", &format!("{name}b")), 1).await.unwrap();
+    let error = commit(&f.store, named("c", &name.to_uppercase()), 2).await.unwrap_err();
+    assert!(matches!(&error, StoreError::Conflict { attribute } if attribute == "userName"), "{error:?}");
+    for (filter, expected) in [
+        (format!("userName eq \"{name}\""), vec!["a"]),
+        (format!("userName sw \"{name}\""), vec!["a", "b"]),
+        (format!("displayName eq \"{name}b\""), vec!["b"]),
+    ] {
+        assert_eq!(ids(&f.store.query(&acme(), &query(&["User"], Some(&filter))).await.unwrap()), expected);
+    }
+    commit(&f.store, replace("User", "a", json!({"userName": "short"})), 3).await.unwrap();
+    commit(&f.store, named("c", &name), 4).await.unwrap();
+    commit(&f.store, delete("User", "c"), 5).await.unwrap();
+    commit(&f.store, named("c", &name), 6).await.unwrap();
+}
+
+async fn a_batch_is_all_or_nothing(kind: Kind) {
+    let f = fixture(kind).await;
     commit(&f.store, user("a"), 0).await.unwrap();
     let before = feed(&f.store).await;
     let failing = [
@@ -102,8 +129,8 @@ async fn a_batch_is_all_or_nothing(engine: Engine) {
     assert_eq!(values(&get(&f.store, "Group", "g").await.unwrap(), "members"), ["b"]);
 }
 
-async fn what_was_committed_is_there_after_reopening(engine: Engine) {
-    let f = fixture(engine).await;
+async fn what_was_committed_is_there_after_reopening(kind: Kind) {
+    let f = fixture(kind).await;
     f.store.commit(&acme(), batch(vec![user("a"), group("g", &["a"])], 0)).await.unwrap();
     commit(&f.store, delete("User", "a"), 1).await.unwrap();
     let (group, entries) = (get(&f.store, "Group", "g").await.unwrap(), feed(&f.store).await);
@@ -116,8 +143,8 @@ async fn what_was_committed_is_there_after_reopening(engine: Engine) {
     assert_eq!(feed(store).await.last().unwrap().cursor.parts(), (0, 5));
 }
 
-async fn preconditions_are_checked(engine: Engine) {
-    let f = fixture(engine).await;
+async fn preconditions_are_checked(kind: Kind) {
+    let f = fixture(kind).await;
     commit(&f.store, user("a"), 0).await.unwrap();
     let error = commit(&f.store, user("a"), 1).await.unwrap_err();
     assert!(matches!(&error, StoreError::Conflict { attribute } if attribute == "id"), "{error:?}");
@@ -140,8 +167,8 @@ async fn preconditions_are_checked(engine: Engine) {
     }
 }
 
-async fn unique_values_are_unique_among_one_type_and_tenant(engine: Engine) {
-    let f = fixture(engine).await;
+async fn unique_values_are_unique_among_one_type_and_tenant(kind: Kind) {
+    let f = fixture(kind).await;
     let named = |id: &str, name: &str| insert("User", id, json!({"userName": name}));
     commit(&f.store, named("a", "Ann"), 0).await.unwrap();
     for taken in ["ann", "ANN", "Ａnn"] {
@@ -161,8 +188,8 @@ async fn unique_values_are_unique_among_one_type_and_tenant(engine: Engine) {
     assert_eq!(ids(&page), ["c"]);
 }
 
-async fn versions_grow_by_one_and_time_never_goes_back(engine: Engine) {
-    let f = fixture(engine).await;
+async fn versions_grow_by_one_and_time_never_goes_back(kind: Kind) {
+    let f = fixture(kind).await;
     let first = commit(&f.store, user("a"), 1000).await.unwrap();
     assert_eq!((first.version, first.created, first.last_modified), (1, at(1000), at(1000)));
     let mut last = first;
@@ -182,8 +209,8 @@ async fn versions_grow_by_one_and_time_never_goes_back(engine: Engine) {
     assert_eq!(last.last_modified, at(5000));
 }
 
-async fn a_write_that_changes_nothing_writes_nothing(engine: Engine) {
-    let f = fixture(engine).await;
+async fn a_write_that_changes_nothing_writes_nothing(kind: Kind) {
+    let f = fixture(kind).await;
     f.store.commit(&acme(), batch(vec![user("a"), user("b"), group("g", &["a"])], 0)).await.unwrap();
     let before = (get(&f.store, "Group", "g").await, feed(&f.store).await);
     let set = |ids: &[&str]| MembersChange::Set(ids.iter().map(|m| Member::new(*m)).collect());
@@ -208,8 +235,8 @@ async fn a_write_that_changes_nothing_writes_nothing(engine: Engine) {
     assert_eq!((get(&f.store, "Group", "g").await, feed(&f.store).await), before);
 }
 
-async fn a_change_of_members_says_who_really_came_and_went(engine: Engine) {
-    let f = fixture(engine).await;
+async fn a_change_of_members_says_who_really_came_and_went(kind: Kind) {
+    let f = fixture(kind).await;
     let ann = Member { id: "a".into(), resource_type: Some("User".into()), display: Some("Ann".into()) };
     let mut with_ann = group("g", &[]);
     if let Change::Insert { members, .. } = &mut with_ann.change {
@@ -246,8 +273,8 @@ async fn a_change_of_members_says_who_really_came_and_went(engine: Engine) {
     assert_eq!((last.members_added.len(), last.members_removed.len(), last.version), (1, 2, 4));
 }
 
-async fn members_must_exist_when_the_batch_is_done(engine: Engine) {
-    let f = fixture(engine).await;
+async fn members_must_exist_when_the_batch_is_done(kind: Kind) {
+    let f = fixture(kind).await;
     // Those inserted later in the batch count.
     f.store.commit(&acme(), batch(vec![group("g", &["a"]), user("a")], 0)).await.unwrap();
     for write in [delta("g", &["x"], &[]), group("h", &["a", "x"])] {
@@ -261,8 +288,8 @@ async fn members_must_exist_when_the_batch_is_done(engine: Engine) {
     commit(&f.store, group("self", &["self"]), 2).await.unwrap();
 }
 
-async fn deleting_removes_edges_both_ways_and_changes_the_holders(engine: Engine) {
-    let f = fixture(engine).await;
+async fn deleting_removes_edges_both_ways_and_changes_the_holders(kind: Kind) {
+    let f = fixture(kind).await;
     let writes = vec![
         user("a"),
         user("b"),
@@ -300,8 +327,8 @@ async fn deleting_removes_edges_both_ways_and_changes_the_holders(engine: Engine
     assert_eq!(values(&get(&f.store, "Group", "h").await.unwrap(), "members"), [] as [&str; 0]);
 }
 
-async fn a_user_in_two_hundred_groups_goes_from_all_of_them(engine: Engine) {
-    let f = fixture(engine).await;
+async fn a_user_in_two_hundred_groups_goes_from_all_of_them(kind: Kind) {
+    let f = fixture(kind).await;
     let mut writes = vec![user("a"), user("b")];
     writes.extend((0..200).map(|i| group(&format!("g{i}"), &["a", "b"])));
     f.store.commit(&acme(), batch(writes, 0)).await.unwrap();
@@ -316,8 +343,8 @@ async fn a_user_in_two_hundred_groups_goes_from_all_of_them(engine: Engine) {
     assert_eq!(feed(&f.store).await.len(), 202 + 201);
 }
 
-async fn groups_are_direct_and_indirect_and_circles_end(engine: Engine) {
-    let f = fixture(engine).await;
+async fn groups_are_direct_and_indirect_and_circles_end(kind: Kind) {
+    let f = fixture(kind).await;
     let writes = vec![
         user("u"),
         group("one", &["u"]),
@@ -341,8 +368,8 @@ async fn groups_are_direct_and_indirect_and_circles_end(engine: Engine) {
     }
 }
 
-async fn computed_attributes_come_only_when_asked_for(engine: Engine) {
-    let f = fixture(engine).await;
+async fn computed_attributes_come_only_when_asked_for(kind: Kind) {
+    let f = fixture(kind).await;
     f.store.commit(&acme(), batch(vec![user("a"), group("g", &["a"])], 0)).await.unwrap();
     let by_member = query(&["Group"], Some("members.value eq \"a\""));
     let by_group = query(&["User"], Some("groups.value eq \"g\""));
@@ -361,8 +388,8 @@ async fn computed_attributes_come_only_when_asked_for(engine: Engine) {
     }
 }
 
-async fn the_feed_has_each_change_with_its_cause(engine: Engine) {
-    let f = fixture(engine).await;
+async fn the_feed_has_each_change_with_its_cause(kind: Kind) {
+    let f = fixture(kind).await;
     commit(&f.store, user("a"), 0).await.unwrap();
     let mut write = replace("User", "a", json!({"userName": "a@example.com", "title": "Boss"}));
     let change = AttributeChange { path: "title".into(), from: None, to: Some("Boss".into()) };
@@ -401,8 +428,8 @@ async fn the_feed_has_each_change_with_its_cause(engine: Engine) {
     assert!(f.store.after(cursor, 10).await.unwrap().is_empty());
 }
 
-async fn waiting_ends_with_the_next_change(engine: Engine) {
-    let f = fixture(engine).await;
+async fn waiting_ends_with_the_next_change(kind: Kind) {
+    let f = fixture(kind).await;
     commit(&f.store, user("a"), 0).await.unwrap();
     f.store.wait(FeedCursor::START).await.unwrap();
     let seen = feed(&f.store).await.last().unwrap().cursor;
@@ -417,8 +444,8 @@ async fn waiting_ends_with_the_next_change(engine: Engine) {
     ended.unwrap().unwrap().unwrap();
 }
 
-async fn positions_stay_good_while_others_write(engine: Engine) {
-    let f = fixture(engine).await;
+async fn positions_stay_good_while_others_write(kind: Kind) {
+    let f = fixture(kind).await;
     let all = (0..30).map(|i| user(&format!("u{i:02}"))).collect();
     f.store.commit(&acme(), batch(all, 0)).await.unwrap();
     for by_name in [false, true] {

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use scim_core::{ChangeFeed, FeedCursor, Include, Store, StoreError};
 use scim_schema::Registry;
-use scim_sql::{Database, DatabaseError, Engine, OpenError, Options, Session, SqlStore};
+use scim_sql::{Database, DatabaseError, OpenError, Options, Session, SqlStore};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -135,7 +135,7 @@ async fn damage_while_running_is_an_error_and_no_answer() {
 
 #[tokio::test]
 async fn tables_of_a_newer_version_are_refused() {
-    let f = fixture(Engine::Sqlite).await;
+    let f = fixture(Kind::Sqlite).await;
     let raise = |tx: &Session<'_>| {
         tx.execute("UPDATE schema_versions SET version = 99 WHERE namespace = 'scim'", &[])
     };
@@ -162,7 +162,7 @@ fn with_badges(uniqueness: &str) -> Registry {
 
 #[tokio::test]
 async fn the_index_follows_the_schemas() {
-    let f = fixture(Engine::Sqlite).await;
+    let f = fixture(Kind::Sqlite).await;
     let store = SqlStore::new(f.store.database().clone(), with_badges("none")).await.unwrap();
     let badge = |id: &str, number: &str| {
         insert("User", id, json!({"userName": id, "urn:example:Badge": {"number": number}}))
@@ -194,7 +194,7 @@ async fn the_index_follows_the_schemas() {
 
 #[tokio::test]
 async fn the_tables_go_away_with_their_migrations() {
-    let f = fixture(Engine::Sqlite).await;
+    let f = fixture(Kind::Sqlite).await;
     commit(&f.store, user("a"), 0).await.unwrap();
     let database = f.store.database().clone();
     SqlStore::drop_tables(&database).await.unwrap();

@@ -8,7 +8,6 @@ use scim_core::{
     MemoryStore, Position, Precondition, Query, Start, Store, StoreError, Write,
 };
 use scim_schema::{DateTime, Registry};
-use scim_sql::Engine;
 use serde_json::{Map, Value, json};
 
 use crate::support::*;
@@ -250,7 +249,7 @@ proptest! {
 
     #[test]
     fn writes_and_queries_on_sqlite_are_those_of_the_model(case in some_case()) {
-        compare(Engine::Sqlite, case)?;
+        compare(Kind::Sqlite, case)?;
     }
 
 }
@@ -261,7 +260,7 @@ proptest! {
 
     #[test]
     fn writes_and_queries_on_postgres_are_those_of_the_model(case in some_case()) {
-        compare(Engine::Postgres, case)?;
+        compare(Kind::Postgres, case)?;
     }
 }
 
@@ -275,9 +274,9 @@ fn some_case() -> impl Strategy<Value = Case> {
     )
 }
 
-fn compare(engine: Engine, (beginning, batches, questions): Case) -> Result<(), TestCaseError> {
+fn compare(kind: Kind, (beginning, batches, questions): Case) -> Result<(), TestCaseError> {
     let rt = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let f = rt.block_on(fixture(engine));
+    let f = rt.block_on(fixture(kind));
     let model = MemoryStore::new(Registry::standard());
     for mut batch in beginning.into_iter().chain(batches) {
         without_same_documents(&model, &mut batch, &rt);

@@ -5,12 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier};
 
 use scim_core::{Change, ChangeFeed, ChangeKind, FeedCursor, Precondition, Store, StoreError};
-use scim_sql::Engine;
 use serde_json::json;
 
 use crate::support::*;
 
-on_both_engines! {
+on_all_kinds! {
     of_64_clients_that_want_one_user_name_one_gets_it,
     sixteen_clients_add_200_members_each_and_none_is_lost,
     no_update_is_lost_when_versions_are_checked,
@@ -18,8 +17,8 @@ on_both_engines! {
     members_that_are_deleted_while_groups_change_leave_nothing_behind,
 }
 
-async fn of_64_clients_that_want_one_user_name_one_gets_it(engine: Engine) {
-    let f = fixture(engine).await;
+async fn of_64_clients_that_want_one_user_name_one_gets_it(kind: Kind) {
+    let f = fixture(kind).await;
     let runtime = tokio::runtime::Handle::current();
     for round in 0..5 {
         let barrier = Arc::new(Barrier::new(64));
@@ -56,8 +55,8 @@ async fn of_64_clients_that_want_one_user_name_one_gets_it(engine: Engine) {
     assert_eq!(f.store.query(&acme(), &query(&["User"], None)).await.unwrap().total, 5);
 }
 
-async fn sixteen_clients_add_200_members_each_and_none_is_lost(engine: Engine) {
-    let f = fixture(engine).await;
+async fn sixteen_clients_add_200_members_each_and_none_is_lost(kind: Kind) {
+    let f = fixture(kind).await;
     let users = (0..16).flat_map(|c| (0..200).map(move |i| user(&format!("c{c}m{i}")))).collect();
     f.store.commit(&acme(), batch(users, 0)).await.unwrap();
     commit(&f.store, group("g", &[]), 0).await.unwrap();
@@ -79,8 +78,8 @@ async fn sixteen_clients_add_200_members_each_and_none_is_lost(engine: Engine) {
     assert_eq!((members.len(), group.version), (3200, 3201));
 }
 
-async fn no_update_is_lost_when_versions_are_checked(engine: Engine) {
-    let f = fixture(engine).await;
+async fn no_update_is_lost_when_versions_are_checked(kind: Kind) {
+    let f = fixture(kind).await;
     commit(&f.store, insert("User", "a", json!({"userName": "a", "title": "0"})), 0).await.unwrap();
     let mut clients = Vec::new();
     for _ in 0..8 {
@@ -108,8 +107,8 @@ async fn no_update_is_lost_when_versions_are_checked(engine: Engine) {
     assert_eq!((stored.resource.get("title").unwrap().as_str(), stored.version), (Some("200"), 201));
 }
 
-async fn a_reader_of_the_feed_sees_each_change_of_eight_writers_once(engine: Engine) {
-    let f = fixture(engine).await;
+async fn a_reader_of_the_feed_sees_each_change_of_eight_writers_once(kind: Kind) {
+    let f = fixture(kind).await;
     let finished = Arc::new(AtomicBool::new(false));
     let reader = tokio::spawn({
         let (store, finished) = (f.store.clone(), Arc::clone(&finished));
@@ -173,8 +172,8 @@ async fn a_reader_of_the_feed_sees_each_change_of_eight_writers_once(engine: Eng
     assert_eq!(seen.len(), 320);
 }
 
-async fn members_that_are_deleted_while_groups_change_leave_nothing_behind(engine: Engine) {
-    let f = fixture(engine).await;
+async fn members_that_are_deleted_while_groups_change_leave_nothing_behind(kind: Kind) {
+    let f = fixture(kind).await;
     let mut writes: Vec<_> = (0..40).map(|i| user(&format!("u{i}"))).collect();
     writes.extend((0..10).map(|i| group(&format!("g{i}"), &[])));
     f.store.commit(&acme(), batch(writes, 0)).await.unwrap();

@@ -8,7 +8,7 @@ use scim_core::{
 };
 use scim_filter::{Filter, MatchOptions};
 use scim_schema::{DateTime, Registry, Resource, ResourceType};
-use scim_sql::{Database, Engine, PostgresOptions, SqlStore};
+use scim_sql::{Database, PostgresOptions, SqlStore};
 use scim_test_postgres::Cluster;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -16,24 +16,39 @@ use tempfile::TempDir;
 /// A moment; tests count microseconds from it.
 pub(crate) const START: i64 = 1_700_000_000_000_000;
 
-/// Makes two tests of each function, one for each engine.
-macro_rules! on_both_engines {
+/// Makes three tests of each function, one for each kind of database.
+macro_rules! on_all_kinds {
     ($($name:ident),* $(,)?) => {
         mod sqlite {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
             async fn $name() {
-                super::$name(scim_sql::Engine::Sqlite).await;
+                super::$name($crate::support::Kind::Sqlite).await;
             })*
         }
         mod postgres {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
             async fn $name() {
-                super::$name(scim_sql::Engine::Postgres).await;
+                super::$name($crate::support::Kind::Postgres).await;
+            })*
+        }
+        mod pooled {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+            async fn $name() {
+                super::$name($crate::support::Kind::Pooled).await;
             })*
         }
     };
 }
-pub(crate) use on_both_engines;
+pub(crate) use on_all_kinds;
+
+/// The kinds of databases.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind {
+    Sqlite,
+    Postgres,
+    /// PostgreSQL as it is used behind a pooler.
+    Pooled,
+}
 
 pub(crate) struct Fixture {
     pub(crate) store: SqlStore,
@@ -43,21 +58,23 @@ pub(crate) struct Fixture {
 /// Where a database is.
 pub(crate) enum Place {
     Folder(TempDir),
-    Url(String),
+    Server(Box<PostgresOptions>),
 }
 
 impl Place {
-    pub(crate) fn new(engine: Engine) -> Self {
-        match engine {
-            Engine::Sqlite => Self::Folder(TempDir::new().unwrap()),
-            Engine::Postgres => Self::Url(Cluster::shared().unwrap().database().unwrap()),
+    pub(crate) fn new(kind: Kind) -> Self {
+        if matches!(kind, Kind::Sqlite) {
+            return Self::Folder(TempDir::new().unwrap());
         }
+        let mut options = PostgresOptions::new(&Cluster::shared().unwrap().database().unwrap()).unwrap();
+        options.prepare = matches!(kind, Kind::Postgres);
+        Self::Server(Box::new(options))
     }
 
     pub(crate) async fn open(&self) -> Database {
         match self {
             Self::Folder(folder) => Database::open(folder.path().join("scim.db")).await.unwrap(),
-            Self::Url(url) => Database::connect(PostgresOptions::new(url).unwrap()).await.unwrap(),
+            Self::Server(options) => Database::connect((**options).clone()).await.unwrap(),
         }
     }
 }
@@ -75,8 +92,8 @@ impl Fixture {
     }
 }
 
-pub(crate) async fn fixture(engine: Engine) -> Fixture {
-    Fixture::at(Place::new(engine)).await
+pub(crate) async fn fixture(kind: Kind) -> Fixture {
+    Fixture::at(Place::new(kind)).await
 }
 
 pub(crate) fn acme() -> TenantId {

@@ -54,6 +54,10 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
+    pub(crate) fn restarted_after(&mut self, time: std::time::Duration) {
+        self.slowest_restart_ms = self.slowest_restart_ms.max(time.as_millis());
+    }
+
     /// Notes what is wrong.
     pub(crate) fn problem(&mut self, sentence: String) {
         // The first ones say what there is to know.

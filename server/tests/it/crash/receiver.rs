@@ -14,6 +14,7 @@ use http::{HeaderMap, StatusCode};
 pub(crate) struct Receiver {
     pub(crate) url: String,
     deliveries: Arc<Mutex<BTreeMap<String, Delivered>>>,
+    first: Arc<Mutex<Vec<Bytes>>>,
 }
 
 /// How often an event came, and what it was.
@@ -29,7 +30,7 @@ impl Receiver {
     pub(crate) async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
-        let receiver = Self { url, deliveries: Arc::default() };
+        let receiver = Self { url, deliveries: Arc::default(), first: Arc::default() };
         let router = Router::new().route("/", post(take)).with_state(receiver.clone());
         tokio::spawn(async move {
             use hyper_util::rt::TokioIo;
@@ -47,6 +48,11 @@ impl Receiver {
     pub(crate) fn deliveries(&self) -> BTreeMap<String, Delivered> {
         self.deliveries.lock().unwrap().clone()
     }
+
+    /// The bodies in the order in which each came for the first time.
+    pub(crate) fn first(&self) -> Vec<Bytes> {
+        self.first.lock().unwrap().clone()
+    }
 }
 
 async fn take(State(receiver): State<Receiver>, headers: HeaderMap, body: Bytes) -> StatusCode {
@@ -55,6 +61,9 @@ async fn take(State(receiver): State<Receiver>, headers: HeaderMap, body: Bytes)
     let delivered =
         deliveries.entry(id).or_insert_with(|| Delivered { count: 0, body: body.clone(), constant: true });
     delivered.count += 1;
+    if delivered.count == 1 {
+        receiver.first.lock().unwrap().push(body.clone());
+    }
     delivered.constant &= delivered.body == body;
     StatusCode::OK
 }

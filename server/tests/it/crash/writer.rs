@@ -1,10 +1,13 @@
 //! One writer: sends, notes what was acknowledged, and after a kill finds out what became of the rest.
 
+use std::time::{Duration, Instant};
+
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use super::RECOVERY;
 use super::model::{Model, User};
-use crate::scimd::{Client, user};
+use crate::scimd::{Client, is_scim_error, user};
 
 const GROUPS: usize = 10;
 const PATCH: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
@@ -77,9 +80,12 @@ pub(crate) async fn make_groups(client: &Client) -> Vec<String> {
     ids
 }
 
-/// Reads until the server is gone.
+/// Reads until the server or its database is gone.
 pub(crate) async fn read(client: Client) {
     while let Ok(response) = client.request(Method::GET, "/Users?count=50").send().await {
+        if response.status() == 503 {
+            return;
+        }
         assert_eq!(response.status(), 200);
         if response.bytes().await.is_err() {
             return;
@@ -104,7 +110,7 @@ impl Writer {
         }
     }
 
-    /// Writes until the server is gone.
+    /// Writes until the server or its database is gone.
     pub(crate) async fn run(mut self, client: Client) -> Self {
         if self.resolve(&client).await.is_none() {
             return self;
@@ -121,7 +127,16 @@ impl Writer {
             self.pending = Some(intent);
             let Ok(response) = request.send().await else { return self };
             let status = response.status();
+            let retry_after = response.headers().get("retry-after").cloned();
             let Ok(bytes) = response.bytes().await else { return self };
+            if status == StatusCode::SERVICE_UNAVAILABLE {
+                // It may have been done: the answer of the database to the last step may be what is missing.
+                let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+                if retry_after.is_none() || !is_scim_error(&body, 503) {
+                    self.problems.push(format!("503 without Retry-After, or not by SCIM: {body}"));
+                }
+                return self;
+            }
             let Some(intent) = self.pending.take() else { return self };
             if !status.is_success() {
                 let answer = String::from_utf8_lossy(&bytes);
@@ -248,13 +263,20 @@ impl Writer {
 
 /// A resource or list; `Some(None)` when there is none, `None` when the server is gone.
 async fn find(client: &Client, path: &str) -> Option<Option<Value>> {
-    let response = client.request(Method::GET, path).send().await.ok()?;
-    let status = response.status();
-    let bytes = response.bytes().await.ok()?;
-    match status {
-        StatusCode::OK => Some(Some(serde_json::from_slice(&bytes).unwrap())),
-        StatusCode::NOT_FOUND => Some(None),
-        _ => panic!("GET {path}: {status}"),
+    let begun = Instant::now();
+    loop {
+        let response = client.request(Method::GET, path).send().await.ok()?;
+        let status = response.status();
+        let bytes = response.bytes().await.ok()?;
+        match status {
+            StatusCode::OK => return Some(Some(serde_json::from_slice(&bytes).unwrap())),
+            StatusCode::NOT_FOUND => return Some(None),
+            // Not every connection to a database that came back has been made again.
+            StatusCode::SERVICE_UNAVAILABLE if begun.elapsed() < RECOVERY => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            _ => panic!("GET {path}: {status}"),
+        }
     }
 }
 
