@@ -11,6 +11,7 @@
 mod body;
 mod custom;
 mod hostile;
+mod lists;
 mod members;
 mod more_cases;
 mod operations;

@@ -11,6 +11,15 @@ use scim_schema::{
 pub(crate) const ENTERPRISE: &str = scim_schema::ENTERPRISE_USER;
 pub(crate) const LAB: &str = "urn:example:scim:schemas:extension:lab:2.0:User";
 
+/// A user with values of several kinds.
+pub(crate) const BABS: &str = r#"{
+    "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "id": "u1", "userName": "bjensen",
+    "name": {"givenName": "Barbara", "familyName": "Jensen"}, "title": "Guide", "active": true,
+    "emails": [
+        {"value": "bjensen@example.com", "type": "work", "primary": true},
+        {"value": "babs@jensen.org", "type": "home"}],
+    "groups": [{"value": "g1", "display": "Guides"}]}"#;
+
 /// A document of the spec cases.
 pub(crate) fn document(name: &str) -> serde_json::Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../conformance/data/spec").join(name);
