@@ -202,32 +202,6 @@ impl Database {
     pub fn place(&self) -> &str {
         &self.inner.place
     }
-
-    /// As [`Database::write`], on SQLite only.
-    #[doc(hidden)]
-    pub async fn write_sqlite<T, E, F>(&self, work: F) -> Result<T, E>
-    where
-        F: FnOnce(&rusqlite::Connection) -> Result<T, E> + Send + 'static,
-        T: Send + 'static,
-        E: From<DatabaseError> + Send + 'static,
-    {
-        let Backend::Sqlite(file) = &self.inner.backend else { return Err(DatabaseError::Aborted.into()) };
-        file.write(|session| session.as_sqlite().map_or_else(|| Err(DatabaseError::Aborted.into()), work))
-            .await
-    }
-
-    /// As [`Database::read`], on SQLite only.
-    #[doc(hidden)]
-    pub async fn read_sqlite<T, E, F>(&self, work: F) -> Result<T, E>
-    where
-        F: FnOnce(&rusqlite::Connection) -> Result<T, E> + Send + 'static,
-        T: Send + 'static,
-        E: From<DatabaseError> + Send + 'static,
-    {
-        let Backend::Sqlite(file) = &self.inner.backend else { return Err(DatabaseError::Aborted.into()) };
-        file.read(|session| session.as_sqlite().map_or_else(|| Err(DatabaseError::Aborted.into()), work))
-            .await
-    }
 }
 
 impl fmt::Debug for Database {

@@ -31,7 +31,6 @@ pub use error::{DatabaseError, OpenError, Source};
 pub use index::{StoreOptions, Thresholds};
 pub use migrate::Migration;
 pub use postgres::PostgresOptions;
-pub use rusqlite;
 pub use session::{Engine, Param, Row, Session, Statement};
 pub use sqlite::Options;
 pub use sqlite::copy::Versions;

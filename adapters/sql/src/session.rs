@@ -227,14 +227,6 @@ impl<'s> Session<'s> {
             }
         }
     }
-
-    /// The connection, where the engine is SQLite.
-    pub fn as_sqlite(&self) -> Option<&'s rusqlite::Connection> {
-        match self.inner {
-            Inner::Sqlite(connection) => Some(connection),
-            Inner::Postgres(_) => None,
-        }
-    }
 }
 
 impl fmt::Debug for Session<'_> {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use scim_sql::rusqlite::Connection;
+use rusqlite::Connection;
 use scim_test_postgres::Cluster;
 use tempfile::TempDir;
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use scim_sql::rusqlite::Connection;
+use rusqlite::Connection;
 use scim_sql::{Database, DatabaseError, Migration, OpenError, Options, Session, params};
 use tempfile::TempDir;
 

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use scim_sql::rusqlite::Connection;
+use rusqlite::Connection;
 use scim_test_postgres::Cluster;
 use serde_json::json;
 
