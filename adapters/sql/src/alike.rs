@@ -9,7 +9,7 @@ use crate::error::DatabaseError;
 use crate::index::{Index, unique_text};
 use crate::params;
 use crate::rows::{self, Found};
-use crate::session::{Engine, Param, Row, Session};
+use crate::session::{Engine, Param, Row, Session, is_storable};
 
 /// What was found that is like a resource.
 #[derive(Clone, Debug, PartialEq)]
@@ -137,7 +137,8 @@ pub(crate) fn types_of(
     ids: &[String],
 ) -> Result<Vec<Option<String>>, StoreError> {
     if session.engine() == Engine::Postgres {
-        let wanted: Vec<Option<&str>> = ids.iter().map(|id| Some(id.as_str())).collect();
+        let wanted: Vec<Option<&str>> =
+            ids.iter().filter(|id| is_storable(id)).map(|id| Some(id.as_str())).collect();
         let sql = "SELECT id, type FROM scim_resources WHERE tenant = ?1 AND id = ANY(?2)";
         let found = session.all(sql, params![tenant.as_str(), &wanted], |row| {
             Ok::<_, DatabaseError>((row.owned(0)?, row.owned(1)?))
@@ -147,6 +148,9 @@ pub(crate) fn types_of(
     }
     let sql = "SELECT type FROM scim_resources WHERE tenant = ?1 AND id = ?2";
     let type_of = |id: &String| {
+        if !is_storable(id) {
+            return Ok(None);
+        }
         session.first(sql, params![tenant.as_str(), id], |row| Ok::<_, StoreError>(row.text(0)?.to_owned()))
     };
     ids.iter().map(type_of).collect()

@@ -21,7 +21,7 @@ use crate::error::DatabaseError;
 use crate::index::{FORGET_VALUE, INSERT_UNIQUE, INSERT_VALUE, Index, RowKey, unique_text};
 use crate::params;
 use crate::rows;
-use crate::session::{Engine, Session, Statement, int};
+use crate::session::{Engine, Session, Statement, int, is_storable};
 
 /// Applies a batch.
 pub(crate) fn commit(
@@ -40,7 +40,15 @@ pub(crate) fn commit(
         let together = commit.alike(writes);
         match writes.split_at_checked(together) {
             Some((some, others)) if together > 1 => {
-                committed.extend(commit.insert_together(some)?);
+                match commit.insert_together(some)? {
+                    Some(inserted) => committed.extend(inserted),
+                    // One by one they tell which of them it is, and why.
+                    None => {
+                        for write in some {
+                            committed.push(commit.apply(write)?);
+                        }
+                    }
+                }
                 writes = others;
             }
             _ => {
@@ -102,7 +110,8 @@ const INSERT_ON_POSTGRES: &str = "WITH inserted AS (
          ON CONFLICT DO NOTHING RETURNING resource),
      indexed AS (
          INSERT INTO scim_values (tenant, type, attribute, value, created, id, resource)
-         SELECT ?1, ?2, v.attribute, v.value, ?4, ?3, i.n FROM inserted i, unnest(?10, ?11) AS v (attribute, value)),
+         SELECT ?1, ?2, v.attribute, v.value, ?4, ?3, i.n FROM inserted i, unnest(?10, ?11) AS v (attribute, value)
+         ON CONFLICT DO NOTHING),
      counted AS (
          INSERT INTO scim_counts (tenant, type, shard, resources)
          SELECT ?1, ?2, ?14, 1 FROM inserted WHERE ?15 = 1
@@ -174,6 +183,9 @@ impl<'c> Commit<'c> {
 
     /// The resource, if it is there and of that type. It is locked.
     fn current(&self, write: &Write) -> Result<Option<(Current, Old)>, StoreError> {
+        if !is_storable(&write.id) {
+            return Ok(None);
+        }
         let sql = match (self.session.engine(), &write.change) {
             (Engine::Sqlite, _) => CURRENT,
             (Engine::Postgres, Change::Delete) => CURRENT_TO_DELETE,

@@ -16,7 +16,7 @@ use crate::index::{
     CUT, FOLDED_ID, Index, Indexed, MISSING, ODD, SHORT, bool_key, cut, instant_key, number_key,
 };
 use crate::params;
-use crate::session::Session;
+use crate::session::{Session, is_storable};
 use crate::sets::{Leaf, Set, Test};
 
 /// A set that holds all resources of which something is true.
@@ -145,6 +145,9 @@ impl<'q> Narrow<'q> {
         }
         if value == Comparand::Null {
             return self.null(path, within);
+        }
+        if matches!(value, Comparand::Text { key, .. } if !is_storable(key)) {
+            return Ok(Both::unknown());
         }
         let name = path.to_string();
         if path.urn.is_none() {

@@ -5,6 +5,7 @@ use scim_schema::DateTime;
 
 use crate::index::{MISSING, bool_key, instant_key};
 use crate::rows::columns;
+use crate::session::is_storable;
 use crate::sets::{Columns, Leaf, OF_RESOURCE, OF_VALUE, Scope, Set, Test};
 use crate::statement::{Statement, Value};
 
@@ -56,6 +57,9 @@ pub(crate) struct Mark {
 impl Walk {
     /// The place of a position in the walk; `None` where the walk can't tell.
     pub(crate) fn mark(&self, position: &Position) -> Option<Mark> {
+        if !is_storable(&position.id) {
+            return None;
+        }
         let key = match (self, &position.key) {
             (Self::Creation | Self::Equal { .. } | Self::Found(_), _) => None,
             (Self::Value { .. }, key) => Some(Value::Text(match key {

@@ -19,7 +19,7 @@ use crate::page::{Side, Walk, Wanted};
 use crate::params;
 use crate::places::Places;
 use crate::rows::{Found, columns};
-use crate::session::{Param, Session, int};
+use crate::session::{Param, Session, int, is_storable};
 use crate::sets::{Expected, Leaf, Scope, Set};
 use crate::statement::Statement;
 
@@ -45,6 +45,9 @@ impl Reader<'_> {
         id: &str,
         include: Include,
     ) -> Result<Option<Stored>, StoreError> {
+        if !is_storable(id) {
+            return Ok(None);
+        }
         let sql = concat!("SELECT ", columns!(), " FROM scim_resources r WHERE r.tenant = ?1 AND r.id = ?2");
         let found = self.session.first(sql, params![self.tenant.as_str(), id], |row| {
             let found = Found::read(row)?;
@@ -475,7 +478,12 @@ fn promise(set: &Set) -> Expected {
 fn can_start(walk: &Walk, query: &Query) -> bool {
     match &query.page.start {
         Start::Offset(_) => true,
-        Start::After(position) | Start::Before(position) => walk.mark(position).is_some(),
+        Start::After(position) | Start::Before(position) => {
+            // In the order of `meta.created` a position's key is the time in it, unless somebody made it up.
+            let created = SortKey::Micros(position.created);
+            let agrees = query.sort.is_none() || !matches!(walk, Walk::Creation) || position.key == created;
+            agrees && walk.mark(position).is_some()
+        }
     }
 }
 

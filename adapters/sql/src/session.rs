@@ -453,13 +453,17 @@ macro_rules! params {
 
 /// PostgreSQL has no NUL in its texts; so there is none in those of SQLite either.
 fn storable(params: &[Param<'_>]) -> Result<(), DatabaseError> {
-    let has_nul = |text: &str| text.as_bytes().contains(&0);
-    let bad = params.iter().any(|param| match param {
-        Param::Text(text) => has_nul(text),
-        Param::Texts(texts) => texts.iter().flatten().any(|text| has_nul(text)),
-        _ => false,
+    let good = params.iter().all(|param| match param {
+        Param::Text(text) => is_storable(text),
+        Param::Texts(texts) => texts.iter().flatten().all(|text| is_storable(text)),
+        _ => true,
     });
-    if bad { Err(DatabaseError::Nul) } else { Ok(()) }
+    if good { Ok(()) } else { Err(DatabaseError::Nul) }
+}
+
+/// Whether the text has no NUL. One that has is equal to nothing that is stored.
+pub(crate) fn is_storable(text: &str) -> bool {
+    !text.as_bytes().contains(&0)
 }
 
 /// A count or version for a statement.

@@ -50,7 +50,8 @@ pub fn compare<E>(
     found(&mut |place, value| note(place, value, -1))?;
     let mut wrong: Vec<(String, i64)> =
         rows.into_iter().filter(|(_, n)| *n != 0).map(|((_, place), n)| (place, n)).collect();
-    wrong.sort();
+    // Of one place, what is missing before what is too many.
+    wrong.sort_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(&a.1)));
     for (place, n) in wrong {
         finding.add(|| format!("{place} {}", if n > 0 { "is missing" } else { "is too many" }));
     }

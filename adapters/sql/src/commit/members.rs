@@ -10,7 +10,7 @@ use super::log::Columns;
 use crate::error::DatabaseError;
 use crate::params;
 use crate::rows;
-use crate::session::Engine;
+use crate::session::{Engine, is_storable};
 
 /// So many members are looked up one by one, each by the whole key of the index: a planner that knows nothing
 /// of the table yet can't take another way. More are looked up together.
@@ -36,7 +36,8 @@ impl Commit<'_> {
             let gone = present.iter().filter(|m| !wanted.contains(m.as_str())).cloned().collect();
             (present.into_iter().collect(), gone)
         } else {
-            let gone = remove.iter().filter(|r| !wanted.contains(r.as_str())).cloned().collect();
+            let gone =
+                remove.iter().filter(|r| !wanted.contains(r.as_str()) && is_storable(r)).cloned().collect();
             (self.present(id, &add)?, gone)
         };
         let added: Vec<Member> = add.into_iter().filter(|m| !present.contains(&m.id)).cloned().collect();

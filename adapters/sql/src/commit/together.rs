@@ -2,12 +2,11 @@
 //! whose cost is not that of its round trip.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 
-use scim_core::{Change, ChangeKind, Committed, Document, Precondition, StoreError, Write};
+use scim_core::{Change, ChangeKind, Committed, Precondition, StoreError, Write};
 use scim_schema::UniqueKey;
 
-use super::{Commit, Current, committed, id_taken, label};
+use super::{Commit, Current, committed, label};
 use crate::error::DatabaseError;
 use crate::index::unique_text;
 use crate::params;
@@ -33,7 +32,8 @@ const INSERT_TOGETHER: &str = "WITH inserted AS (
      indexed AS (
          INSERT INTO scim_values (tenant, type, attribute, value, created, id, resource)
          SELECT ?1, ?2, v.attribute, v.value, ?3, i.id, i.n
-         FROM unnest(?11, ?12, ?13) AS v (id, attribute, value) JOIN inserted i ON i.id = v.id),
+         FROM unnest(?11, ?12, ?13) AS v (id, attribute, value) JOIN inserted i ON i.id = v.id
+         ON CONFLICT DO NOTHING),
      logged AS (
          INSERT INTO scim_changes (tenant, type, id, kind, version, created, modified, document,
              cause, request_id, time)
@@ -57,9 +57,14 @@ impl<'c> Commit<'c> {
         writes.iter().take(MOST).take_while(is_alike).count()
     }
 
-    /// Inserts what [`Commit::alike`] has counted.
-    pub(super) fn insert_together(&mut self, writes: &'c [Write]) -> Result<Vec<Committed>, StoreError> {
-        let Some(first) = writes.first() else { return Ok(Vec::new()) };
+    /// Inserts what [`Commit::alike`] has counted. `None`: something is taken that one of them needs, and
+    /// nothing was inserted.
+    pub(super) fn insert_together(
+        &mut self,
+        writes: &'c [Write],
+    ) -> Result<Option<Vec<Committed>>, StoreError> {
+        let Some(first) = writes.first() else { return Ok(Some(Vec::new())) };
+        self.session.execute("SAVEPOINT together", &[])?;
         let name = first.resource_type.name();
         let documents = || {
             writes.iter().filter_map(|write| match &write.change {
@@ -112,43 +117,13 @@ impl<'c> Commit<'c> {
             |row| Ok::<_, DatabaseError>((row.int(0)?, row.int(1)?)),
         )?;
         let (inserted, taken) = found.unwrap_or_default();
-        if inserted < int(writes.len() as u64) {
-            return Err(id_taken());
-        }
-        if taken < int(keys.0.len() as u64) {
-            return Err(self.conflict_among(name, documents().map(|(write, d)| (write.id.as_str(), d)))?);
+        if inserted < int(writes.len() as u64) || taken < int(keys.0.len() as u64) {
+            self.session.execute("ROLLBACK TO SAVEPOINT together", &[])?;
+            return Ok(None);
         }
         *self.counts.entry(name).or_default() += int(writes.len() as u64);
         let current = Current { n: 0, version: 1, created: now, modified: now };
-        Ok(writes.iter().map(|_| committed(&current, true, Vec::new(), Vec::new())).collect())
-    }
-
-    /// Which unique value another resource has, or another of the same batch.
-    fn conflict_among<'d>(
-        &self,
-        resource_type: &str,
-        documents: impl Iterator<Item = (&'d str, &'d Document)>,
-    ) -> Result<StoreError, StoreError> {
-        let (mut seen, mut first) = (HashSet::new(), None);
-        for (id, document) in documents {
-            for key in &document.unique {
-                first.get_or_insert(key);
-                let conflict = || StoreError::Conflict { attribute: key.attribute.clone() };
-                if !seen.insert((&key.attribute, &key.value)) {
-                    return Ok(conflict());
-                }
-                let holder = self.session.first(
-                    "SELECT r.id FROM scim_unique_keys k JOIN scim_resources r ON r.n = k.resource
-                     WHERE k.tenant = ?1 AND k.type = ?2 AND k.attribute = ?3 AND k.key = ?4",
-                    params![self.tenant, resource_type, &key.attribute, unique_text(&key.value).as_ref()],
-                    |row| row.owned(0),
-                )?;
-                if holder.is_none_or(|holder| holder != id) {
-                    return Ok(conflict());
-                }
-            }
-        }
-        Ok(StoreError::Conflict { attribute: first.map(|key| key.attribute.clone()).unwrap_or_default() })
+        Ok(Some(writes.iter().map(|_| committed(&current, true, Vec::new(), Vec::new())).collect()))
     }
 }
 
