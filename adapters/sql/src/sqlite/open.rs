@@ -20,7 +20,7 @@ const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// Keeps other processes away from the file, until it is dropped.
 #[derive(Debug)]
 pub(super) struct FileLock {
-    _file: File,
+    file: File,
 }
 
 impl FileLock {
@@ -42,10 +42,18 @@ impl FileLock {
             .open(lock_path(path))
             .map_err(|e| io_error(path, e))?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
+            Ok(()) => Ok(Self { file }),
             Err(TryLockError::WouldBlock) => Err(OpenError::Locked { place: path.display().to_string() }),
             Err(TryLockError::Error(e)) => Err(io_error(path, e)),
         }
+    }
+}
+
+/// Closing the file would not do: a process that is being started holds a copy of it for a moment.
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        // What fails here ends with the process at the latest.
+        let _ = self.file.unlock();
     }
 }
 
@@ -179,5 +187,21 @@ pub(super) fn io_error(path: &Path, error: std::io::Error) -> OpenError {
             OpenError::Full { place: path.display().to_string() }
         }
         _ => OpenError::Io { path, source: error },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::FileLock;
+
+    #[test]
+    fn the_lock_is_given_back_though_a_child_process_has_a_copy_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("scim.db");
+        let lock = FileLock::take(&path).unwrap();
+        let copy = lock.file.try_clone().unwrap();
+        drop(lock);
+        FileLock::take(&path).unwrap();
+        drop(copy);
     }
 }
