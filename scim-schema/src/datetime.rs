@@ -90,7 +90,9 @@ impl fmt::Display for DateTime {
         let (year, month, day) = civil_from_days(self.seconds.div_euclid(86_400));
         let time = self.seconds.rem_euclid(86_400);
         let (hour, minute, second) = (time / 3600, time / 60 % 60, time % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
+        // The sign is none of the four digits.
+        let (sign, year) = (if year < 0 { "-" } else { "" }, year.unsigned_abs());
+        write!(f, "{sign}{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
         let micros = self.nanos / 1000;
         if !micros.is_multiple_of(1000) {
             write!(f, ".{micros:06}")?;

@@ -113,6 +113,18 @@ fn date_times_compare_by_instant() {
     assert!(instant("-0001-01-01T00:00:00Z") < instant("0001-01-01T00:00:00Z"));
 }
 
+#[test]
+fn what_a_date_time_prints_is_read_as_the_same_instant() {
+    for text in [
+        "-0102-04-08T14:30:00Z",
+        "-0001-01-01T00:00:00Z",
+        "0000-02-29T23:59:59.999Z",
+        "12011-05-13T04:42:34Z",
+    ] {
+        assert_eq!(DateTime::parse(text).unwrap().to_string(), text);
+    }
+}
+
 // ledger: 7643-2.3.6-001, 7643-2.3.6-002
 #[test]
 fn binaries_are_base64_with_or_without_padding() {
