@@ -9,6 +9,7 @@ use super::Budget;
 use super::element::{edit_part, sets_primary};
 use crate::compare::{contains, is_primary, key, key_definition, key_of, same_type, text_key};
 use crate::error::{PatchError, PatchErrorKind};
+use crate::plan::members::{listed_id, member_id};
 use crate::step::{ElementChange, Listed, Part, PartEdit, Selection};
 
 /// The values of a multi-valued attribute, or the one of a singular complex attribute.
@@ -106,7 +107,7 @@ impl<'p> List<'p> {
     pub(super) fn append(&mut self, values: &[Value], budget: &mut Budget) -> Result<(), PatchError> {
         let attribute = self.attribute();
         for value in values {
-            let candidates = match key_of(attribute, value) {
+            let candidates = match self.keys().of(value) {
                 Some(key) => {
                     let known = self.lookup(&key, budget)?;
                     if self.members && !known.is_empty() {
@@ -126,7 +127,7 @@ impl<'p> List<'p> {
                 }
                 continue;
             }
-            let keyed = attribute.is_complex() && key_of(attribute, value).is_some();
+            let keyed = attribute.is_complex() && self.keys().of(value).is_some();
             let same = |place: &&usize| {
                 keyed && self.get(**place).is_some_and(|present| same_type(attribute, present, value))
             };
@@ -154,6 +155,14 @@ impl<'p> List<'p> {
                         Some(key) => self.lookup(&key, budget)?,
                         None => Vec::new(),
                     }
+                }
+                Listed::Parts(_)
+                    if self.members
+                        && let Some(id) = listed_id(item) =>
+                {
+                    let definition = key_definition(self.attribute());
+                    let key = definition.map(|definition| text_key(definition, &id).into_owned());
+                    self.lookup(&key.unwrap_or(id), budget)?
                 }
                 Listed::Parts(parts) => {
                     budget.spend(self.places.len())?;
@@ -216,7 +225,7 @@ impl<'p> List<'p> {
             self.remove(*place);
         }
         let attribute = self.attribute();
-        if let Some(key) = key_of(attribute, value) {
+        if let Some(key) = self.keys().of(value) {
             for place in self.lookup(&key, budget)? {
                 let same = self.members
                     || !attribute.is_complex()
@@ -250,7 +259,7 @@ impl<'p> List<'p> {
         if parts.iter().any(sets_primary) {
             self.primaries.push(place);
         }
-        if parts.iter().any(|p| p.sub.name() == "value") {
+        if parts.iter().any(|p| matches!(p.sub.name(), "value" | "$ref")) {
             self.reindex(place);
         }
         Ok(())
@@ -272,6 +281,10 @@ impl<'p> List<'p> {
             parts.push(Part { sub, edit });
         }
         self.merge(place, &parts)
+    }
+
+    fn keys(&self) -> Keys<'p> {
+        Keys { attribute: self.attribute(), members: self.members }
     }
 
     fn attribute(&self) -> &'p Attribute {
@@ -307,17 +320,17 @@ impl<'p> List<'p> {
 
     /// The places of values with that key, in order.
     fn lookup(&mut self, key: &str, budget: &mut Budget) -> Result<Vec<usize>, PatchError> {
-        let attribute = self.attribute();
+        let keys = self.keys();
         self.lookups += 1;
         if self.index.is_none() && (self.places.len() <= INDEXED || self.lookups == 1) {
             budget.spend(self.places.len())?;
-            return Ok(self.places_where(|value| key_of(attribute, value).is_some_and(|k| k == key)));
+            return Ok(self.places_where(|value| keys.of(value).is_some_and(|k| k == key)));
         }
         if self.index.is_none() {
             budget.spend(self.places.len())?;
             let mut index: HashMap<String, Vec<usize>> = HashMap::with_capacity(self.places.len());
             for (place, value) in self.places.iter().enumerate() {
-                if let Some(key) = value.as_ref().and_then(|v| key_of(attribute, v)) {
+                if let Some(key) = value.as_ref().and_then(|v| keys.of(v)) {
                     index.entry(key.into_owned()).or_default().push(place);
                 }
             }
@@ -325,17 +338,14 @@ impl<'p> List<'p> {
         }
         let mut found = self.index.as_ref().and_then(|index| index.get(key)).cloned().unwrap_or_default();
         budget.spend(found.len() + 1)?;
-        found.retain(|place| {
-            self.get(*place).and_then(|v| key_of(attribute, v)).is_some_and(|present| present == key)
-        });
+        found.retain(|place| self.get(*place).and_then(|v| keys.of(v)).is_some_and(|present| present == key));
         found.sort_unstable();
         found.dedup();
         Ok(found)
     }
 
     fn reindex(&mut self, place: usize) {
-        let attribute = self.attribute();
-        let key = self.get(place).and_then(|v| key_of(attribute, v)).map(Cow::into_owned);
+        let key = self.get(place).and_then(|v| self.keys().of(v)).map(Cow::into_owned);
         if let (Some(index), Some(key)) = (&mut self.index, key) {
             index.entry(key).or_default().push(place);
         }
@@ -343,5 +353,22 @@ impl<'p> List<'p> {
 
     fn error(&self, kind: PatchErrorKind, reason: &str) -> PatchError {
         PatchError::new(kind, self.located.path(), reason)
+    }
+}
+
+/// By what the values of a list are told apart.
+#[derive(Clone, Copy)]
+struct Keys<'p> {
+    attribute: &'p Attribute,
+    members: bool,
+}
+
+impl Keys<'_> {
+    fn of(self, value: &Value) -> Option<Cow<'_, str>> {
+        if !self.members {
+            return key_of(self.attribute, value);
+        }
+        let text = |name: &str| value.get(name).and_then(Value::as_str);
+        Some(text_key(key_definition(self.attribute)?, member_id(text("value"), text("$ref"))?))
     }
 }

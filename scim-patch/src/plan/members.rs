@@ -32,16 +32,16 @@ pub(super) fn too_many(attribute: &str, limit: usize) -> PatchError {
 pub(crate) fn member_of(value: &Value) -> Option<Member> {
     let text = |name: &str| value.get(name).and_then(Value::as_str);
     Some(Member {
-        id: member_id(text("value"), text("$ref"))?,
+        id: member_id(text("value"), text("$ref"))?.to_owned(),
         resource_type: text("type").map(str::to_owned),
         display: text("display").map(str::to_owned),
     })
 }
 
 /// A member that is given by its URI only has its id at the end of it (RFC 7643 §2.4).
-fn member_id(value: Option<&str>, reference: Option<&str>) -> Option<String> {
+pub(crate) fn member_id<'v>(value: Option<&'v str>, reference: Option<&'v str>) -> Option<&'v str> {
     let id = value.or_else(|| reference.and_then(|r| r.rsplit('/').next()))?;
-    (!id.is_empty()).then(|| id.to_owned())
+    (!id.is_empty()).then_some(id)
 }
 
 /// The last word on each id wins.
@@ -132,7 +132,8 @@ impl Builder {
     }
 }
 
-fn listed_id(item: &Listed) -> Option<String> {
+/// The id that an item of a list of values to remove names, if it names a member by nothing else.
+pub(crate) fn listed_id(item: &Listed) -> Option<String> {
     match item {
         Listed::Value(value) => value.as_str().map(str::to_owned),
         Listed::Parts(parts) => {
@@ -140,7 +141,7 @@ fn listed_id(item: &Listed) -> Option<String> {
                 [(name, value)] if name == "$ref" => value.as_str(),
                 _ => None,
             };
-            member_id(None, only)
+            member_id(None, only).map(str::to_owned)
         }
     }
 }

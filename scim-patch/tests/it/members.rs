@@ -191,3 +191,27 @@ fn a_member_without_value_joins_the_others() {
     let again = serde_json::to_string(after.attributes()).unwrap();
     Patch::strict(group()).unchanged(&again, add);
 }
+
+/// Whoever is given by its URI only is the one at its end, whatever URIs the others have.
+#[test]
+fn a_member_is_known_by_its_id_or_the_end_of_its_uri() {
+    let (a, b) =
+        (r#"{"value": "a", "$ref": "https://x.org/Users/b"}"#, r#"{"$ref": "https://x.org/Users/b"}"#);
+    let add = |members: &str| format!(r#"[{{"op": "add", "path": "members", "value": [{members}]}}]"#);
+    let remove = format!(r#"[{{"op": "remove", "path": "members", "value": [{b}]}}]"#);
+    let strict = Patch::strict(group());
+    let before = format!(r#"{{"displayName": "G", "members": [{a}]}}"#);
+    let after = strict.changed(&before, &add(b));
+    let both = format!("[{a},{b}]").replace(": ", ":").replace(", ", ",");
+    assert_eq!(json_of(&after, "members"), both);
+    let again = serde_json::to_string(after.attributes()).unwrap();
+    strict.unchanged(&again, &add(r#"{"value": "b"}"#));
+    let left = strict.changed(&again, &remove);
+    assert_eq!(json_of(&left, "members"), format!("[{a}]").replace(": ", ":").replace(", ", ","));
+    let by_id =
+        strict.changed(r#"{"displayName": "G", "members": [{"value": "a"}, {"value": "b"}]}"#, &remove);
+    assert_eq!(json_of(&by_id, "members"), r#"[{"value":"a"}]"#);
+
+    let delta = delta(&add(&format!("{a}, {b}")));
+    assert_eq!(ids(&delta.add), ["a", "b"]);
+}
