@@ -20,8 +20,8 @@ const GROUP_TIME: Duration = Duration::from_millis(20);
 /// How long a transaction waits at most for those whose writes were in the one before.
 const PATIENCE: Duration = Duration::from_millis(2);
 
-/// A piece of work: it runs in a savepoint and says whether that stays, and how to answer. Where there is
-/// no transaction for it, it answers with the reason at once.
+/// A piece of work: it says whether what it wrote stays, and how to answer. Where there is no transaction for
+/// it, it answers with the reason at once.
 type Work = Box<dyn FnOnce(Result<&Transaction<'_>, DatabaseError>) -> Option<Outcome> + Send>;
 
 /// Answers the caller, once it is known whether the transaction is committed.
@@ -147,11 +147,14 @@ fn group(
             return Err(error);
         }
     };
-    let mut next = Some(first);
-    while let Some(work) = next {
+    // The first one needs no savepoint, which would keep a copy of each page that it changes: a great many for
+    // a great batch. If it fails, there is nothing else to keep.
+    if !perform(&tx, first, answers)? {
+        return tx.rollback().map_err(DatabaseError::from);
+    }
+    while answers.len() < GROUP && started.elapsed() < GROUP_TIME {
+        let Some(work) = receive(waiting, started, answers.len(), expected) else { break };
         in_savepoint(&tx, work, answers)?;
-        let more = answers.len() < GROUP && started.elapsed() < GROUP_TIME;
-        next = if more { receive(waiting, started, answers.len(), expected) } else { None };
     }
     let writes_done = Instant::now();
     let committed = tx.commit().map_err(DatabaseError::from);
@@ -181,6 +184,14 @@ fn receive(
 /// Runs one piece of work so that only what it wrote is undone if it fails.
 fn in_savepoint(tx: &Transaction<'_>, work: Work, answers: &mut Vec<Answer>) -> Result<(), DatabaseError> {
     execute(tx, "SAVEPOINT work")?;
+    if !perform(tx, work, answers)? {
+        execute(tx, "ROLLBACK TO work")?;
+    }
+    execute(tx, "RELEASE work")
+}
+
+/// Runs one piece of work, and says whether what it wrote shall stay. An error: the transaction is over.
+fn perform(tx: &Transaction<'_>, work: Work, answers: &mut Vec<Answer>) -> Result<bool, DatabaseError> {
     let outcome = catch_unwind(AssertUnwindSafe(|| work(Ok(tx)))).ok().flatten();
     if tx.is_autocommit() {
         // A full disk and the like end the whole transaction. The one that met it knows why.
@@ -193,10 +204,7 @@ fn in_savepoint(tx: &Transaction<'_>, work: Work, answers: &mut Vec<Answer>) -> 
     }
     let keep = outcome.as_ref().is_some_and(|outcome| outcome.keep);
     answers.extend(outcome.map(|outcome| outcome.answer));
-    if !keep {
-        execute(tx, "ROLLBACK TO work")?;
-    }
-    execute(tx, "RELEASE work")
+    Ok(keep)
 }
 
 fn execute(tx: &Transaction<'_>, sql: &str) -> Result<(), DatabaseError> {
