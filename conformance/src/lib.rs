@@ -8,6 +8,7 @@ mod outcome;
 pub mod replay;
 pub mod simulators;
 pub mod spec;
+#[cfg(feature = "store-suite")]
 pub mod store;
 
 #[cfg(feature = "socket")]
