@@ -71,20 +71,9 @@ pub fn set_holders(resource: &mut Resource, inverse: &str, holders: &[Holder], r
 /// The members that a resource's document holds as an array, taken out of it.
 pub fn take_members(resource: &mut Resource, membership: &Membership) -> Vec<Member> {
     match resource.attributes_mut().remove(membership.attribute()) {
-        Some(values) => values.elements().iter().filter_map(member_of).collect(),
+        Some(values) => values.elements().iter().filter_map(Member::of).collect(),
         None => Vec::new(),
     }
-}
-
-fn member_of(value: &Value) -> Option<Member> {
-    let text = |name: &str| value.get(name).and_then(Value::as_str);
-    // A member that is given by its URI only has its id at the end of it (RFC 7643 §2.4).
-    let id = text("value").or_else(|| text("$ref").and_then(|r| r.rsplit('/').next()))?;
-    Some(Member {
-        id: id.to_owned(),
-        resource_type: text("type").map(str::to_owned),
-        display: text("display").map(str::to_owned),
-    })
 }
 
 /// `Users/1`: the reference to a resource, relative to the base URL.

@@ -1,5 +1,7 @@
 //! Members of a resource, and changes to them.
 
+use scim_schema::{Value, referenced_id};
+
 /// A member: the id of another resource, with what is recorded about it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[expect(clippy::exhaustive_structs, reason = "the sub-attributes of RFC 7643 §4.2")]
@@ -16,6 +18,13 @@ impl Member {
     /// A member of which only the id is known.
     pub fn new(id: impl Into<String>) -> Self {
         Self { id: id.into(), resource_type: None, display: None }
+    }
+
+    /// The member that a value in canonical form stands for; `None` for a value without id.
+    pub fn of(value: &Value) -> Option<Self> {
+        let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
+        let id = referenced_id(value)?.to_owned();
+        Some(Self { id, resource_type: text("type"), display: text("display") })
     }
 }
 

@@ -25,7 +25,7 @@ pub use json::{JsonError, JsonLimits, parse_json};
 pub use path::{AttributePath, is_name, is_urn};
 pub use project::{Projection, Selection, Shown};
 pub use read::{Intent, ReadOptions, Violation, ViolationKind, coerce, finish, is_uri, read};
-pub use reference::resolve_reference;
+pub use reference::{referenced_id, resolve_reference};
 pub use registry::{Registry, RegistryBuilder};
 pub use resource::{Resource, etag};
 pub use resource_type::{Extension, Located, Membership, ResourceType, Target, UniqueKey};

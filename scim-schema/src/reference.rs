@@ -3,6 +3,23 @@
 
 use std::borrow::Cow;
 
+use crate::value::Value;
+
+/// The id of the resource that a value such as a member refers to: its `value`, or the end of its `$ref` if it
+/// is given by that only (RFC 7643 §2.4). `None` where that is empty.
+///
+/// ```
+/// use scim_schema::{Object, Value, referenced_id};
+/// let mut member = Object::new();
+/// member.push("$ref", "https://example.com/v2/Users/9");
+/// assert_eq!(referenced_id(&Value::Object(member)), Some("9"));
+/// ```
+pub fn referenced_id(value: &Value) -> Option<&str> {
+    let text = |name: &str| value.get(name).and_then(Value::as_str);
+    let id = text("value").or_else(|| text("$ref")?.rsplit('/').next())?;
+    (!id.is_empty()).then_some(id)
+}
+
 /// A reference under the base URL, which ends before the endpoint's segment (RFC 7643 §2.3.7):
 /// `https://h/t/1/v2` and `Users/9` give `https://h/t/1/v2/Users/9`. Absolute references stay.
 ///

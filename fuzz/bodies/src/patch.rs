@@ -104,8 +104,11 @@ fn members_by_id(operations: &Value) {
     let Ok(plan) = Plan::new(&body(operations), target, &options, &mut Report::default()) else { return };
     let MembershipPlan::Delta(delta) = plan.membership() else { return };
     let mut ids = if delta.clear { BTreeSet::new() } else { ids(&GROUP) };
-    ids.retain(|id| !delta.remove.contains(id));
-    ids.extend(delta.add.iter().map(|member| member.id.clone()));
+    // In the list, `value` is not caseExact; in a delta, ids are.
+    let fold = |id: &String| scim_schema::fold(id).into_owned();
+    let gone: BTreeSet<String> = delta.remove.iter().map(fold).collect();
+    ids.retain(|id| !gone.contains(id));
+    ids.extend(delta.add.iter().map(|member| fold(&member.id)));
     assert_eq!(ids, self::ids(&inline.resource));
     let by_id = plan.apply(&GROUP, &mut Report::default()).expect("the rest of the request is the same");
     let rest = |resource: &Resource| {
@@ -117,11 +120,7 @@ fn members_by_id(operations: &Value) {
 }
 
 fn ids(group: &Resource) -> BTreeSet<String> {
-    // A member that is given by its URI only has its id at the end of it (RFC 7643 §2.4).
-    let id = |member: &Value| {
-        let text = |name| member.get(name).and_then(Value::as_str);
-        text("value").or_else(|| text("$ref")?.rsplit('/').next()).map(str::to_owned)
-    };
+    let id = |member: &Value| scim_schema::referenced_id(member).map(|id| scim_schema::fold(id).into_owned());
     group.get("members").map(Value::elements).unwrap_or_default().iter().filter_map(id).collect()
 }
 

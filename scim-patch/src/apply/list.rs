@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use scim_schema::{Array, Attribute, Located, Object, Value};
+use scim_schema::{Array, Attribute, Located, Object, Value, referenced_id};
 
 use super::Budget;
 use super::element::{edit_part, sets_primary};
 use crate::compare::{contains, is_primary, key, key_definition, key_of, same_type, text_key};
 use crate::error::{PatchError, PatchErrorKind};
-use crate::plan::members::{listed_id, member_id};
+use crate::plan::members::listed_id;
 use crate::step::{ElementChange, Listed, Part, PartEdit, Selection};
 
 /// The values of a multi-valued attribute, or the one of a singular complex attribute.
@@ -368,7 +368,6 @@ impl Keys<'_> {
         if !self.members {
             return key_of(self.attribute, value);
         }
-        let text = |name: &str| value.get(name).and_then(Value::as_str);
-        Some(text_key(key_definition(self.attribute)?, member_id(text("value"), text("$ref"))?))
+        Some(text_key(key_definition(self.attribute)?, referenced_id(value)?))
     }
 }

@@ -28,22 +28,6 @@ pub(super) fn too_many(attribute: &str, limit: usize) -> PatchError {
     PatchError::new(PatchErrorKind::TooLarge, attribute, format!("has more than {limit} values"))
 }
 
-/// The member that a canonical value stands for.
-pub(crate) fn member_of(value: &Value) -> Option<Member> {
-    let text = |name: &str| value.get(name).and_then(Value::as_str);
-    Some(Member {
-        id: member_id(text("value"), text("$ref"))?.to_owned(),
-        resource_type: text("type").map(str::to_owned),
-        display: text("display").map(str::to_owned),
-    })
-}
-
-/// A member that is given by its URI only has its id at the end of it (RFC 7643 §2.4).
-pub(crate) fn member_id<'v>(value: Option<&'v str>, reference: Option<&'v str>) -> Option<&'v str> {
-    let id = value.or_else(|| reference.and_then(|r| r.rsplit('/').next()))?;
-    (!id.is_empty()).then_some(id)
-}
-
 /// The last word on each id wins.
 #[derive(Default)]
 struct Builder {
@@ -92,7 +76,7 @@ impl Builder {
     }
 
     fn add(&mut self, value: &Value) -> Result<(), ()> {
-        let member = member_of(value).ok_or(())?;
+        let member = Member::of(value).ok_or(())?;
         let at = self.entry(&member.id);
         if let Some(slot) = self.entries.get_mut(at)
             && !matches!(slot, Some(Entry::Add(_)))
@@ -136,12 +120,11 @@ impl Builder {
 pub(crate) fn listed_id(item: &Listed) -> Option<String> {
     match item {
         Listed::Value(value) => value.as_str().map(str::to_owned),
-        Listed::Parts(parts) => {
-            let only = match parts.as_slice() {
-                [(name, value)] if name == "$ref" => value.as_str(),
-                _ => None,
-            };
-            member_id(None, only).map(str::to_owned)
-        }
+        Listed::Parts(parts) => match parts.as_slice() {
+            [(name, Value::String(reference))] if name == "$ref" => {
+                reference.rsplit('/').next().filter(|id| !id.is_empty()).map(str::to_owned)
+            }
+            _ => None,
+        },
     }
 }

@@ -1,7 +1,9 @@
 //! Values of operations, brought to the type of their target.
 
 use scim_filter::ElementMatcher;
-use scim_schema::{Array, Attribute, Leniency, Located, Mutability, Object, Report, Value, coerce};
+use scim_schema::{
+    Array, Attribute, Leniency, Located, Mutability, Object, Report, Value, coerce, referenced_id,
+};
 
 use super::build::Builder;
 use crate::body::Op;
@@ -32,7 +34,7 @@ impl<'t> Builder<'t, '_, '_> {
             Some(single) => Array::from_iter([single]),
             None => Array::new(),
         };
-        if self.is_membership(located) && list.iter().any(|m| super::members::member_of(m).is_none()) {
+        if self.is_membership(located) && list.iter().any(|m| referenced_id(m).is_none()) {
             return Err(lacks_id(located));
         }
         Ok(list)
@@ -197,7 +199,7 @@ impl<'t> Builder<'t, '_, '_> {
         }
         match value {
             Value::Array(list) => match list.into_iter().next() {
-                Some(member) if members && super::members::member_of(&member).is_none() => {
+                Some(member) if members && referenced_id(&member).is_none() => {
                     Otherwise::Fail(lacks_id(&whole))
                 }
                 created => created.map_or(Otherwise::Nothing, Otherwise::Create),

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use crate::attribute::Attribute;
+use crate::reference::referenced_id;
 use crate::text::{fold, normalize};
 use crate::value::{Array, Object, Value};
 
@@ -69,8 +70,10 @@ impl<'v> Identity<'v> {
         let Value::Object(object) = value else {
             return Self::Value(comparable(value, attribute));
         };
+        if members && let Some((id, sub)) = referenced_id(value).zip(attribute.sub_attribute("value")) {
+            return Self::Value(text(id, sub));
+        }
         match part(object, attribute, "value") {
-            Some(id) if members => Self::Value(id),
             Some(value) => Self::Pair(value, part(object, attribute, "type")),
             None => {
                 let mut parts: Vec<_> = object.iter().map(|(name, value)| (name, exact(value))).collect();
@@ -88,10 +91,13 @@ fn part<'v>(object: &'v Object, attribute: &Attribute, name: &str) -> Option<Cow
 
 fn comparable<'v>(value: &'v Value, attribute: &Attribute) -> Cow<'v, str> {
     match value {
-        Value::String(text) if attribute.case_exact() => normalize(text),
-        Value::String(text) => fold(text),
+        Value::String(value) => text(value, attribute),
         _ => exact(value),
     }
+}
+
+fn text<'v>(value: &'v str, attribute: &Attribute) -> Cow<'v, str> {
+    if attribute.case_exact() { normalize(value) } else { fold(value) }
 }
 
 /// Values of one attribute are of one type, so the text of a value tells it from the others.

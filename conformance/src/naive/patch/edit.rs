@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::ScimType;
-use super::list::{check_one_primary, holds, is_primary, is_same_value, move_primary};
+use super::list::{check_one_primary, holds, is_primary, is_same_value, member_id, move_primary};
 use super::step::{Op, store};
 use super::value::{Given, Part, check_member, check_required, element};
 use crate::naive::compare::{is_unassigned, same, whole_number};
@@ -115,7 +115,7 @@ fn add_value(
     attribute: &Attribute,
     member: bool,
 ) -> Result<usize, ScimType> {
-    let by_id = member && new.get("value").is_some();
+    let by_id = member && member_id(new).is_some();
     if !by_id && let Some(at) = values.iter().position(|value| holds(value, new, attribute)) {
         return Ok(at);
     }
@@ -314,7 +314,7 @@ pub(super) fn clear(
     if filter.is_none() && located.sub.is_some() && attribute.multi_valued && values.elements.is_empty() {
         return Err(ScimType::NoTarget);
     }
-    remove(located, filter, None, current)
+    remove(located, filter, None, current, false)
 }
 
 /// `remove`: what is left of the attribute.
@@ -323,6 +323,7 @@ pub(super) fn remove(
     filter: Option<&Expr>,
     listed: Option<&[Value]>,
     current: Option<&Value>,
+    member: bool,
 ) -> Result<Option<Value>, ScimType> {
     let attribute = located.attribute;
     let mut values = Values::of(current, attribute);
@@ -345,7 +346,7 @@ pub(super) fn remove(
             }
         }
     } else if let Some(listed) = listed {
-        values.elements.retain(|v| !listed.iter().any(|l| is_listed(v, l, attribute)));
+        values.elements.retain(|v| !listed.iter().any(|l| is_listed(v, l, attribute, member)));
     } else {
         let mut at = 0;
         values.elements.retain(|_| {
@@ -357,9 +358,14 @@ pub(super) fn remove(
     Ok(values.into_value())
 }
 
-/// Ledger choice `remove-with-value`: by `value`, or by all that is given where there is none.
-fn is_listed(value: &Value, listed: &Value, attribute: &Attribute) -> bool {
+/// Ledger choice `remove-with-value`: by `value`, or by all that is given where there is none. The URI of a member
+/// gives its id.
+fn is_listed(value: &Value, listed: &Value, attribute: &Attribute, member: bool) -> bool {
     let Value::Object(parts) = listed else { return same(value, listed, attribute) };
+    let by_uri = member && parts.len() == 1 && parts.contains_key("$ref");
+    if by_uri && let (Some(sub), Some(wanted)) = (attribute.sub("value"), member_id(listed)) {
+        return member_id(value).is_some_and(|id| same(&id, &wanted, sub));
+    }
     if let (Some(sub), Some(_)) = (attribute.sub("value"), listed.get("value")) {
         let of = |value: &Value| value.get("value").cloned().unwrap_or_default();
         return same(&of(value), &of(listed), sub);

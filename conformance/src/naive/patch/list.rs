@@ -11,9 +11,12 @@ pub(super) fn is_same_value(a: &Value, b: &Value, attribute: &Attribute, member:
     if attribute.kind != Kind::Complex {
         return same(a, b, attribute);
     }
+    if member && let (Some(sub), Some(a), Some(b)) = (attribute.sub("value"), member_id(a), member_id(b)) {
+        return same(&a, &b, sub);
+    }
     match (attribute.sub("value"), a.get("value"), b.get("value")) {
         (Some(sub), Some(a_value), Some(b_value)) => {
-            same(a_value, b_value, sub) && (member || same_part(a, b, attribute, "type"))
+            same(a_value, b_value, sub) && same_part(a, b, attribute, "type")
         }
         (_, None, None) => a == b,
         _ => false,

@@ -150,6 +150,8 @@ impl<'t> Reader<'t> {
             && (op == Op::Replace && value.is_some_and(|v| value::is_null(v, leaf, one)) || op == Op::Remove);
         // Ledger choice `remove-with-value` is about attributes; it says nothing about parts of them.
         let filtered = filter.is_some() || located.sub.is_some();
+        let is_member =
+            located.extension.is_none() && self.resource_type.members.as_ref() == Some(&attribute.name);
         let step = match (op, value) {
             (Op::Remove, value) => {
                 let names = |v: &&Value| !v.is_null() && **v != Value::Array(Vec::new());
@@ -159,7 +161,7 @@ impl<'t> Reader<'t> {
                     // RFC 7644 §3.5.2.2: what is required can't be taken away.
                     Ok(_) if all && leaf.required => Err(ScimType::Mutability),
                     Ok(Some(listed)) if listed.is_empty() => return,
-                    Ok(listed) => Ok(Step::Remove { located, filter: filter.clone(), listed }),
+                    Ok(listed) => Ok(Step::Remove { located, filter: filter.clone(), listed, is_member }),
                     Err(fault) => Err(fault),
                 }
             }
@@ -175,8 +177,6 @@ impl<'t> Reader<'t> {
                 }
             }
             (op, Some(value)) => {
-                let is_member = located.extension.is_none()
-                    && self.resource_type.members.as_ref() == Some(&attribute.name);
                 let wanted = match op {
                     _ if !one => Wanted::All,
                     Op::Add => Wanted::Parts,

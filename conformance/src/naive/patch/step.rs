@@ -25,7 +25,7 @@ pub(super) enum Step<'t> {
     /// `replace` with null.
     Clear { located: Located<'t>, filter: Option<Expr> },
     /// `remove`.
-    Remove { located: Located<'t>, filter: Option<Expr>, listed: Option<Vec<Value>> },
+    Remove { located: Located<'t>, filter: Option<Expr>, listed: Option<Vec<Value>>, is_member: bool },
     /// Nothing but that there is something to change, for an operation that is wrong in another way, too.
     Probe { op: Op, located: Located<'t>, filter: Option<Expr> },
     /// A readOnly attribute that the request repeats.
@@ -54,11 +54,11 @@ impl Step<'_> {
                 let new = clear(located, filter.as_ref(), current.as_ref())?;
                 put(state, located, current.as_ref(), new)
             }
-            Self::Remove { located, filter, listed } => {
+            Self::Remove { located, filter, listed, is_member } => {
                 let current = get(state, located);
                 let part = located.sub.is_some() || filter.is_some() || listed.is_some();
                 state.hidden_set |= tells_nothing(located, current.is_some(), part);
-                let new = remove(located, filter.as_ref(), listed.as_deref(), current.as_ref())?;
+                let new = remove(located, filter.as_ref(), listed.as_deref(), current.as_ref(), *is_member)?;
                 put(state, located, current.as_ref(), new)
             }
             Self::Probe { op, located, filter: Some(filter) } if *op == Op::Replace => {
