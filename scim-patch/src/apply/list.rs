@@ -187,12 +187,15 @@ impl<'p> List<'p> {
     ) -> Result<bool, PatchError> {
         let selected = match (&selection.matcher, &selection.values) {
             (Some(_), Some(texts)) => {
+                let attribute = self.attribute();
                 let mut selected = Vec::new();
-                if let Some(definition) = key_definition(self.attribute()) {
+                if let Some(definition) = key_definition(attribute) {
                     for text in texts {
                         selected.extend(self.lookup(&text_key(definition, text), budget)?);
                     }
                 }
+                // A filter asks for `value`, whatever else gives a member its id.
+                selected.retain(|place| self.get(*place).is_some_and(|v| key_of(attribute, v).is_some()));
                 selected.sort_unstable();
                 selected.dedup();
                 selected

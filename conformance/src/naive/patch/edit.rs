@@ -208,7 +208,8 @@ fn swap(
     let first = places.first().copied().unwrap_or_default();
     let mut swapped = Vec::new();
     for (at, value) in values.elements.iter().enumerate() {
-        let told_apart = attribute.kind != Kind::Complex || new.get("value").is_some();
+        let has_id = new.get("value").is_some() || (member && member_id(new).is_some());
+        let told_apart = attribute.kind != Kind::Complex || has_id;
         if at == first {
             swapped.push(new.clone());
         } else if !places.contains(&at) && (!told_apart || !is_same_value(value, new, attribute, member)) {
