@@ -63,7 +63,7 @@ impl Key {
         let mut probe = Resource::default();
         probe.attributes_mut().push(root, like.get(root)?.clone());
         let values = index.values(resource_type.name(), &probe);
-        let (_, text) = values.into_iter().find(|(path, _)| *path == attribute)?;
+        let (_, text) = values.into_iter().find(|(path, _)| **path == *attribute)?;
         Some(Self { unique: false, text })
     }
 }

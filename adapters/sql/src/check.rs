@@ -178,7 +178,7 @@ impl SqlStore {
                         Table::Values => {
                             let Ok(document) = rows::parse_document(row.text(3)?) else { return Ok(()) };
                             for (attribute, value) in self.index().values(name, &document) {
-                                emit(&label(attribute), &value);
+                                emit(&label(&attribute), &value);
                             }
                         }
                     }

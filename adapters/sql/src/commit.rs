@@ -4,6 +4,7 @@
 //! On PostgreSQL many batches run at once. A resource is locked before it is looked at, and stays so until
 //! the commit; of several the one with the smaller id first.
 
+mod draft;
 mod log;
 mod members;
 mod together;
@@ -16,6 +17,8 @@ use scim_core::{
 };
 use scim_schema::{DateTime, UniqueKey, fold};
 
+use self::draft::Draft;
+pub(crate) use self::draft::drafts;
 use self::log::Entry;
 use crate::error::DatabaseError;
 use crate::index::{FORGET_VALUE, INSERT_UNIQUE, INSERT_VALUE, Index, RowKey, unique_text};
@@ -23,19 +26,21 @@ use crate::params;
 use crate::rows;
 use crate::session::{Engine, Session, Statement, int, is_storable};
 
-/// Applies a batch.
+/// Applies a batch, of which there are [`drafts`].
 pub(crate) fn commit(
     session: &Session<'_>,
     index: &Index,
     tenant: &TenantId,
     batch: &Batch,
+    drafts: &[Option<Draft>],
 ) -> Result<Vec<Committed>, StoreError> {
     let tenant = tenant.as_str();
     let mut commit =
         Commit { session, index, tenant, batch, counts: BTreeMap::new(), added: Vec::new(), counted: false };
     commit.lock()?;
     let mut committed = Vec::with_capacity(batch.writes.len());
-    let mut writes = batch.writes.as_slice();
+    let planned: Vec<Planned<'_>> = batch.writes.iter().zip(drafts.iter().map(Option::as_ref)).collect();
+    let mut writes = planned.as_slice();
     while let Some((first, rest)) = writes.split_first() {
         let together = commit.alike(writes);
         match writes.split_at_checked(together) {
@@ -44,15 +49,15 @@ pub(crate) fn commit(
                     Some(inserted) => committed.extend(inserted),
                     // One by one they tell which of them it is, and why.
                     None => {
-                        for write in some {
-                            committed.push(commit.apply(write)?);
+                        for planned in some {
+                            committed.push(commit.apply(*planned)?);
                         }
                     }
                 }
                 writes = others;
             }
             _ => {
-                committed.push(commit.apply(first)?);
+                committed.push(commit.apply(*first)?);
                 writes = rest;
             }
         }
@@ -61,6 +66,9 @@ pub(crate) fn commit(
     commit.update_counts()?;
     Ok(committed)
 }
+
+/// A write, and the draft of its document if it has one.
+type Planned<'c> = (&'c Write, Option<&'c Draft>);
 
 struct Commit<'c> {
     session: &'c Session<'c>,
@@ -140,12 +148,12 @@ impl<'c> Commit<'c> {
         Ok(())
     }
 
-    fn apply(&mut self, write: &'c Write) -> Result<Committed, StoreError> {
-        if let (Change::Insert { document, members }, Precondition::Absent) =
-            (&write.change, write.precondition)
+    fn apply(&mut self, (write, draft): Planned<'c>) -> Result<Committed, StoreError> {
+        if let (Change::Insert { document, members }, Precondition::Absent, Some(draft)) =
+            (&write.change, write.precondition, draft)
         {
             // That there is none under this id is left to the index to say.
-            return self.insert(write, document, members);
+            return self.insert(write, document, draft, members);
         }
         let Some((current, old)) = self.current(write)? else { return Err(StoreError::NotFound) };
         match write.precondition {
@@ -159,11 +167,11 @@ impl<'c> Commit<'c> {
             Change::Insert { .. } => Err(id_taken()),
             Change::Update { document, changes, members } => {
                 // What is never returned is in `changes` only: the document is the same.
-                let changed = match document {
-                    Some(document) => {
-                        self.replace_document(write, &current, &old, document)? || !changes.is_empty()
+                let changed = match (document, draft) {
+                    (Some(document), Some(draft)) => {
+                        self.replace_document(write, &current, &old, document, draft)? || !changes.is_empty()
                     }
-                    None => false,
+                    _ => false,
                 };
                 let (added, removed) = self.change_members(&write.id, members)?;
                 if !changed && added.is_empty() && removed.is_empty() {
@@ -211,6 +219,7 @@ impl<'c> Commit<'c> {
         &mut self,
         write: &'c Write,
         document: &Document,
+        draft: &Draft,
         members: &[Member],
     ) -> Result<Committed, StoreError> {
         let name = write.resource_type.name();
@@ -218,8 +227,8 @@ impl<'c> Commit<'c> {
         let mut seen = HashSet::new();
         let members: Vec<Member> = members.iter().filter(|m| seen.insert(m.id.as_str())).cloned().collect();
         let n = match self.session.engine() {
-            Engine::Sqlite => self.insert_in_steps(write, document)?,
-            Engine::Postgres => self.insert_at_once(write, document, members.is_empty())?,
+            Engine::Sqlite => self.insert_in_steps(write, document, draft)?,
+            Engine::Postgres => self.insert_at_once(write, document, draft, members.is_empty())?,
         };
         let current = Current { n, version: 1, created: now, modified: now };
         self.link(&write.id, &members)?;
@@ -230,7 +239,7 @@ impl<'c> Commit<'c> {
         Ok(committed(&current, true, members, Vec::new()))
     }
 
-    fn insert_in_steps(&self, write: &Write, document: &Document) -> Result<i64, StoreError> {
+    fn insert_in_steps(&self, write: &Write, document: &Document, draft: &Draft) -> Result<i64, StoreError> {
         let name = write.resource_type.name();
         let n = self.session.first(
             "INSERT INTO scim_resources
@@ -242,8 +251,8 @@ impl<'c> Commit<'c> {
                 &write.id,
                 self.batch.now.unix_micros(),
                 label(document),
-                &rows::unique_to_text(&document.unique),
-                &rows::document_to_text(&document.resource)?
+                &draft.unique,
+                &draft.text
             ],
             |row| row.int(0),
         )?;
@@ -256,20 +265,25 @@ impl<'c> Commit<'c> {
             }
         }
         let row = RowKey { n, created: self.batch.now.unix_micros(), id: &write.id };
-        for (path, value) in self.index.values(name, &document.resource) {
-            self.session.execute(INSERT_VALUE, &row.params(self.tenant, name, path, &value))?;
+        for (path, value) in &draft.values {
+            self.session.execute(INSERT_VALUE, &row.params(self.tenant, name, path, value))?;
         }
         Ok(n)
     }
 
-    fn insert_at_once(&mut self, write: &Write, document: &Document, log: bool) -> Result<i64, StoreError> {
+    fn insert_at_once(
+        &mut self,
+        write: &Write,
+        document: &Document,
+        draft: &Draft,
+        log: bool,
+    ) -> Result<i64, StoreError> {
         let name = write.resource_type.name();
-        let values = self.index.values(name, &document.resource);
         let texts: Vec<Cow<'_, str>> = document.unique.iter().map(|k| unique_text(&k.value)).collect();
         let keys: Vec<Option<&str>> = texts.iter().map(|text| Some(text.as_ref())).collect();
         let attributes: Vec<Option<&str>> = document.unique.iter().map(|k| Some(&*k.attribute)).collect();
         let (paths, indexed): (Vec<_>, Vec<_>) =
-            values.iter().map(|(path, value)| (Some(*path), Some(value.as_str()))).unzip();
+            draft.values.iter().map(|(path, value)| (Some(&**path), Some(value.as_str()))).unzip();
         // Alone it counts itself; of several the sum is added when all are known.
         self.counted = self.batch.writes.len() == 1;
         let cause = &self.batch.cause;
@@ -281,8 +295,8 @@ impl<'c> Commit<'c> {
                 &write.id,
                 self.batch.now.unix_micros(),
                 label(document),
-                &rows::unique_to_text(&document.unique),
-                &rows::document_to_text(&document.resource)?,
+                &draft.unique,
+                &draft.text,
                 &attributes,
                 &keys,
                 &paths,
@@ -327,14 +341,14 @@ impl<'c> Commit<'c> {
         current: &Current,
         before: &Old,
         document: &Document,
+        draft: &Draft,
     ) -> Result<bool, StoreError> {
         let name = write.resource_type.name();
         let old = rows::parse_document(&before.text)?;
         if old == document.resource && before.unique == document.unique {
             return Ok(false);
         }
-        let (old_values, new_values) =
-            (self.index.values(name, &old), self.index.values(name, &document.resource));
+        let (old_values, new_values) = (&self.index.values(name, &old), &draft.values);
         let mut statements = Vec::new();
         let (freed, wanted) =
             (missing(&before.unique, &document.unique), missing(&document.unique, &before.unique));
@@ -346,17 +360,15 @@ impl<'c> Commit<'c> {
             statements.push(Statement::new(INSERT_UNIQUE, params));
         }
         let row = RowKey { n: current.n, created: current.created, id: &write.id };
-        for (path, value) in old_values.difference(&new_values) {
+        for (path, value) in old_values.difference(new_values) {
             statements.push(Statement::new(FORGET_VALUE, row.key_params(self.tenant, name, path, value)));
         }
-        for (path, value) in new_values.difference(&old_values) {
+        for (path, value) in new_values.difference(old_values) {
             statements.push(Statement::new(INSERT_VALUE, row.params(self.tenant, name, path, value)));
         }
-        let text = rows::document_to_text(&document.resource)?;
-        let unique = rows::unique_to_text(&document.unique);
         statements.push(Statement::new(
             "UPDATE scim_resources SET label = ?2, unique_keys = ?3, document = ?4 WHERE n = ?1",
-            params![current.n, label(document), &unique, &text],
+            params![current.n, label(document), &draft.unique, &draft.text],
         ));
         let rows = self.session.batch(&statements)?;
         let refused = wanted.iter().zip(rows.iter().skip(freed.len())).find(|(_, rows)| **rows == 0);

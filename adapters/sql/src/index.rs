@@ -85,18 +85,19 @@ impl Default for Thresholds {
 #[derive(Debug)]
 pub(crate) struct Index {
     types: BTreeMap<String, Vec<Indexed>>,
+    folded_id: Arc<str>,
 }
 
 /// An indexed attribute.
 #[derive(Debug)]
 pub(crate) struct Indexed {
-    pub(crate) path: String,
+    pub(crate) path: Arc<str>,
     pub(crate) kind: Type,
     pub(crate) case_exact: bool,
     /// Whether a resource has one value at most.
     pub(crate) single: bool,
     /// Under this name stands what the keys don't tell: [`CUT`], [`ODD`].
-    pub(crate) remarks: String,
+    pub(crate) remarks: Arc<str>,
     container: Option<String>,
     attribute: String,
     sub: Option<String>,
@@ -162,27 +163,24 @@ impl Index {
             }
             (t.name().to_owned(), found)
         };
-        Ok(Self { types: registry.resource_types().iter().map(indexed).collect() })
+        let types = registry.resource_types().iter().map(indexed).collect();
+        Ok(Self { types, folded_id: FOLDED_ID.into() })
     }
 
     /// The indexed attribute of that canonical path.
     pub(crate) fn find(&self, resource_type: &str, path: &str) -> Option<&Indexed> {
-        self.types.get(resource_type)?.iter().find(|i| i.path == path)
+        self.types.get(resource_type)?.iter().find(|i| *i.path == *path)
     }
 
     /// What of a resource goes into the index: name and key, each once.
-    pub(crate) fn values<'i>(
-        &'i self,
-        resource_type: &str,
-        resource: &Resource,
-    ) -> BTreeSet<(&'i str, String)> {
+    pub(crate) fn values(&self, resource_type: &str, resource: &Resource) -> BTreeSet<(Arc<str>, String)> {
         let mut keys = BTreeSet::new();
         for indexed in self.types.get(resource_type).into_iter().flatten() {
             indexed.collect(resource, &mut keys);
         }
         let folded = fold(resource.id());
         if folded != resource.id() || folded.starts_with(MISSING) {
-            keys.insert((FOLDED_ID, cut(&folded).to_owned()));
+            keys.insert((Arc::clone(&self.folded_id), cut(&folded).to_owned()));
         }
         keys
     }
@@ -276,7 +274,7 @@ impl Index {
                 )?;
                 for (path, value) in self.values(name, &resource) {
                     let row = RowKey { n: *n, created: *created, id };
-                    session.execute(INSERT_VALUE, &row.params(tenant, name, path, &value))?;
+                    session.execute(INSERT_VALUE, &row.params(tenant, name, &path, &value))?;
                 }
             }
             if some.is_empty() {
@@ -347,8 +345,8 @@ impl Indexed {
         }
         let path = located.path();
         Some(Self {
-            remarks: format!("{path}~"),
-            path,
+            remarks: format!("{path}~").into(),
+            path: path.into(),
             kind: leaf.kind(),
             case_exact: leaf.case_exact(),
             single: !located.attribute.multi_valued() && !leaf.multi_valued(),
@@ -358,7 +356,7 @@ impl Indexed {
         })
     }
 
-    fn collect<'i>(&'i self, resource: &Resource, keys: &mut BTreeSet<(&'i str, String)>) {
+    fn collect(&self, resource: &Resource, keys: &mut BTreeSet<(Arc<str>, String)>) {
         let attribute = match &self.container {
             Some(urn) => resource.get(urn).and_then(|c| c.get(&self.attribute)),
             None => resource.get(&self.attribute),
@@ -374,21 +372,21 @@ impl Indexed {
                 match self.key(value) {
                     Some(key) => {
                         if key.rounded {
-                            keys.insert((&self.remarks, CUT.to_owned()));
+                            keys.insert((Arc::clone(&self.remarks), CUT.to_owned()));
                         }
-                        keys.insert((&self.path, key.text));
+                        keys.insert((Arc::clone(&self.path), key.text));
                     }
                     None => {
-                        keys.insert((&self.remarks, ODD.to_owned()));
+                        keys.insert((Arc::clone(&self.remarks), ODD.to_owned()));
                     }
                 }
             }
         }
         if self.single && values == 0 {
-            keys.insert((&self.path, MISSING.to_owned()));
+            keys.insert((Arc::clone(&self.path), MISSING.to_owned()));
         }
         if self.single && values > 1 {
-            keys.insert((&self.remarks, ODD.to_owned()));
+            keys.insert((Arc::clone(&self.remarks), ODD.to_owned()));
         }
     }
 
@@ -483,7 +481,7 @@ mod tests {
             StoreOptions { indexed: vec!["emails.type".into(), "title".into()], ..Default::default() };
         let index = Index::new(&registry, &options).unwrap();
         let resource = Resource::from_canonical(serde_json::from_str(resource).unwrap());
-        index.values("User", &resource).into_iter().map(|(name, key)| (name.to_owned(), key)).collect()
+        index.values("User", &resource).into_iter().map(|(name, key)| (name.to_string(), key)).collect()
     }
 
     #[test]

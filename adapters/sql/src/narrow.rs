@@ -440,7 +440,7 @@ impl Both {
     }
 
     fn of_values(indexed: &Indexed, test: Test, exact: bool, within: bool) -> Self {
-        let leaf = Leaf::Value { attribute: indexed.path.clone(), single: indexed.single, test };
+        let leaf = Leaf::Value { attribute: indexed.path.to_string(), single: indexed.single, test };
         let yes = Narrowed { set: Set::Leaf(leaf), exact };
         if within { Self { yes, no: Narrowed::all() } } else { Self::of(yes) }
     }

@@ -135,7 +135,8 @@ impl SqlStore {
         tenant: &TenantId,
         batch: &Batch,
     ) -> Result<Vec<Committed>, StoreError> {
-        commit::commit(session, &self.types.index, tenant, batch)
+        let drafts = commit::drafts(&self.types.index, batch)?;
+        commit::commit(session, &self.types.index, tenant, batch, &drafts)
     }
 
     /// Finds, for each of some resources of one type, those of the tenant that have the same value of an
@@ -227,7 +228,10 @@ impl Store for SqlStore {
 
     async fn commit(&self, tenant: &TenantId, batch: Batch) -> Result<Vec<Committed>, StoreError> {
         let (types, tenant) = (Arc::clone(&self.types), tenant.clone());
-        self.database.write(move |session| commit::commit(session, &types.index, &tenant, &batch)).await
+        let drafts = commit::drafts(&types.index, &batch)?;
+        let work =
+            move |session: &Session<'_>| commit::commit(session, &types.index, &tenant, &batch, &drafts);
+        self.database.write(work).await
     }
 }
 

@@ -3,14 +3,13 @@
 
 use std::borrow::Cow;
 
-use scim_core::{Change, ChangeKind, Committed, Precondition, StoreError, Write};
+use scim_core::{Change, ChangeKind, Committed, Precondition, StoreError};
 use scim_schema::UniqueKey;
 
-use super::{Commit, Current, committed, label};
+use super::{Commit, Current, Planned, committed, label};
 use crate::error::DatabaseError;
 use crate::index::unique_text;
 use crate::params;
-use crate::rows;
 use crate::session::{Engine, int};
 
 /// How many resources one statement inserts at most.
@@ -44,12 +43,12 @@ const INSERT_TOGETHER: &str = "WITH inserted AS (
 
 impl<'c> Commit<'c> {
     /// How many writes from the first on can be one statement: inserts of one type, without members.
-    pub(super) fn alike(&self, writes: &[Write]) -> usize {
+    pub(super) fn alike(&self, writes: &[Planned<'_>]) -> usize {
         if self.session.engine() == Engine::Sqlite {
             return 0;
         }
-        let Some(first) = writes.first() else { return 0 };
-        let is_alike = |write: &&Write| {
+        let Some((first, _)) = writes.first() else { return 0 };
+        let is_alike = |(write, _): &&Planned<'_>| {
             write.resource_type.name() == first.resource_type.name()
                 && write.precondition == Precondition::Absent
                 && matches!(&write.change, Change::Insert { members, .. } if members.is_empty())
@@ -61,39 +60,33 @@ impl<'c> Commit<'c> {
     /// nothing was inserted.
     pub(super) fn insert_together(
         &mut self,
-        writes: &'c [Write],
+        writes: &[Planned<'c>],
     ) -> Result<Option<Vec<Committed>>, StoreError> {
-        let Some(first) = writes.first() else { return Ok(Some(Vec::new())) };
+        let Some((first, _)) = writes.first() else { return Ok(Some(Vec::new())) };
         self.session.execute("SAVEPOINT together", &[])?;
         let name = first.resource_type.name();
         let documents = || {
-            writes.iter().filter_map(|write| match &write.change {
-                Change::Insert { document, .. } => Some((write, document)),
+            writes.iter().filter_map(|(write, draft)| match &write.change {
+                Change::Insert { document, .. } => Some((*write, document, (*draft)?)),
                 _ => None,
             })
         };
-        let ids: Vec<Option<&str>> = writes.iter().map(|write| Some(write.id.as_str())).collect();
-        let labels: Vec<Option<&str>> = documents().map(|(_, document)| label(document)).collect();
-        let unique: Vec<String> = documents().map(|(_, d)| rows::unique_to_text(&d.unique)).collect();
-        let texts: Vec<String> =
-            documents().map(|(_, d)| rows::document_to_text(&d.resource)).collect::<Result<_, _>>()?;
+        let ids: Vec<Option<&str>> = documents().map(|(write, ..)| Some(write.id.as_str())).collect();
+        let labels: Vec<Option<&str>> = documents().map(|(_, document, _)| label(document)).collect();
+        let unique: Vec<Option<&str>> = documents().map(|(.., d)| Some(d.unique.as_str())).collect();
+        let texts: Vec<Option<&str>> = documents().map(|(.., d)| Some(d.text.as_str())).collect();
         let keys: Vec<(&str, &str, Cow<'_, str>)> = documents()
-            .flat_map(|(write, document)| {
+            .flat_map(|(write, document, _)| {
                 let key =
                     |key: &'c UniqueKey| (write.id.as_str(), key.attribute.as_str(), unique_text(&key.value));
                 document.unique.iter().map(key)
             })
             .collect();
         let keys = Columns::of(keys.iter().map(|(id, attribute, key)| (*id, *attribute, key.as_ref())));
-        let values: Vec<(&str, &str, String)> = documents()
-            .flat_map(|(write, document)| {
-                let values = self.index.values(name, &document.resource);
-                values.into_iter().map(move |(path, value)| (write.id.as_str(), path, value))
-            })
-            .collect();
-        let values = Columns::of(values.iter().map(|(id, path, value)| (*id, *path, value.as_str())));
+        let values = Columns::of(documents().flat_map(|(write, _, draft)| {
+            draft.values.iter().map(|(path, value)| (write.id.as_str(), &**path, value.as_str()))
+        }));
         let now = self.batch.now.unix_micros();
-        let (unique, texts) = (column(&unique), column(&texts));
         let found = self.session.first(
             INSERT_TOGETHER,
             params![
@@ -125,10 +118,6 @@ impl<'c> Commit<'c> {
         let current = Current { n: 0, version: 1, created: now, modified: now };
         Ok(Some(writes.iter().map(|_| committed(&current, true, Vec::new(), Vec::new())).collect()))
     }
-}
-
-fn column(texts: &[String]) -> Vec<Option<&str>> {
-    texts.iter().map(|text| Some(text.as_str())).collect()
 }
 
 /// Rows of three texts, as arrays.

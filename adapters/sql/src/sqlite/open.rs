@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::Options;
@@ -94,8 +95,16 @@ pub(super) fn open_reader(options: &Options) -> Result<Connection, DatabaseError
     connection.busy_timeout(options.busy_timeout)?;
     connection.pragma_update(None, "cache_size", -4096)?;
     connection.pragma_update(None, "query_only", true)?;
-    connection.set_prepared_statement_cache_capacity(64);
+    keep_statements(&connection, 64)?;
     Ok(connection)
+}
+
+/// Statements are prepared once. Otherwise SQLite prepares some of them anew for other parameters, which takes
+/// longer than running them.
+fn keep_statements(connection: &Connection, capacity: usize) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    connection.set_prepared_statement_cache_capacity(capacity);
+    Ok(())
 }
 
 fn configure(connection: &Connection, bulk: bool) -> rusqlite::Result<()> {
@@ -111,8 +120,7 @@ fn configure(connection: &Connection, bulk: bool) -> rusqlite::Result<()> {
     }
     connection.pragma_update(None, "wal_autocheckpoint", log)?;
     connection.pragma_update_and_check(None, "journal_size_limit", 64 << 20, |row| row.get::<_, i64>(0))?;
-    connection.set_prepared_statement_cache_capacity(256);
-    Ok(())
+    keep_statements(connection, 256)
 }
 
 /// The size of the file; 0 if it is not there yet.

@@ -1,0 +1,38 @@
+//! What is written of documents, made before the transaction begins: meanwhile others can write.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use scim_core::{Batch, Change, StoreError, Write};
+
+use crate::index::Index;
+use crate::rows;
+
+/// A document as the tables have it.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    /// The document.
+    pub(super) text: String,
+    /// Its unique values.
+    pub(super) unique: String,
+    /// Its rows in the index: name and key.
+    pub(super) values: BTreeSet<(Arc<str>, String)>,
+}
+
+/// For each write of a batch the draft of its document, if it has one.
+pub(crate) fn drafts(index: &Index, batch: &Batch) -> Result<Vec<Option<Draft>>, StoreError> {
+    batch.writes.iter().map(|write| draft(index, write)).collect()
+}
+
+fn draft(index: &Index, write: &Write) -> Result<Option<Draft>, StoreError> {
+    let document = match &write.change {
+        Change::Insert { document, .. } => document,
+        Change::Update { document: Some(document), .. } => document,
+        _ => return Ok(None),
+    };
+    Ok(Some(Draft {
+        text: rows::document_to_text(&document.resource)?,
+        unique: rows::unique_to_text(&document.unique),
+        values: index.values(write.resource_type.name(), &document.resource),
+    }))
+}
