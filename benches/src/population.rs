@@ -6,7 +6,7 @@ use crate::corpus;
 use crate::random::Random;
 
 /// How long a user's certificate is, which makes a user 2.7 KB long.
-const CERTIFICATE: usize = 560;
+const CERTIFICATE: usize = 880;
 
 const GROUP: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
 
@@ -138,7 +138,9 @@ mod tests {
         let members = |number| {
             let group: serde_json::Value = serde_json::from_slice(&group(number, 3, 5)).unwrap();
             let ids = group["members"].as_array().unwrap().clone();
-            ids.into_iter().map(|member| member["externalId"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+            ids.into_iter()
+                .map(|member| member["externalId"].as_str().unwrap().to_owned())
+                .collect::<Vec<_>>()
         };
         assert_eq!(members(0), [0, 1, 2].map(external_id));
         assert_eq!(members(1), [3, 4, 0].map(external_id));

@@ -42,7 +42,8 @@ async fn main() -> Result<()> {
     let log = tracing_subscriber::fmt().with_writer(std::io::stderr).json().flatten_event(true);
     log.with_current_span(false).init();
     let base = format!("https://scim.example.com{PREFIX}");
-    let service = Service::builder(base, MemoryStore::standard(), Tokens::new(), SystemEnvironment).build()?;
+    let service =
+        Service::builder(base, MemoryStore::standard(), Tokens::new(), SystemEnvironment).build()?;
     fill(&service, options.users).await?;
     let scim = scim_axum::router(service).layer(from_fn(logged));
     let app: Router = Router::new().nest_service(PREFIX, scim);
@@ -78,7 +79,8 @@ impl Tokens {
     /// The tenant that is asked, among others.
     fn new() -> Self {
         let token = |number: usize| if number == 0 { TOKEN.to_owned() } else { format!("{TOKEN}{number}") };
-        let tenant = |number| (Sha256::digest(token(number)).into(), TenantId::new(format!("tenant-{number}")));
+        let tenant =
+            |number| (Sha256::digest(token(number)).into(), TenantId::new(format!("tenant-{number}")));
         Self((0..1000).map(tenant).collect())
     }
 }

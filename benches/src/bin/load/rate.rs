@@ -129,7 +129,8 @@ impl Run {
             let done = Instant::now();
             self.work.borrow().check(&answer)?;
             // At a fixed rate each request that was due is counted, however late its answer.
-            let counts = if self.due.is_some() { due >= self.begin } else { done >= self.begin && done < self.end };
+            let counts =
+                if self.due.is_some() { due >= self.begin } else { done >= self.begin && done < self.end };
             if counts {
                 let time = done.saturating_duration_since(due).as_nanos();
                 self.times.borrow_mut().push(u32::try_from(time).unwrap_or(u32::MAX));

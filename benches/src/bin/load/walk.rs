@@ -77,7 +77,8 @@ pub(crate) async fn run(options: Options) -> Result<Value> {
         bail!("{} users came more than once", users - different.len());
     }
     if let Some(file) = file {
-        let mut out = std::io::BufWriter::new(std::fs::File::create(&file).context("the ids can't be written")?);
+        let mut out =
+            std::io::BufWriter::new(std::fs::File::create(&file).context("the ids can't be written")?);
         for id in &ids {
             writeln!(out, "{id}")?;
         }

@@ -47,7 +47,13 @@ pub(crate) struct Work {
 }
 
 impl Work {
-    pub(crate) fn new(kind: Kind, server: &Server, ids: Vec<String>, users: usize, run: &str) -> Result<Self> {
+    pub(crate) fn new(
+        kind: Kind,
+        server: &Server,
+        ids: Vec<String>,
+        users: usize,
+        run: &str,
+    ) -> Result<Self> {
         let needs_ids = matches!(kind, Kind::Get | Kind::Patch);
         ensure!(!needs_ids || !ids.is_empty(), "this needs the ids of users");
         ensure!(users > 0, "this needs the number of users");
@@ -89,7 +95,10 @@ impl Work {
             }
             Kind::Filter => {
                 let name = user_name(self.random.below(self.users));
-                write!(request, "GET {path}/Users?filter=userName%20eq%20%22{name}%22 HTTP/1.1\r\n{fields}\r\n")
+                write!(
+                    request,
+                    "GET {path}/Users?filter=userName%20eq%20%22{name}%22 HTTP/1.1\r\n{fields}\r\n"
+                )
             }
             Kind::List => {
                 let start = self.random.below(self.users.saturating_sub(PAGE).max(1)) + 1;
