@@ -16,7 +16,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 
-use self::figures::{Figures, Measured};
+use self::figures::{Figures, Measured, PEAKS};
 use self::server::{Access, Server};
 use self::store::Store;
 use crate::requirements::{self, Purpose};
@@ -211,11 +211,8 @@ impl Bench<'_> {
         measured.add("http_post/sqlite", "ours", self.rate(&posts, "post", None)?);
         sqlite.server.wait_until_quiet()?;
         measured.add("http_list/sqlite", "ours", self.rate(sqlite, "list", None)?);
-        for (work, bench, latency, asked) in [
-            ("get", "http_get/sqlite", "latency_get/sqlite", sqlite),
-            ("post", "http_post/sqlite", "latency_post/sqlite", &posts),
-        ] {
-            let peak = measured.best_rate(bench, "ours").context("no rate was measured")?;
+        for ((latency, peak), (work, asked)) in PEAKS.into_iter().zip([("get", sqlite), ("post", &posts)]) {
+            let peak = measured.best(peak, "ours").context("no rate was measured")?.per_second;
             measured.add(latency, "ours", self.rate(asked, work, Some(peak * PART_OF_PEAK))?);
             sqlite.server.wait_until_quiet()?;
         }
