@@ -35,7 +35,7 @@ const PART_OF_PEAK: f64 = 0.7;
 
 #[derive(Args, Debug)]
 pub(crate) struct Options {
-    /// How many users scimd has in SQLite. The first run with a number loads them, a million in some minutes and 12 GB
+    /// How many users scimd has in SQLite. The first run with a number loads them, a million in some minutes and 25 GB
     /// of disk, and keeps them below target/bench-store. Default: 1,000,000, with --quick 20,000
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     users: Option<u32>,

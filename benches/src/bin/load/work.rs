@@ -186,6 +186,6 @@ mod tests {
         let user: serde_json::Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(user["userName"], "run1-user0000042@example.com");
         assert_eq!(user["externalId"], "run1-0000042");
-        assert_eq!(user["emails"][0]["value"], "user0000042@example.com");
+        assert_eq!(user["emails"][0]["value"], "run1-user0000042@example.com");
     }
 }
