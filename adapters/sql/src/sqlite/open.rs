@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::Options;
@@ -95,6 +96,7 @@ pub(super) fn open_reader(options: &Options) -> Result<Connection, DatabaseError
     connection.pragma_update(None, "cache_size", -4096)?;
     connection.pragma_update(None, "query_only", true)?;
     connection.set_prepared_statement_cache_capacity(64);
+    keep_plans(&connection)?;
     Ok(connection)
 }
 
@@ -112,7 +114,13 @@ fn configure(connection: &Connection, bulk: bool) -> rusqlite::Result<()> {
     connection.pragma_update(None, "wal_autocheckpoint", log)?;
     connection.pragma_update_and_check(None, "journal_size_limit", 64 << 20, |row| row.get::<_, i64>(0))?;
     connection.set_prepared_statement_cache_capacity(256);
-    Ok(())
+    keep_plans(connection)
+}
+
+/// A statement keeps its plan when other values are bound to it. Otherwise SQLite, which is built to look at values
+/// when it plans, compiles many statements anew each time that they run.
+fn keep_plans(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
 }
 
 /// The size of the file; 0 if it is not there yet.
