@@ -1,6 +1,7 @@
 //! `cargo xtask`: the workspace's own commands, one file for each.
 
 mod bench;
+mod bench_http;
 mod counts;
 mod coverage;
 mod crash;
@@ -57,6 +58,12 @@ enum Command {
     Mutants(mutants::Options),
     /// Measure against floors and peers, and check the performance targets
     Bench(bench::Options),
+    /// Measure HTTP servers against bare axum: scimd on SQLite with a million users, and our axum adapter in memory
+    ///
+    /// The server has one processor, the load another. Rates are of 16 keep-alive connections, each of which asks again
+    /// when it is answered; times are measured at 70 % of the best rate, with requests that are due at fixed moments.
+    #[command(name = "bench-http")]
+    BenchHttp(bench_http::Options),
     /// Count instructions under valgrind and compare with benches/counts.json
     Counts(counts::Options),
     /// Kill scimd or its database under load, start it again, and check that nothing was lost and every event told
@@ -91,6 +98,7 @@ fn run(cli: &Cli) -> anyhow::Result<bool> {
         Command::Coverage(options) => coverage::run(&root, options),
         Command::Mutants(options) => mutants::run(&root, options),
         Command::Bench(options) => bench::run(&root, options),
+        Command::BenchHttp(options) => bench_http::run(&root, options),
         Command::Counts(options) => counts::run(&root, options),
         Command::Crash(options) => crash::run(&root, options),
         Command::Deny => deny::run(&root),

@@ -20,6 +20,7 @@ pub(crate) enum Purpose {
     Peers,
     Benches,
     Counts,
+    Servers,
 }
 
 /// How a missing requirement is obtained.
@@ -53,7 +54,14 @@ const REQUIREMENTS: &[Requirement] = &[
         detect: &["cc", "--version"],
         source: Source::Apt("build-essential"),
         why: "SQLite and the TLS library are compiled from their bundled C sources",
-        purposes: &[Purpose::Tests, Purpose::Fuzzing, Purpose::Coverage, Purpose::Mutants, Purpose::Benches],
+        purposes: &[
+            Purpose::Tests,
+            Purpose::Fuzzing,
+            Purpose::Coverage,
+            Purpose::Mutants,
+            Purpose::Benches,
+            Purpose::Servers,
+        ],
     },
     Requirement {
         name: "PostgreSQL",
@@ -132,6 +140,13 @@ const REQUIREMENTS: &[Requirement] = &[
         source: Source::Cargo("gungraun-runner@0.20.0"),
         why: "it runs the counting program of benches/ under valgrind",
         purposes: &[Purpose::Counts],
+    },
+    Requirement {
+        name: "taskset",
+        detect: &["taskset", "--version"],
+        source: Source::Apt("util-linux"),
+        why: "it gives a server one processor and the load that asks it another",
+        purposes: &[Purpose::Servers],
     },
     Requirement {
         name: "cargo-deny",
@@ -282,6 +297,7 @@ mod tests {
             Purpose::Peers,
             Purpose::Benches,
             Purpose::Counts,
+            Purpose::Servers,
         ];
         for purpose in purposes {
             assert!(REQUIREMENTS.iter().any(|requirement| requirement.purposes.contains(&purpose)));

@@ -67,7 +67,7 @@ pub(super) fn nanoseconds(time: f64) -> String {
 }
 
 /// Columns of equal width; those of numbers flush right.
-fn lines(rows: &[Vec<String>], numbers: &[usize]) -> String {
+pub(crate) fn lines(rows: &[Vec<String>], numbers: &[usize]) -> String {
     let width = |column: usize| {
         rows.iter()
             .filter_map(|row| row.get(column))
