@@ -4,7 +4,7 @@
 //! is measured in several rounds, what belongs together side by side, and the best figures are compared.
 
 mod samples;
-mod table;
+pub(crate) mod table;
 mod targets;
 
 use std::collections::BTreeMap;

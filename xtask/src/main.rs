@@ -1,6 +1,7 @@
 //! `cargo xtask`: the workspace's own commands, one file for each.
 
 mod bench;
+mod bench_store;
 mod counts;
 mod coverage;
 mod crash;
@@ -57,6 +58,8 @@ enum Command {
     Mutants(mutants::Options),
     /// Measure against floors and peers, and check the performance targets
     Bench(bench::Options),
+    /// Measure the stores against bare SQLite and pgbench, and check their targets
+    BenchStore(bench_store::Options),
     /// Count instructions under valgrind and compare with benches/counts.json
     Counts(counts::Options),
     /// Kill scimd or its database under load, start it again, and check that nothing was lost and every event told
@@ -91,6 +94,7 @@ fn run(cli: &Cli) -> anyhow::Result<bool> {
         Command::Coverage(options) => coverage::run(&root, options),
         Command::Mutants(options) => mutants::run(&root, options),
         Command::Bench(options) => bench::run(&root, options),
+        Command::BenchStore(options) => bench_store::run(&root, options),
         Command::Counts(options) => counts::run(&root, options),
         Command::Crash(options) => crash::run(&root, options),
         Command::Deny => deny::run(&root),

@@ -57,7 +57,7 @@ pub(super) fn targets(targets: &[Target]) -> String {
 }
 
 /// A time in the unit that suits it.
-pub(super) fn nanoseconds(time: f64) -> String {
+pub(crate) fn nanoseconds(time: f64) -> String {
     match time {
         ..100.0 => format!("{time:.1} ns"),
         ..10_000.0 => format!("{time:.0} ns"),
@@ -67,7 +67,7 @@ pub(super) fn nanoseconds(time: f64) -> String {
 }
 
 /// Columns of equal width; those of numbers flush right.
-fn lines(rows: &[Vec<String>], numbers: &[usize]) -> String {
+pub(crate) fn lines(rows: &[Vec<String>], numbers: &[usize]) -> String {
     let width = |column: usize| {
         rows.iter()
             .filter_map(|row| row.get(column))
