@@ -24,9 +24,20 @@ pub fn users_json(range: std::ops::Range<usize>) -> Vec<serde_json::Value> {
 fn user(number: usize, base: &Resource) -> Resource {
     let mut resource = base.clone();
     let user = resource.attributes_mut();
+    differences(user, number);
+    let id = format!("00000000-0000-4000-8000-{number:012x}");
+    let meta = part(user, "meta");
+    meta.insert("created", format!("20{:02}-01-23T04:56:22Z", 5 + number % 10));
+    meta.insert("lastModified", format!("2011-05-{:02}T04:42:34Z", 1 + number % 28));
+    meta.insert("location", format!("https://example.com/v2/Users/{id}"));
+    user.insert("id", id);
+    resource
+}
+
+/// What differs in what a client says of users.
+pub(crate) fn differences(user: &mut Object, number: usize) {
     let domain = if number.is_multiple_of(4) { "example.org" } else { "example.com" };
     let address = format!("user{number:05}@{domain}");
-    let id = format!("00000000-0000-4000-8000-{number:012x}");
     user.insert("externalId", format!("8aeafa6a-5d3e-4f0b-9c52-{number:012x}"));
     user.insert("userName", if number == 4242 { "bjensen".to_owned() } else { address.clone() });
     part(user, "name").insert("familyName", FAMILY[number % 7]);
@@ -40,15 +51,9 @@ fn user(number: usize, base: &Resource) -> Resource {
         user.remove("title");
     }
     part(user, ENTERPRISE).insert("employeeNumber", (700_000 + number).to_string());
-    let meta = part(user, "meta");
-    meta.insert("created", format!("20{:02}-01-23T04:56:22Z", 5 + number % 10));
-    meta.insert("lastModified", format!("2011-05-{:02}T04:42:34Z", 1 + number % 28));
-    meta.insert("location", format!("https://example.com/v2/Users/{id}"));
-    user.insert("id", id);
-    resource
 }
 
-fn part<'u>(user: &'u mut Object, name: &str) -> &'u mut Object {
+pub(crate) fn part<'u>(user: &'u mut Object, name: &str) -> &'u mut Object {
     user.get_mut(name).and_then(Value::as_object_mut).expect("a complex attribute")
 }
 

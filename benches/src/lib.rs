@@ -15,3 +15,5 @@ pub mod floor;
 pub mod hostile;
 pub mod ours;
 pub mod peers;
+pub mod population;
+pub mod random;
