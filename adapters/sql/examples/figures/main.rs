@@ -149,8 +149,9 @@ async fn sqlite(options: &Options, figures: &mut Figures) -> Result<()> {
         return Ok(());
     }
     let loaded = Loaded::sqlite(&Kept::of(options, "sqlite")?)?;
-    let ours = Ours::new(Database::open(loaded.file()).await?, loaded.directory()).await?;
-    with_load(options, &loaded, &ours, figures, || floor.inserts(1, &users.next(effort.users)?, effort)).await
+    let database = Database::open(loaded.file()).await?;
+    with_load(options, &loaded, database, figures, || floor.inserts(1, &users.next(effort.users)?, effort))
+        .await
 }
 
 async fn postgres(options: &Options, figures: &mut Figures) -> Result<()> {
@@ -176,16 +177,15 @@ async fn postgres(options: &Options, figures: &mut Figures) -> Result<()> {
     }
     let (loaded, cluster) = Loaded::postgres(&Kept::of(options, "postgres")?)?;
     let database = Database::connect(PostgresOptions::new(&cluster.url(loaded::DATABASE))?).await?;
-    let ours = Ours::new(database, loaded.directory()).await?;
     let floor = Pgbench::new(&cluster, users.next(1)?)?;
-    with_load(options, &loaded, &ours, figures, || floor.inserts(1, effort)).await
+    with_load(options, &loaded, database, figures, || floor.inserts(1, effort)).await
 }
 
 /// What is measured on a loaded database; `floor` commits one row at a time.
 async fn with_load(
     options: &Options,
     loaded: &Loaded,
-    ours: &Ours,
+    database: Database,
     figures: &mut Figures,
     floor: impl FnMut() -> Result<Turn>,
 ) -> Result<()> {
@@ -193,11 +193,18 @@ async fn with_load(
     if options.rows.contains(&Row::T21) {
         figures.note(loaded.figures());
     }
+    if options.rows == [Row::T21] {
+        return Ok(());
+    }
+    let ours = Ours::new(database.clone(), loaded.directory()).await?;
+    // Before pages are measured: they show who is in which group.
+    let groups = members::groups(&ours, loaded).await?;
     if options.rows.contains(&Row::T17) {
-        pages::measure(ours, loaded, effort, figures).await?;
+        let started = Ours::new(database, loaded.directory()).await?;
+        pages::measure(&ours, &started, loaded, effort, figures).await?;
     }
     if options.rows.contains(&Row::T16) {
-        members::measure(ours, loaded, effort, figures, floor).await?;
+        members::measure(&ours, loaded.engine, &groups, effort, figures, floor).await?;
     }
     Ok(())
 }

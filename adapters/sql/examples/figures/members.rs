@@ -1,5 +1,6 @@
 //! One member comes or goes, in groups of all sizes.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use scim_core::{Member, MemberDelta, MembersChange, Start};
@@ -7,34 +8,41 @@ use scim_core::{Member, MemberDelta, MembersChange, Start};
 use crate::figures::{Figures, Turn};
 use crate::loaded::Loaded;
 use crate::ours::Ours;
-use crate::pages::behind;
 use crate::{Effort, Result};
 
 const SIZES: [usize; 4] = [10, 1000, 10_000, 100_000];
+/// How many users that follow each other are members of the largest group.
+const BLOCK: usize = 500;
 
-/// The floor is one bare commit. The groups stay in the loaded database, and are afterwards as they were.
+/// The groups of the loaded database. They are made if they are not there, and stay in it.
+pub(crate) async fn groups(ours: &Ours, loaded: &Loaded) -> Result<Vec<Group>> {
+    // Of a small load all users are the largest group.
+    let sizes: BTreeSet<usize> = SIZES.iter().map(|size| *size.min(&loaded.users)).collect();
+    let all = ids(ours, sizes.last().copied().unwrap_or_default(), loaded.users).await?;
+    let mut groups = Vec::new();
+    for size in sizes {
+        let members: Vec<String> = all.iter().step_by(all.len() / size).take(size).cloned().collect();
+        let id = format!("members-{size}");
+        println!("a group of {size} members on {}", loaded.engine);
+        ours.group(&id, &members).await?;
+        groups.push(Group { id, members });
+    }
+    Ok(groups)
+}
+
+/// The floor is one bare commit. The groups are afterwards as they were.
 pub(crate) async fn measure(
     ours: &Ours,
-    loaded: &Loaded,
+    engine: &str,
+    groups: &[Group],
     effort: Effort,
     figures: &mut Figures,
     mut floor: impl FnMut() -> Result<Turn>,
 ) -> Result<()> {
-    let engine = loaded.engine;
-    let mut groups: Vec<Group> = Vec::new();
-    let members = ids(ours, SIZES.into_iter().max().unwrap_or_default().min(loaded.users)).await?;
-    for size in SIZES {
-        // Of a small load all users are the largest group.
-        let members = members.get(..size).unwrap_or(&members).to_vec();
-        let id = format!("members-{}", members.len());
-        println!("a group of {} members on {engine}", members.len());
-        ours.group(&id, &members).await?;
-        groups.push(Group { id, members });
-    }
     for round in 1..=effort.rounds {
         println!("members of groups on {engine}, round {round} of {}", effort.rounds);
         figures.add(&format!("member/{engine}/commit"), "floor", floor()?);
-        for group in &groups {
+        for group in groups {
             let bench = format!("member/{engine}/{}", group.members.len());
             figures.add(&bench, "ours", group.turn(ours, effort).await?);
         }
@@ -42,7 +50,8 @@ pub(crate) async fn measure(
     Ok(())
 }
 
-struct Group {
+/// A group to change.
+pub(crate) struct Group {
     id: String,
     members: Vec<String>,
 }
@@ -80,15 +89,16 @@ impl Group {
     }
 }
 
-/// The ids of the first users.
-async fn ids(ours: &Ours, count: usize) -> Result<Vec<String>> {
+/// The ids of so many of the users, in blocks over all of the directory: pages at its beginning and deep in it
+/// shall have users of the same kind.
+async fn ids(ours: &Ours, count: usize, users: usize) -> Result<Vec<String>> {
+    let blocks = count.div_ceil(BLOCK);
     let mut ids = Vec::with_capacity(count);
-    let mut start = Start::Offset(0);
-    while ids.len() < count {
-        let question = ours.question(start, 500.min(count - ids.len()), None);
+    for block in 0..blocks {
+        let question = ours.question(Start::Offset((block * (users / blocks)) as u64), BLOCK, None);
         let page = ours.answer(&question).await?;
-        start = behind(&question, &page)?;
         ids.extend(page.resources.iter().map(|stored| stored.resource.id().to_owned()));
     }
+    ids.truncate(count);
     Ok(ids)
 }

@@ -17,19 +17,24 @@ const PAGE: usize = 100;
 /// How many pages are asked for, one after the other, before it begins again.
 const WALK: usize = 10;
 
+/// `started` has not been asked for anything.
 pub(crate) async fn measure(
     ours: &Ours,
+    started: &Ours,
     loaded: &Loaded,
     effort: Effort,
     figures: &mut Figures,
 ) -> Result<()> {
     let engine = loaded.engine;
-    let directory = Directory { ours, users: loaded.users, effort };
-    let deep = loaded.users / 10 * 9;
+    let users = loaded.users;
+    let deep = users / 10 * 9;
     // The first who asks for a page in the middle by its number: nothing is remembered yet.
-    let started = Instant::now();
-    directory.page(Start::Offset(deep as u64)).await?;
-    figures.add(&format!("page/{engine}/index/cold"), "ours", Turn::of(vec![started.elapsed()])?);
+    let cold = Directory { ours: started, users, effort };
+    let began = Instant::now();
+    cold.page(Start::Offset(deep as u64)).await?;
+    figures.add(&format!("page/{engine}/index/cold"), "ours", Turn::of(vec![began.elapsed()])?);
+
+    let directory = Directory { ours, users, effort };
 
     let look_ups = directory.look_ups().await?;
     for round in 1..=effort.rounds {
@@ -49,7 +54,7 @@ pub(crate) async fn measure(
 }
 
 /// Where the page behind a page begins.
-pub(crate) fn behind(question: &Query, page: &Page) -> Result<Start> {
+fn behind(question: &Query, page: &Page) -> Result<Start> {
     let last = page.resources.last().ok_or("a page is empty")?;
     Ok(Start::After(Position::of(question, last)))
 }
