@@ -92,13 +92,17 @@ struct Figure {
 
 /// `Ok(false)`: a target is missed.
 pub(crate) fn run(root: &Path, options: &Options) -> Result<bool> {
+    let parts = options.parts();
+    if parts.is_empty() {
+        bail!("none of these rows is measured on that engine");
+    }
     requirements::install(root, Purpose::Tests)?;
     println!("building what is measured");
     let programs = Programs::build(root)?;
     let home = root.join("target/bench-store");
     std::fs::create_dir_all(&home)?;
     let mut all = Vec::new();
-    for part in options.parts() {
+    for part in parts {
         let json = home.join("part.json");
         let mut measure = command(root, &programs.figures.to_string_lossy(), &[]);
         measure.args(&part).arg("--json").arg(&json);
@@ -222,5 +226,6 @@ mod tests {
         let quick = parts(&["--quick", "--engine", "postgres", "--rows", "t16,T18"]);
         assert_eq!(quick, ["postgres --rows T16 --users 20000 --quick", "memory --users 20000"]);
         assert_eq!(parts(&["--rows", "T18,T14", "--engine", "postgres"]), ["memory --users 100000"]);
+        assert!(parts(&["--rows", "T15", "--engine", "sqlite"]).is_empty());
     }
 }
