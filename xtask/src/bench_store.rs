@@ -98,7 +98,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<bool> {
     }
     requirements::install(root, Purpose::Tests)?;
     println!("building what is measured");
-    let programs = Programs::build(root)?;
+    let programs = Programs::build(root, options.loads())?;
     let home = root.join("target/bench-store");
     std::fs::create_dir_all(&home)?;
     let mut all = Vec::new();
@@ -142,12 +142,13 @@ struct Programs {
 }
 
 impl Programs {
-    fn build(root: &Path) -> Result<Self> {
-        let builds: [(&str, &[&str]); 3] = [
-            ("", &["-p", "scim-sql", "--example", "figures"]),
-            ("", &["-p", "scimd"]),
-            ("benches", &["--bin", "users", "--no-default-features", "--locked"]),
-        ];
+    /// What loads a database is built if one is needed.
+    fn build(root: &Path, loads: bool) -> Result<Self> {
+        let mut builds: Vec<(&str, &[&str])> = vec![("", &["-p", "scim-sql", "--example", "figures"])];
+        if loads {
+            builds.push(("", &["-p", "scimd"]));
+            builds.push(("benches", &["--bin", "users", "--no-default-features", "--locked"]));
+        }
         for (folder, args) in builds {
             let build = ["build", "--quiet", "--release"];
             let mut build = command(&root.join(folder), "cargo", &build);
@@ -189,6 +190,11 @@ impl Options {
             parts.push(["memory", "--users", users].map(str::to_owned).to_vec());
         }
         parts
+    }
+
+    /// Whether a loaded database is needed.
+    fn loads(&self) -> bool {
+        [Row::T16, Row::T17, Row::T21].into_iter().any(|row| self.wants(row))
     }
 
     fn wants(&self, row: Row) -> bool {

@@ -101,7 +101,7 @@ impl Effort {
         if options.quick {
             Self { rounds: 2, turn: Duration::from_millis(500), users: 2000 }
         } else {
-            Self { rounds: 5, turn: Duration::from_secs(2), users: 16_000 }
+            Self { rounds: 10, turn: Duration::from_secs(1), users: 8000 }
         }
     }
 }
