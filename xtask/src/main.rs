@@ -2,6 +2,7 @@
 
 mod bench;
 mod bench_http;
+mod bench_store;
 mod counts;
 mod coverage;
 mod crash;
@@ -64,6 +65,8 @@ enum Command {
     /// when it is answered; times are measured at 70 % of the best rate, with requests that are due at fixed moments.
     #[command(name = "bench-http")]
     BenchHttp(bench_http::Options),
+    /// Measure the stores against bare SQLite and pgbench, and check their targets
+    BenchStore(bench_store::Options),
     /// Count instructions under valgrind and compare with benches/counts.json
     Counts(counts::Options),
     /// Kill scimd or its database under load, start it again, and check that nothing was lost and every event told
@@ -99,6 +102,7 @@ fn run(cli: &Cli) -> anyhow::Result<bool> {
         Command::Mutants(options) => mutants::run(&root, options),
         Command::Bench(options) => bench::run(&root, options),
         Command::BenchHttp(options) => bench_http::run(&root, options),
+        Command::BenchStore(options) => bench_store::run(&root, options),
         Command::Counts(options) => counts::run(&root, options),
         Command::Crash(options) => crash::run(&root, options),
         Command::Deny => deny::run(&root),

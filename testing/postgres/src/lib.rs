@@ -28,6 +28,8 @@ pub enum Durability {
 }
 
 /// A PostgreSQL server. When it is dropped, and when the process ends, it is gone.
+///
+/// So is its data, except where it was started by [`Cluster::keep`].
 pub struct Cluster {
     folder: PathBuf,
     binaries: PathBuf,
@@ -56,10 +58,28 @@ impl Cluster {
     /// # Errors
     /// When there are no binaries, or they do not run.
     pub fn start(durability: Durability) -> Result<Self, Problem> {
+        Self::start_on(None, durability)
+    }
+
+    /// Starts a server whose data stays in a folder when the server goes. If the folder has such data
+    /// already, the server goes on with it; else the folder is made, in one that is there.
+    ///
+    /// # Errors
+    /// As [`Cluster::start`]. Where root starts it, also when the user that the server runs as can't come to
+    /// the folder.
+    pub fn keep(data: &Path, durability: Durability) -> Result<Self, Problem> {
+        Self::start_on(Some(data), durability)
+    }
+
+    fn start_on(kept: Option<&Path>, durability: Durability) -> Result<Self, Problem> {
         let binaries = find::binaries()?;
         let folder = tempfile::Builder::new().prefix("scim-pg-").tempdir()?;
+        let data = kept.map_or_else(|| Ok(folder.path().join("data")), std::path::absolute)?;
+        if kept.is_some() && !data.exists() {
+            std::fs::create_dir(&data)?;
+        }
         let mut command = Command::new("sh");
-        command.args(["-c", WATCHER, "watcher"]).arg(&binaries).arg(folder.path());
+        command.args(["-c", WATCHER, "watcher"]).arg(&binaries).arg(folder.path()).arg(&data);
         if durability == Durability::None {
             for setting in ["fsync=off", "full_page_writes=off"] {
                 command.args(["-c", setting]);
@@ -71,6 +91,9 @@ impl Cluster {
         if std::fs::metadata(folder.path())?.uid() == 0 {
             let (user, group) = find::user()?;
             std::os::unix::fs::chown(folder.path(), Some(user), Some(group))?;
+            if kept.is_some() {
+                std::os::unix::fs::chown(&data, Some(user), Some(group))?;
+            }
             command.uid(user).gid(group);
         }
         std::fs::set_permissions(folder.path(), Permissions::from_mode(0o700))?;
@@ -169,7 +192,7 @@ impl Cluster {
         &self.binaries
     }
 
-    /// The folder of the server, with its socket, its log and its data.
+    /// The folder of the server, with its socket, its log and, unless that is kept elsewhere, its data.
     pub fn folder(&self) -> &Path {
         &self.folder
     }

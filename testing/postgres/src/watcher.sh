@@ -1,11 +1,13 @@
-# $1: the folder with PostgreSQL's programs; $2: a folder for the server; the rest: options of the server.
+# $1: the folder with PostgreSQL's programs; $2: a folder for the server, which goes with it; $3: where its data
+# is, or will be: in that folder, or elsewhere, where it stays; the rest: options of the server.
 bin=$1
 folder=$2
-shift 2
+data=$3
+shift 3
 server=
 
 start() {
-    "$bin/postgres" -D "$folder/data" -k "$folder" "$@" </dev/null >>"$folder/log" 2>&1 &
+    "$bin/postgres" -D "$data" -k "$folder" "$@" </dev/null >>"$folder/log" 2>&1 &
     server=$!
     until "$bin/pg_isready" -q -h "$folder" -U scim -d postgres; do
         kill -0 "$server" 2>/dev/null || return 1
@@ -33,7 +35,11 @@ answer() {
     if [ "$1" -eq 0 ]; then echo done; else echo "PostgreSQL does not start: $(tail -n 1 "$folder/log" 2>/dev/null)"; fi
 }
 
-"$bin/initdb" -D "$folder/data" -U scim -A trust -E UTF8 --locale=C --no-sync >"$folder/log" 2>&1 && start "$@"
+prepare() {
+    [ -e "$data/PG_VERSION" ] || "$bin/initdb" -D "$data" -U scim -A trust -E UTF8 --locale=C --no-sync >"$folder/log" 2>&1
+}
+
+prepare && start "$@"
 answer $?
 
 while read -r command; do
@@ -45,5 +51,8 @@ while read -r command; do
 done
 
 # The pipe is closed: the tests are over, however they ended.
-end -QUIT
+case $data in
+    "$folder"/*) end -QUIT ;;
+    *) end -INT ;;
+esac
 rm -rf "$folder"

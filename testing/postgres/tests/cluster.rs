@@ -2,6 +2,8 @@
 
 #![cfg(unix)]
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -34,6 +36,21 @@ fn a_server_can_be_stopped_killed_and_started_again() {
     let folder = cluster.folder().to_owned();
     drop(cluster);
     assert!(!folder.exists());
+}
+
+#[test]
+fn kept_data_is_there_again() {
+    let home = tempfile::TempDir::new().unwrap();
+    // Where root starts it, the server runs as another user, who must get through.
+    std::fs::set_permissions(home.path(), Permissions::from_mode(0o755)).unwrap();
+    let data = home.path().join("data");
+    let cluster = Cluster::keep(&data, Durability::Full).unwrap();
+    cluster.sql("postgres", "CREATE TABLE t AS SELECT 7 AS n").unwrap();
+    let folder = cluster.folder().to_owned();
+    drop(cluster);
+    assert!(!folder.exists());
+    let cluster = Cluster::keep(&data, Durability::Full).unwrap();
+    assert_eq!(cluster.sql("postgres", "SELECT n FROM t").unwrap(), "7");
 }
 
 /// A process that dies leaves nothing behind. This test runs itself once more in a process that it kills.

@@ -57,7 +57,7 @@ pub(super) fn targets(targets: &[Target]) -> String {
 }
 
 /// A time in the unit that suits it.
-pub(super) fn nanoseconds(time: f64) -> String {
+pub(crate) fn nanoseconds(time: f64) -> String {
     match time {
         ..100.0 => format!("{time:.1} ns"),
         ..10_000.0 => format!("{time:.0} ns"),
