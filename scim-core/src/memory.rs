@@ -1,5 +1,6 @@
 //! The reference store: everything in memory, with a change feed.
 
+mod narrow;
 mod tenant;
 
 use std::collections::HashMap;

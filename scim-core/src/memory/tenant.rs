@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 use scim_patch::{AttributeChange, Member, MemberDelta};
 use scim_schema::{DateTime, Registry, Resource, ResourceType, UniqueKey, Value};
 
+use super::narrow::unique_key;
 use crate::edges::{Holder, MAX_NESTING, set_holders, set_members};
 use crate::feed::{ChangeEntry, ChangeKind, FeedCursor};
 use crate::page::Page;
@@ -68,7 +69,14 @@ impl Tenant {
             query.filter.as_ref().is_some_and(|f| f.uses(name))
                 || query.sort.as_ref().is_some_and(|s| s.uses(name))
         };
-        let candidates = self.order.iter().filter_map(|(_, id)| {
+        let (one, all) = match (query.filter.as_ref(), query.resource_types.as_slice()) {
+            (Some(filter), [resource_type]) => match unique_key(filter, resource_type) {
+                Some(key) => (self.unique.get(&(resource_type.name().to_owned(), key)), None),
+                None => (None, Some(&self.order)),
+            },
+            _ => (None, Some(&self.order)),
+        };
+        let candidates = all.into_iter().flatten().map(|(_, id)| id).chain(one).filter_map(|id| {
             let row = self.rows.get(id)?;
             let resource_type = row.resource_type.as_ref();
             if !query.resource_types.iter().any(|t| t.name() == resource_type.name()) {
