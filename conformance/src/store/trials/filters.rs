@@ -39,6 +39,8 @@ const FILTERS: &[(&str, &[&str])] = &[
         &[
             "userName eq \"ann\"",
             "userName eq \"ANN\"",
+            // The same as a unique value, another one to a filter.
+            "userName eq \"ａｎｎ\"",
             "displayName eq \"Straße\"",
             "displayName eq \"STRASSE\"",
             "userName eq \"\"",
@@ -298,6 +300,7 @@ const FILTERS: &[(&str, &[&str])] = &[
         "not",
         &[
             "not (userName sw \"a\")",
+            "not (userName eq \"ann\")",
             "not (userName sw \"a\" or userName sw \"b\")",
             "not (not (userName sw \"a\"))",
             "not (title pr) and active eq true",
