@@ -36,7 +36,7 @@ use crate::progress::{Progress, peak_memory, per_second};
 /// How many lines are one transaction.
 const BATCH: usize = 512;
 /// How many batches are read and checked while one is written.
-const AHEAD: usize = 4;
+const AHEAD: usize = 2;
 /// How often a line is tried again that others were in the way of.
 const ATTEMPTS: u32 = 5;
 /// The exit code when all is done but some lines were rejected.

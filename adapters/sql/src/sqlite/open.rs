@@ -114,10 +114,6 @@ fn configure(connection: &Connection, bulk: bool) -> rusqlite::Result<()> {
     // In KiB; the log in pages of 4 KiB. What is written to a page again and again goes into the file once.
     let (cache, log) = if bulk { (65_536, 20_000) } else { (16_384, 2_000) };
     connection.pragma_update(None, "cache_size", -cache)?;
-    if bulk {
-        // What a savepoint may have to undo stays in memory: it was a third of all that was written.
-        connection.pragma_update(None, "temp_store", "memory")?;
-    }
     connection.pragma_update(None, "wal_autocheckpoint", log)?;
     connection.pragma_update_and_check(None, "journal_size_limit", 64 << 20, |row| row.get::<_, i64>(0))?;
     keep_statements(connection, 256)
