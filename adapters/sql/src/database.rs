@@ -17,8 +17,8 @@ use crate::sqlite::{Options, SqliteFile};
 /// the last one that is dropped closes it.
 ///
 /// What a write returns is durable. On SQLite the file is in WAL mode with `synchronous=FULL`, and writes
-/// that wait at the same time share one transaction, each in a savepoint of its own. On PostgreSQL each write
-/// has a transaction, and several run at once.
+/// that wait at the same time share one transaction; one that fails undoes nothing of the others. On PostgreSQL
+/// each write has a transaction, and several run at once.
 #[derive(Clone)]
 pub struct Database {
     inner: Arc<Inner>,
