@@ -1,7 +1,7 @@
 //! From a body to a plan: everything that can be known without the resource.
 
 mod build;
-pub(crate) mod members;
+mod members;
 mod schemas;
 mod value;
 

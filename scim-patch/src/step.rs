@@ -58,10 +58,11 @@ pub(crate) enum PartEdit {
 /// A value named by a `remove` with a value list.
 #[derive(Clone, Debug)]
 pub(crate) enum Listed {
-    /// By its `value` sub-attribute, or the simple value itself.
+    /// By its `value` sub-attribute, or the simple value itself; a member that is given by its URI only, by the
+    /// id at the end of it.
     Value(Value),
-    /// By all of these sub-attributes.
-    Parts(Vec<(String, Value)>),
+    /// By all sub-attributes of this object.
+    Parts(Value),
 }
 
 /// Which values change, and how.

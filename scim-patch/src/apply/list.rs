@@ -9,7 +9,6 @@ use super::Budget;
 use super::element::{edit_part, sets_primary};
 use crate::compare::{contains, is_primary, key, key_definition, key_of, same_type, text_key};
 use crate::error::{PatchError, PatchErrorKind};
-use crate::plan::members::listed_id;
 use crate::step::{ElementChange, Listed, Part, PartEdit, Selection};
 
 /// The values of a multi-valued attribute, or the one of a singular complex attribute.
@@ -156,20 +155,10 @@ impl<'p> List<'p> {
                         None => Vec::new(),
                     }
                 }
-                Listed::Parts(_)
-                    if self.members
-                        && let Some(id) = listed_id(item) =>
-                {
-                    let definition = key_definition(self.attribute());
-                    let key = definition.map(|definition| text_key(definition, &id).into_owned());
-                    self.lookup(&key.unwrap_or(id), budget)?
-                }
-                Listed::Parts(parts) => {
+                Listed::Parts(given) => {
                     budget.spend(self.places.len())?;
-                    let given: Value =
-                        parts.iter().map(|(n, v)| (n.as_str(), v.clone())).collect::<Object>().into();
                     let attribute = self.attribute();
-                    self.places_where(|value| contains(attribute, value, &given))
+                    self.places_where(|value| contains(attribute, value, given))
                 }
             };
             for place in found {

@@ -58,8 +58,8 @@ impl Builder {
             }
             AttributeEdit::RemoveListed(listed) => {
                 for item in listed {
-                    let Some(id) = listed_id(item) else { return Ok(false) };
-                    self.remove(id);
+                    let Listed::Value(Value::String(id)) = item else { return Ok(false) };
+                    self.remove(id.as_str().to_owned());
                 }
             }
             AttributeEdit::Select(selection) => match (&selection.values, &selection.change) {
@@ -113,18 +113,5 @@ impl Builder {
             }
         }
         delta
-    }
-}
-
-/// The id that an item of a list of values to remove names, if it names a member by nothing else.
-pub(crate) fn listed_id(item: &Listed) -> Option<String> {
-    match item {
-        Listed::Value(value) => value.as_str().map(str::to_owned),
-        Listed::Parts(parts) => match parts.as_slice() {
-            [(name, Value::String(reference))] if name == "$ref" => {
-                reference.rsplit('/').next().filter(|id| !id.is_empty()).map(str::to_owned)
-            }
-            _ => None,
-        },
     }
 }

@@ -152,7 +152,7 @@ impl<'t> Builder<'t, '_, '_> {
         object: &Object,
         located: &Located<'t>,
     ) -> Result<Option<Listed>, PatchError> {
-        let mut parts = Vec::with_capacity(object.len());
+        let mut parts = Object::with_capacity(object.len());
         for (key, value) in object.iter() {
             let sub = located.attribute.sub_attribute(key).filter(|sub| !sub.is_hidden());
             let Some(sub) = sub else { continue };
@@ -160,9 +160,17 @@ impl<'t> Builder<'t, '_, '_> {
             if sub.name() == "value" {
                 return Ok(Some(Listed::Value(value)));
             }
-            parts.push((sub.name().to_owned(), value));
+            parts.push(sub.name(), value);
         }
-        Ok((!parts.is_empty()).then_some(Listed::Parts(parts)))
+        if parts.is_empty() {
+            return Ok(None);
+        }
+        let by_uri = self.is_membership(located) && parts.keys().eq(["$ref"]);
+        let parts = Value::Object(parts);
+        if by_uri && let Some(id) = referenced_id(&parts) {
+            return Ok(Some(Listed::Value(id.into())));
+        }
+        Ok(Some(Listed::Parts(parts)))
     }
 
     /// What `add` does when its filter selects nothing (ledger choice `add-filter-no-match`), and `replace`
