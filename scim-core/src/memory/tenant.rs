@@ -69,13 +69,14 @@ impl Tenant {
             query.filter.as_ref().is_some_and(|f| f.uses(name))
                 || query.sort.as_ref().is_some_and(|s| s.uses(name))
         };
-        let (one, all) = match (query.filter.as_ref(), query.resource_types.as_slice()) {
-            (Some(filter), [resource_type]) => match unique_key(filter, resource_type) {
-                Some(key) => (self.unique.get(&(resource_type.name().to_owned(), key)), None),
-                None => (None, Some(&self.order)),
-            },
-            _ => (None, Some(&self.order)),
+        let unique = match (query.filter.as_ref(), query.resource_types.as_slice()) {
+            (Some(filter), [resource_type]) => {
+                unique_key(filter, resource_type).map(|key| (resource_type.name().to_owned(), key))
+            }
+            _ => None,
         };
+        let one = unique.as_ref().and_then(|unique| self.unique.get(unique));
+        let all = unique.is_none().then_some(&self.order);
         let candidates = all.into_iter().flatten().map(|(_, id)| id).chain(one).filter_map(|id| {
             let row = self.rows.get(id)?;
             let resource_type = row.resource_type.as_ref();
