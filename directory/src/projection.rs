@@ -7,7 +7,7 @@ use std::collections::{HashSet, VecDeque};
 
 use scim_core::edges::MAX_NESTING;
 use scim_core::{ChangeEntry, Member};
-use scim_schema::{Object, Resource, Value};
+use scim_schema::{Object, Resource, Value, write_json};
 use scim_sql::{DatabaseError, Session, params};
 
 use crate::normalize::{GroupRef, MemberCounts, Subject};
@@ -146,7 +146,7 @@ pub(crate) fn write_subject(
 /// The text of the state that an entry brings.
 pub(crate) fn document(entry: &ChangeEntry) -> String {
     // Objects of JSON values always have a text.
-    serde_json::to_string(&entry.resource).unwrap_or_default()
+    write_json(&entry.resource).unwrap_or_default()
 }
 
 /// Notes what the last event of a subject said.
@@ -158,7 +158,7 @@ pub(crate) fn write_told(
     sequence: u64,
 ) -> Result<(), DatabaseError> {
     let update = "UPDATE dir_subjects SET told = ?3, sequence = ?4 WHERE directory = ?1 AND id = ?2";
-    let told = serde_json::to_string(told).unwrap_or_default();
+    let told = write_json(told).unwrap_or_default();
     session.execute(update, params![place.number, id, &told, sequence])?;
     Ok(())
 }

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use scim_schema::{DateTime, Projection, ReadOptions, Registry, Report, ResourceType, Selection};
+use scim_schema::{DateTime, Projection, ReadOptions, Registry, Report, ResourceType, Selection, write_json};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -191,10 +191,8 @@ impl Answer {
     }
 
     fn json(status: StatusCode, body: &impl Serialize) -> Self {
-        // Room for a resource of an ordinary size, which is then written without moving it about.
-        let mut text = Vec::with_capacity(4096);
-        let written = serde_json::to_writer(&mut text, body);
-        Self { body: Some(written.map(|()| text.into()).unwrap_or_default()), ..Self::empty(status) }
+        let text = write_json(body).unwrap_or_default();
+        Self { body: Some(text.into()), ..Self::empty(status) }
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod token;
 
-use scim_schema::Dialect;
+use scim_schema::{Dialect, plain_length};
 use smallvec::SmallVec;
 
 use crate::error::{ParseError, ParseErrorKind};
@@ -301,7 +301,7 @@ impl<'a, 'p> Parser<'a, 'p> {
         let at = self.at;
         let (value, length) = if self.take(b'"') {
             let start = self.at;
-            let plain = token::plain_length(self.text, start);
+            let plain = plain_length(self.text, start);
             self.at += plain;
             if self.take(b'"') {
                 (Constant::String(Span::new(start, start + plain)), plain)
@@ -347,7 +347,7 @@ impl<'a, 'p> Parser<'a, 'p> {
                 Some(_) => return Err(ParseError::new(ParseErrorKind::ControlCharacter, place..place + 1)),
             }
             let next = self.at;
-            self.at += token::plain_length(self.text, next);
+            self.at += plain_length(self.text, next);
             plain = next..self.at;
         }
     }

@@ -1,10 +1,13 @@
-//! JSON text to values, within limits.
+//! JSON text to values, within limits, and back.
+
+mod write;
 
 use std::fmt;
 
 use compact_str::CompactString;
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
+pub use self::write::write_json;
 use crate::value::{Entry, Number, Object, Value};
 
 /// Limits for reading JSON from a client; see `parse_json`.
@@ -78,6 +81,39 @@ fn syntax_message(e: &serde_json::Error) -> String {
         _ => "unexpected text",
     };
     format!("{what} at line {} column {}", e.line(), e.column())
+}
+
+/// How many bytes of a text from a place on stand for themselves in a JSON string (RFC 8259 §7): they are neither
+/// a quotation mark nor a backslash nor a control character.
+#[inline]
+pub fn plain_length(text: &str, at: usize) -> usize {
+    let bytes = text.as_bytes().get(at..).unwrap_or_default();
+    let (words, rest) = bytes.as_chunks::<8>();
+    let mut length = 0;
+    for word in words {
+        let special = special_bytes(u64::from_le_bytes(*word));
+        if special != 0 {
+            return length + special.trailing_zeros() as usize / 8;
+        }
+        length += 8;
+    }
+    // Most of what is written has nothing special: eight bytes again, of which the first were looked at before.
+    if bytes.last_chunk().is_some_and(|word| special_bytes(u64::from_le_bytes(*word)) == 0) {
+        return bytes.len();
+    }
+    let special = |b: &u8| *b == b'"' || *b == b'\\' || *b < b' ';
+    length + rest.iter().position(special).unwrap_or(rest.len())
+}
+
+/// The high bits of those of eight bytes that are a quotation mark, a backslash or a control character. Bits
+/// above the lowest one that is set may be wrong.
+#[inline]
+fn special_bytes(word: u64) -> u64 {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES << 7;
+    let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word;
+    let equal = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    (below(word, b' ') | equal(b'"') | equal(b'\\')) & HIGH
 }
 
 #[derive(Clone, Copy)]

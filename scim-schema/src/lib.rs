@@ -21,7 +21,7 @@ pub use compact_str::CompactString;
 pub use attribute::{Attribute, Mutability, Returned, Type, Uniqueness};
 pub use datetime::DateTime;
 pub use dialect::{Dialect, Leniency, Note, Report};
-pub use json::{JsonError, JsonLimits, parse_json};
+pub use json::{JsonError, JsonLimits, parse_json, plain_length, write_json};
 pub use path::{AttributePath, is_name, is_urn};
 pub use project::{Projection, Selection, Shown};
 pub use read::{Intent, ReadOptions, Violation, ViolationKind, coerce, finish, is_uri, read};

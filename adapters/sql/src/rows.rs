@@ -1,7 +1,7 @@
 //! Rows to resources and back.
 
 use scim_core::{AttributeChange, Member, StoreError, Stored};
-use scim_schema::{DateTime, Object, Resource, ResourceType, UniqueKey, Value};
+use scim_schema::{DateTime, Object, Resource, ResourceType, UniqueKey, Value, write_json};
 
 use crate::error::DatabaseError;
 use crate::params;
@@ -58,7 +58,7 @@ pub(crate) fn parse_document(text: &str) -> Result<Resource, StoreError> {
 
 /// The text of a resource's own attributes.
 pub(crate) fn document_to_text(resource: &Resource) -> Result<String, StoreError> {
-    serde_json::to_string(resource).map_err(malformed)
+    write_json(resource).map_err(malformed)
 }
 
 /// `[[attribute, key], …]`
@@ -67,7 +67,7 @@ pub(crate) fn unique_to_text(keys: &[UniqueKey]) -> String {
         .iter()
         .map(|k| Value::from(vec![k.attribute.as_str().into(), k.value.as_str().into()]))
         .collect();
-    serde_json::to_string(&pairs).unwrap_or_default()
+    write_json(&pairs).unwrap_or_default()
 }
 
 pub(crate) fn unique_from_text(text: &str) -> Result<Vec<UniqueKey>, StoreError> {
@@ -93,7 +93,7 @@ pub(crate) fn changes_to_text(changes: &[AttributeChange]) -> Result<Option<Stri
             Value::Object(object)
         })
         .collect();
-    serde_json::to_string(&list).map(Some).map_err(malformed)
+    write_json(&list).map(Some).map_err(malformed)
 }
 
 pub(crate) fn changes_from_text(text: Option<&str>) -> Result<Vec<AttributeChange>, StoreError> {

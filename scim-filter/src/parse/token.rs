@@ -173,32 +173,6 @@ pub(super) fn literal(text: &str, at: usize) -> Result<(Constant, usize), usize>
     }
 }
 
-/// How many bytes from a place on are neither a quotation mark nor a backslash nor a control character.
-pub(super) fn plain_length(text: &str, at: usize) -> usize {
-    let bytes = text.as_bytes().get(at..).unwrap_or_default();
-    let (words, rest) = bytes.as_chunks::<8>();
-    let mut length = 0;
-    for word in words {
-        let special = special_bytes(u64::from_le_bytes(*word));
-        if special != 0 {
-            return length + special.trailing_zeros() as usize / 8;
-        }
-        length += 8;
-    }
-    let special = |b: &u8| *b == b'"' || *b == b'\\' || *b < b' ';
-    length + rest.iter().position(special).unwrap_or(rest.len())
-}
-
-/// The high bits of those of eight bytes that are a quotation mark, a backslash or a control character. Bits
-/// above the lowest one that is set may be wrong.
-fn special_bytes(word: u64) -> u64 {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGH: u64 = ONES << 7;
-    let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word;
-    let equal = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
-    (below(word, b' ') | equal(b'"') | equal(b'\\')) & HIGH
-}
-
 /// The escape whose backslash is at a place: what it means, and its length. The error holds its length, too.
 pub(super) fn escape(text: &str, at: usize) -> Result<(char, usize), (ParseErrorKind, usize)> {
     let mut chars = text.get(at + 1..).unwrap_or_default().chars();

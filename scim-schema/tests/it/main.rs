@@ -11,6 +11,7 @@ mod bodies;
 mod bundled;
 mod canonical;
 mod doubles;
+mod json_text;
 mod projection;
 mod registration;
 mod support;

@@ -1,0 +1,361 @@
+//! Values to JSON text.
+
+use std::fmt::{Display, Write as _};
+
+use serde::ser::{
+    Error as _, Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
+    SerializeTupleStruct, SerializeTupleVariant, Serializer,
+};
+
+use super::plain_length;
+
+/// How much room a text begins with, in bytes. That of a resource is moved once or twice.
+const ROOM: usize = 1024;
+
+/// Writes JSON text without spaces, the same as `serde_json::to_string` does, in a third of the time.
+///
+/// # Errors
+/// When the value says so, or has a map whose names are not strings. A [`Value`](crate::Value) has not.
+///
+/// ```
+/// let user: scim_schema::Value = scim_schema::parse_json(br#"{ "userName": "b\n\"j" }"#, Default::default())?;
+/// assert_eq!(scim_schema::write_json(&user)?, r#"{"userName":"b\n\"j"}"#);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn write_json<T: Serialize + ?Sized>(value: &T) -> Result<String, serde_json::Error> {
+    let mut writer = Writer { text: String::with_capacity(ROOM) };
+    value.serialize(&mut writer)?;
+    Ok(writer.text)
+}
+
+/// The text that has been written so far.
+struct Writer {
+    text: String,
+}
+
+impl Writer {
+    #[inline]
+    fn string(&mut self, text: &str) {
+        self.text.push('"');
+        let plain = plain_length(text, 0);
+        if plain == text.len() {
+            self.text.push_str(text);
+        } else {
+            self.escaped(text, plain);
+        }
+        self.text.push('"');
+    }
+
+    /// A text whose first character that needs an escape is at a place.
+    #[cold]
+    fn escaped(&mut self, text: &str, mut special: usize) {
+        let mut rest = text;
+        while let Some((plain, behind)) = rest.split_at_checked(special) {
+            self.text.push_str(plain);
+            let mut chars = behind.chars();
+            match chars.next() {
+                Some('"') => self.text.push_str("\\\""),
+                Some('\\') => self.text.push_str("\\\\"),
+                Some('\u{8}') => self.text.push_str("\\b"),
+                Some('\u{c}') => self.text.push_str("\\f"),
+                Some('\n') => self.text.push_str("\\n"),
+                Some('\r') => self.text.push_str("\\r"),
+                Some('\t') => self.text.push_str("\\t"),
+                Some(control) => self.display(format_args!("\\u{:04x}", u32::from(control))),
+                None => return,
+            }
+            rest = chars.as_str();
+            special = plain_length(rest, 0);
+        }
+    }
+
+    /// What needs no escape.
+    fn display(&mut self, what: impl Display) {
+        // A String takes whatever it is given.
+        let _ = write!(self.text, "{what}");
+    }
+
+    fn open(&mut self, bracket: char, close: &'static str) -> Members<'_> {
+        self.text.push(bracket);
+        Members { writer: self, is_first: true, close }
+    }
+
+    /// `{"variant":` before the content of a variant.
+    fn variant(&mut self, variant: &str) {
+        self.text.push('{');
+        self.string(variant);
+        self.text.push(':');
+    }
+}
+
+/// An array or object that is open.
+struct Members<'w> {
+    writer: &'w mut Writer,
+    is_first: bool,
+    close: &'static str,
+}
+
+impl Members<'_> {
+    #[inline]
+    fn separate(&mut self) {
+        if !std::mem::take(&mut self.is_first) {
+            self.writer.text.push(',');
+        }
+    }
+
+    #[inline]
+    fn element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), serde_json::Error> {
+        self.separate();
+        value.serialize(&mut *self.writer)
+    }
+
+    #[inline]
+    fn member<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<(), serde_json::Error> {
+        self.separate();
+        self.writer.string(name);
+        self.writer.text.push(':');
+        value.serialize(&mut *self.writer)
+    }
+
+    #[inline]
+    fn close(self) {
+        self.writer.text.push_str(self.close);
+    }
+}
+
+impl<'w> Serializer for &'w mut Writer {
+    type Ok = ();
+    type Error = serde_json::Error;
+    type SerializeSeq = Members<'w>;
+    type SerializeTuple = Members<'w>;
+    type SerializeTupleStruct = Members<'w>;
+    type SerializeTupleVariant = Members<'w>;
+    type SerializeMap = Members<'w>;
+    type SerializeStruct = Members<'w>;
+    type SerializeStructVariant = Members<'w>;
+
+    #[inline]
+    fn serialize_bool(self, v: bool) -> Result<(), Self::Error> {
+        self.text.push_str(if v { "true" } else { "false" });
+        Ok(())
+    }
+
+    fn serialize_i8(self, v: i8) -> Result<(), Self::Error> {
+        self.serialize_i64(v.into())
+    }
+
+    fn serialize_i16(self, v: i16) -> Result<(), Self::Error> {
+        self.serialize_i64(v.into())
+    }
+
+    fn serialize_i32(self, v: i32) -> Result<(), Self::Error> {
+        self.serialize_i64(v.into())
+    }
+
+    fn serialize_i64(self, v: i64) -> Result<(), Self::Error> {
+        self.display(v);
+        Ok(())
+    }
+
+    fn serialize_i128(self, v: i128) -> Result<(), Self::Error> {
+        self.display(v);
+        Ok(())
+    }
+
+    fn serialize_u8(self, v: u8) -> Result<(), Self::Error> {
+        self.serialize_u64(v.into())
+    }
+
+    fn serialize_u16(self, v: u16) -> Result<(), Self::Error> {
+        self.serialize_u64(v.into())
+    }
+
+    fn serialize_u32(self, v: u32) -> Result<(), Self::Error> {
+        self.serialize_u64(v.into())
+    }
+
+    fn serialize_u64(self, v: u64) -> Result<(), Self::Error> {
+        self.display(v);
+        Ok(())
+    }
+
+    fn serialize_u128(self, v: u128) -> Result<(), Self::Error> {
+        self.display(v);
+        Ok(())
+    }
+
+    fn serialize_f32(self, v: f32) -> Result<(), Self::Error> {
+        // Its shortest form is not that of the same number with more digits.
+        self.text.push_str(&serde_json::to_string(&v)?);
+        Ok(())
+    }
+
+    fn serialize_f64(self, v: f64) -> Result<(), Self::Error> {
+        self.text.push_str(&serde_json::to_string(&v)?);
+        Ok(())
+    }
+
+    fn serialize_char(self, v: char) -> Result<(), Self::Error> {
+        self.string(v.encode_utf8(&mut [0; 4]));
+        Ok(())
+    }
+
+    #[inline]
+    fn serialize_str(self, v: &str) -> Result<(), Self::Error> {
+        self.string(v);
+        Ok(())
+    }
+
+    fn serialize_bytes(self, v: &[u8]) -> Result<(), Self::Error> {
+        self.collect_seq(v)
+    }
+
+    fn serialize_none(self) -> Result<(), Self::Error> {
+        self.serialize_unit()
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Self::Error> {
+        value.serialize(self)
+    }
+
+    fn serialize_unit(self) -> Result<(), Self::Error> {
+        self.text.push_str("null");
+        Ok(())
+    }
+
+    fn serialize_unit_struct(self, _: &'static str) -> Result<(), Self::Error> {
+        self.serialize_unit()
+    }
+
+    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<(), Self::Error> {
+        self.serialize_str(variant)
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        value: &T,
+    ) -> Result<(), Self::Error> {
+        value.serialize(self)
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        value: &T,
+    ) -> Result<(), Self::Error> {
+        self.variant(variant);
+        value.serialize(&mut *self)?;
+        self.text.push('}');
+        Ok(())
+    }
+
+    #[inline]
+    fn serialize_seq(self, _: Option<usize>) -> Result<Members<'w>, Self::Error> {
+        Ok(self.open('[', "]"))
+    }
+
+    fn serialize_tuple(self, _: usize) -> Result<Members<'w>, Self::Error> {
+        Ok(self.open('[', "]"))
+    }
+
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Members<'w>, Self::Error> {
+        Ok(self.open('[', "]"))
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<Members<'w>, Self::Error> {
+        self.variant(variant);
+        Ok(self.open('[', "]}"))
+    }
+
+    #[inline]
+    fn serialize_map(self, _: Option<usize>) -> Result<Members<'w>, Self::Error> {
+        Ok(self.open('{', "}"))
+    }
+
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Members<'w>, Self::Error> {
+        Ok(self.open('{', "}"))
+    }
+
+    fn serialize_struct_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<Members<'w>, Self::Error> {
+        self.variant(variant);
+        Ok(self.open('{', "}}"))
+    }
+}
+
+impl SerializeMap for Members<'_> {
+    type Ok = ();
+    type Error = serde_json::Error;
+
+    #[inline]
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, name: &T) -> Result<(), Self::Error> {
+        self.separate();
+        let at = self.writer.text.len();
+        name.serialize(&mut *self.writer)?;
+        // A string is all that begins with this byte.
+        match self.writer.text.as_bytes().get(at) {
+            Some(b'"') => Ok(()),
+            _ => Err(serde_json::Error::custom("the name of a member must be a string")),
+        }
+    }
+
+    #[inline]
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Self::Error> {
+        self.writer.text.push(':');
+        value.serialize(&mut *self.writer)
+    }
+
+    #[inline]
+    fn end(self) -> Result<(), Self::Error> {
+        self.close();
+        Ok(())
+    }
+}
+
+/// The other containers: each by the method of its trait that gives it a value, without or with a name.
+macro_rules! containers {
+    ($($container:ident: $add:ident($($name:ident)?) by $by:ident;)*) => {$(
+        impl $container for Members<'_> {
+            type Ok = ();
+            type Error = serde_json::Error;
+
+            #[inline]
+            fn $add<T: Serialize + ?Sized>(
+                &mut self,
+                $($name: &'static str,)?
+                value: &T,
+            ) -> Result<(), Self::Error> {
+                self.$by($($name,)? value)
+            }
+
+            #[inline]
+            fn end(self) -> Result<(), Self::Error> {
+                self.close();
+                Ok(())
+            }
+        }
+    )*};
+}
+
+containers! {
+    SerializeSeq: serialize_element() by element;
+    SerializeTuple: serialize_element() by element;
+    SerializeTupleStruct: serialize_field() by element;
+    SerializeTupleVariant: serialize_field() by element;
+    SerializeStruct: serialize_field(name) by member;
+    SerializeStructVariant: serialize_field(name) by member;
+}
