@@ -1,6 +1,6 @@
 //! What the service says about itself (RFC 7643 §5 to §7, RFC 7644 §4, RFC 9865 §4).
 
-use scim_schema::{Object, Registry, SERVICE_PROVIDER_CONFIG, Value};
+use scim_schema::{Object, Registry, SERVICE_PROVIDER_CONFIG, Value, write_json};
 
 use crate::config::ServiceConfig;
 use crate::error::{Error, ErrorKind};
@@ -50,7 +50,7 @@ pub(crate) fn service_provider_config(config: &ServiceConfig, change_password: b
     Value::Object(object)
 }
 
-pub(crate) fn resource_types(registry: &Registry, base: &str) -> ListResponse<Value> {
+pub(crate) fn resource_types(registry: &Registry, base: &str) -> String {
     all(registry
         .resource_types()
         .iter()
@@ -62,7 +62,7 @@ pub(crate) fn resource_type(registry: &Registry, name: &str, base: &str) -> Resu
     Ok(with_meta(found.to_value(), "ResourceType", "ResourceTypes", base))
 }
 
-pub(crate) fn schemas(registry: &Registry, base: &str) -> ListResponse<Value> {
+pub(crate) fn schemas(registry: &Registry, base: &str) -> String {
     all(registry.schemas().map(|s| with_meta(s.to_value(), "Schema", "Schemas", base)))
 }
 
@@ -80,11 +80,12 @@ pub(crate) fn refuse_filter(query: Option<&str>) -> Result<(), Error> {
     Ok(())
 }
 
-fn all(values: impl Iterator<Item = Value>) -> ListResponse<Value> {
+/// The list of all of them, as text.
+fn all(values: impl Iterator<Item = Value>) -> String {
     let resources: Vec<Value> = values.collect();
     let mut response = ListResponse::new(resources.len() as u64, resources);
     response.start_index = Some(1);
-    response
+    response.into_text(|value, text| text.push_str(&write_json(&value).unwrap_or_default()))
 }
 
 fn with_meta(mut value: Value, resource_type: &str, endpoint: &str, base: &str) -> Value {

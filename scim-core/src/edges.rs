@@ -82,16 +82,10 @@ pub fn relative(resource_type: &ResourceType, id: &str) -> String {
     format!("{}/{id}", endpoint.strip_prefix('/').unwrap_or(endpoint))
 }
 
-/// Computed attributes go in front of `meta`.
 fn set(resource: &mut Resource, name: &str, values: Vec<Value>) {
-    let attributes = resource.attributes_mut();
-    attributes.remove(name);
     if values.is_empty() {
-        return;
-    }
-    let meta = attributes.remove("meta");
-    attributes.push(name, values);
-    if let Some(meta) = meta {
-        attributes.push("meta", meta);
+        resource.remove_computed(name);
+    } else {
+        resource.set_computed(name, values);
     }
 }

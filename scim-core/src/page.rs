@@ -3,7 +3,7 @@
 use scim_schema::ResourceType;
 use serde::{Deserialize, Serialize};
 
-use crate::sort::SortKey;
+use crate::sort::{Sort, SortKey};
 use crate::store::{Query, StoreError, Stored};
 
 /// Which part of an answer.
@@ -93,6 +93,13 @@ impl Position {
 }
 
 impl Query {
+    /// Whether the filter or the sort looks at an attribute or an extension, by canonical name or URN. A resource
+    /// that has no others is enough to find out whether it matches, and where it stands.
+    pub fn reads(&self, name: &str) -> bool {
+        let sorts = |sort: &Sort| name == "meta" || sort.uses(name);
+        self.filter.as_ref().is_some_and(|f| f.uses(name)) || self.sort.as_ref().is_some_and(sorts)
+    }
+
     /// Whether a resource of that type matches the filter.
     pub fn matches(&self, resource_type: &ResourceType, stored: &Stored) -> bool {
         self.resource_types.iter().any(|t| t.name() == resource_type.name())
@@ -142,11 +149,11 @@ impl Query {
     /// What only the filter or the sort needed is not part of the answer.
     fn without_unasked(&self, resource_type: &ResourceType, mut stored: Stored) -> Stored {
         if let (Some(membership), false) = (resource_type.membership(), self.include.members) {
-            stored.resource.attributes_mut().remove(membership.attribute());
+            stored.resource.remove_computed(membership.attribute());
         }
         if !self.include.memberships {
             for inverse in resource_type.inverses() {
-                stored.resource.attributes_mut().remove(inverse);
+                stored.resource.remove_computed(inverse);
             }
         }
         stored

@@ -1,6 +1,6 @@
 //! Messages as clients see them.
 
-use scim_schema::{Object, Value};
+use scim_schema::{Object, Value, write_json};
 use serde::Serialize;
 
 use crate::error::Error;
@@ -20,7 +20,8 @@ pub(crate) struct ListResponse<R> {
     pub(crate) previous_cursor: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) next_cursor: Option<String>,
-    #[serde(rename = "Resources")]
+    /// Written last, by [`ListResponse::into_text`].
+    #[serde(skip)]
     resources: Vec<R>,
 }
 
@@ -36,6 +37,22 @@ impl<R> ListResponse<R> {
             next_cursor: None,
             resources,
         }
+    }
+
+    /// The JSON text, to which `write` adds each resource.
+    pub(crate) fn into_text(self, write: impl Fn(R, &mut String)) -> String {
+        let mut text = write_json(&self).unwrap_or_default();
+        // Into the object, which is not empty.
+        text.pop();
+        text.push_str(",\"Resources\":[");
+        for (resource, at) in self.resources.into_iter().zip(0..) {
+            if at > 0 {
+                text.push(',');
+            }
+            write(resource, &mut text);
+        }
+        text.push_str("]}");
+        text
     }
 }
 

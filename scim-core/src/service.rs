@@ -191,8 +191,11 @@ impl Answer {
     }
 
     fn json(status: StatusCode, body: &impl Serialize) -> Self {
-        let text = write_json(body).unwrap_or_default();
-        Self { body: Some(text.into()), ..Self::empty(status) }
+        Self::text(status, write_json(body).unwrap_or_default())
+    }
+
+    fn text(status: StatusCode, body: String) -> Self {
+        Self { body: Some(body.into()), ..Self::empty(status) }
     }
 }
 
@@ -435,11 +438,11 @@ impl Inner {
             Operation::ServiceProviderConfig => {
                 Answer::json(ok, &discovery::service_provider_config(config, self.secrets.is_some(), base))
             }
-            Operation::ResourceTypes => Answer::json(ok, &discovery::resource_types(registry, base)),
+            Operation::ResourceTypes => Answer::text(ok, discovery::resource_types(registry, base)),
             Operation::ResourceType(name) => {
                 Answer::json(ok, &discovery::resource_type(registry, name, base)?)
             }
-            Operation::Schemas => Answer::json(ok, &discovery::schemas(registry, base)),
+            Operation::Schemas => Answer::text(ok, discovery::schemas(registry, base)),
             Operation::Schema(urn) => Answer::json(ok, &discovery::schema(registry, urn, base)?),
             _ => return Err(Error::not_found()),
         })
@@ -479,10 +482,13 @@ impl Inner {
         projection: &Projection,
         exchange: &Exchange,
     ) -> Answer {
+        // Room for a resource of an ordinary size, which is then written without moving it about.
+        let mut body = String::with_capacity(4096);
+        projection.show(&stored.resource, &exchange.base).write_json(&mut body);
         Answer {
             location: Some(location(resource_type, stored.resource.id(), &exchange.base)),
             version: Some(stored.version),
-            ..Answer::json(status, &projection.show(&stored.resource, &exchange.base))
+            ..Answer::text(status, body)
         }
     }
 

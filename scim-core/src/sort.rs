@@ -96,9 +96,10 @@ impl Sort {
         Some(AttributePath { urn, attribute: &source.attribute, sub: source.sub.as_deref() }.to_string())
     }
 
-    /// Whether the order depends on the top-level attribute of this canonical name (`members`, `groups`).
+    /// Whether the order depends on the top-level attribute of this canonical name (`members`, `groups`), or on
+    /// an attribute of the extension of this URN.
     pub fn uses(&self, attribute: &str) -> bool {
-        self.keys.iter().any(|(_, k)| k.container.is_none() && k.attribute == attribute)
+        self.keys.iter().any(|(_, k)| k.container.as_deref().unwrap_or(&k.attribute) == attribute)
     }
 
     /// The key of a resource: the value of the attribute; of a multi-valued one its primary value, else

@@ -121,8 +121,8 @@ impl Matcher {
     }
 
     /// Whether the filter reads that common or base attribute (canonical name, such as `members`), or
-    /// that attribute of an extension (`{urn}:{name}`), of any of the resource types: so a store knows
-    /// what it must load.
+    /// that attribute of an extension (`{urn}:{name}`) or any of its attributes (`{urn}`), of any of the
+    /// resource types: so a store knows what it must load.
     pub fn uses(&self, attribute: &str) -> bool {
         let tests = self.programs.iter().flat_map(|(_, program)| program.steps.iter().map(|s| &s.test));
         tests.into_iter().any(|test| match test {

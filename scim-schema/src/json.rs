@@ -7,6 +7,7 @@ use std::fmt;
 use compact_str::CompactString;
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
+pub(crate) use self::write::append_json;
 pub use self::write::write_json;
 use crate::value::{Entry, Number, Object, Value};
 

@@ -128,7 +128,7 @@ impl Projection {
     /// # Ok::<(), serde_json::Error>(())
     /// ```
     pub fn show<'s>(&'s self, resource: &'s Resource, base: &'s str) -> Shown<'s> {
-        Shown::new(resource.attributes(), &self.rules, base)
+        Shown::new(resource, &self.rules, base)
     }
 }
 

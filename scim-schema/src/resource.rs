@@ -1,7 +1,13 @@
 //! Resources in canonical form.
 
-use serde::Serialize;
+mod unread;
 
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+
+pub(crate) use self::unread::Unread;
 use crate::datetime::DateTime;
 use crate::resource_type::{Located, ResourceType};
 use crate::value::{Object, Value};
@@ -9,47 +15,113 @@ use crate::value::{Object, Value};
 /// A resource in canonical form: attribute names as the schemas spell them, attributes of extensions
 /// in an object under the extension's URN, no unassigned values.
 ///
-/// It is made by [`read`](crate::read) from what a client sent, or by [`Resource::from_canonical`] from
-/// what a store kept.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-#[serde(transparent)]
+/// It is made by [`read`](crate::read) from what a client sent, or by [`Resource::from_canonical`] or
+/// [`Resource::from_text`] from what a store kept.
+#[derive(Clone)]
 pub struct Resource {
-    attributes: Object,
+    content: Content,
+}
+
+#[derive(Clone)]
+enum Content {
+    Read(Object),
+    Unread(Box<Unread>),
 }
 
 impl Resource {
     /// Takes attributes that are in canonical form already, such as a store's.
     pub fn from_canonical(attributes: Object) -> Self {
-        Self { attributes }
+        Self { content: Content::Read(attributes) }
+    }
+
+    /// Takes the JSON text of attributes in canonical form, such as a store's. It is checked, but values are
+    /// made of it only when they are asked for: [`Projection::show`](crate::Projection::show) writes most of
+    /// them as they are.
+    ///
+    /// ```
+    /// use scim_schema::Resource;
+    ///
+    /// let resource = Resource::from_text(r#"{"id":"1","userName":"bjensen"}"#)?;
+    /// assert_eq!(resource.id(), "1");
+    /// assert_eq!(resource.get("userName").and_then(|name| name.as_str()), Some("bjensen"));
+    /// assert!(Resource::from_text(r#"{"id":"1""#).is_err());
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When the text is not an object in JSON.
+    pub fn from_text(text: impl Into<Arc<str>>) -> Result<Self, serde_json::Error> {
+        Ok(Self { content: Content::Unread(Box::new(Unread::new(text.into())?)) })
+    }
+
+    /// Makes it the text that [`from_text`](Self::from_text) takes: a third of the memory, in one piece, for one
+    /// that is kept.
+    pub fn pack(&mut self) {
+        if let Content::Read(attributes) = &self.content
+            && let Some(packed) = Unread::of(attributes)
+        {
+            self.content = Content::Unread(Box::new(packed));
+        }
     }
 
     /// The attributes and extension containers.
     #[inline]
     pub fn attributes(&self) -> &Object {
-        &self.attributes
+        match &self.content {
+            Content::Read(attributes) => attributes,
+            Content::Unread(unread) => unread.read(),
+        }
     }
 
     /// The attributes and extension containers, to change them. The canonical form is the caller's duty.
     pub fn attributes_mut(&mut self) -> &mut Object {
-        &mut self.attributes
+        if let Content::Unread(_) = self.content {
+            self.content = Content::Read(std::mem::take(self).into_attributes());
+        }
+        match &mut self.content {
+            Content::Read(attributes) => attributes,
+            // It was read just now.
+            Content::Unread(unread) => unread.beside_mut(),
+        }
     }
 
     /// The attributes and extension containers, taken out.
     pub fn into_attributes(self) -> Object {
-        self.attributes
+        match self.content {
+            Content::Read(attributes) => attributes,
+            Content::Unread(unread) => unread.into_read(),
+        }
+    }
+
+    /// A resource that has only those attributes and extension containers, by canonical name or URN, for which
+    /// `wanted` says so: of one that is text no others need be read.
+    #[must_use]
+    pub fn only(&self, wanted: impl Fn(&str) -> bool) -> Self {
+        Self::from_canonical(match &self.content {
+            Content::Read(attributes) => attributes
+                .iter()
+                .filter(|(name, _)| wanted(name))
+                .map(|(name, value)| (name, value.clone()))
+                .collect(),
+            Content::Unread(unread) => unread.only(wanted),
+        })
     }
 
     /// The value of a common or base attribute, or the container of an extension, by canonical name or URN.
     #[inline]
     pub fn get(&self, name: &str) -> Option<&Value> {
-        self.attributes.get(name)
+        match &self.content {
+            Content::Read(attributes) => attributes.get(name),
+            Content::Unread(unread) if unread.find(name).is_some() => unread.read().get(name),
+            Content::Unread(unread) => unread.beside().get(name),
+        }
     }
 
     /// The value of the attribute (not of the sub-attribute) that `located` names.
     pub fn value_at(&self, located: &Located<'_>) -> Option<&Value> {
         match located.extension {
-            Some(extension) => self.attributes.get(extension.schema().id())?.get(located.attribute.name()),
-            None => self.attributes.get(located.attribute.name()),
+            Some(extension) => self.get(extension.schema().id())?.get(located.attribute.name()),
+            None => self.get(located.attribute.name()),
         }
     }
 
@@ -57,14 +129,19 @@ impl Resource {
     /// `place` is where it probably is, see [`Object::find`].
     pub fn find(&self, located: &Located<'_>, place: usize) -> Option<(usize, &Value)> {
         let attributes = match located.extension {
-            Some(extension) => self.attributes.get(extension.schema().id())?.as_object()?,
-            None => &self.attributes,
+            Some(extension) => self.attributes().get(extension.schema().id())?.as_object()?,
+            None => self.attributes(),
         };
         attributes.find(located.attribute.name(), place)
     }
 
     /// The `id`; empty before the server has given one.
     pub fn id(&self) -> &str {
+        if let Content::Unread(unread) = &self.content
+            && let Some(id) = unread.find("id").and_then(|id| plain_string(id.value))
+        {
+            return id;
+        }
         self.get("id").and_then(Value::as_str).unwrap_or_default()
     }
 
@@ -80,10 +157,40 @@ impl Resource {
 
     /// Sets the `id`. It stands behind `schemas`.
     pub fn set_id(&mut self, id: &str) {
-        let schemas = self.attributes.remove("schemas");
-        self.attributes.insert_first("id", id);
+        let attributes = self.attributes_mut();
+        let schemas = attributes.remove("schemas");
+        attributes.insert_first("id", id);
         if let Some(schemas) = schemas {
-            self.attributes.insert_first("schemas", schemas);
+            attributes.insert_first("schemas", schemas);
+        }
+    }
+
+    /// Sets an attribute that is no part of what a store keeps as the resource's own, such as `groups`. It
+    /// stands at the end, in front of `meta`.
+    pub fn set_computed(&mut self, name: &str, value: impl Into<Value>) {
+        let attributes = self.beside(name);
+        attributes.remove(name);
+        let meta = attributes.remove("meta");
+        attributes.push(name, value);
+        if let Some(meta) = meta {
+            attributes.push("meta", meta);
+        }
+    }
+
+    /// Takes away what was set by [`set_computed`](Self::set_computed).
+    pub fn remove_computed(&mut self, name: &str) {
+        self.beside(name).remove(name);
+    }
+
+    /// Where an attribute can be set at the end: beside the text, if it is not in it.
+    fn beside(&mut self, name: &str) -> &mut Object {
+        let in_text = |unread: &Unread| unread.find(name).or_else(|| unread.find("meta")).is_some();
+        if matches!(&self.content, Content::Unread(unread) if in_text(unread)) {
+            return self.attributes_mut();
+        }
+        match &mut self.content {
+            Content::Read(attributes) => attributes,
+            Content::Unread(unread) => unread.beside_mut(),
         }
     }
 
@@ -103,8 +210,9 @@ impl Resource {
         meta.push("lastModified", last_modified.to_string());
         meta.push("location", location);
         meta.push("version", etag(version));
-        self.attributes.remove("meta");
-        self.attributes.push("meta", meta);
+        let attributes = self.beside("meta");
+        attributes.remove("meta");
+        attributes.push("meta", meta);
     }
 
     /// Brings `schemas` in line: the base schema first, then the known extensions that are listed,
@@ -112,14 +220,52 @@ impl Resource {
     pub fn set_schemas(&mut self, resource_type: &ResourceType) {
         let in_use = resource_type.extensions().iter().filter(|extension| {
             let urn = extension.schema().id();
-            extension.required() || self.attributes.contains(urn) || self.schemas().any(|s| s == urn)
+            extension.required() || self.get(urn).is_some() || self.schemas().any(|s| s == urn)
         });
         let urns = std::iter::once(resource_type.schema().id()).chain(in_use.map(|e| e.schema().id()));
         let present = self.get("schemas").and_then(Value::as_array);
         if !present.is_some_and(|p| p.iter().map(Value::as_str).eq(urns.clone().map(Some))) {
             let schemas: Vec<Value> = urns.map(Value::from).collect();
-            self.attributes.insert_first("schemas", schemas);
+            self.attributes_mut().insert_first("schemas", schemas);
         }
+    }
+
+    /// What is still text, if anything is.
+    pub(crate) fn unread(&self) -> Option<&Unread> {
+        match &self.content {
+            Content::Read(_) => None,
+            Content::Unread(unread) => Some(unread),
+        }
+    }
+}
+
+/// The string of a JSON text that is one without escapes.
+fn plain_string(text: &str) -> Option<&str> {
+    let inner = text.strip_prefix('"')?.strip_suffix('"')?;
+    (!inner.contains('\\')).then_some(inner)
+}
+
+impl Default for Resource {
+    fn default() -> Self {
+        Self::from_canonical(Object::new())
+    }
+}
+
+impl PartialEq for Resource {
+    fn eq(&self, other: &Self) -> bool {
+        self.attributes() == other.attributes()
+    }
+}
+
+impl fmt::Debug for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resource").field("attributes", self.attributes()).finish()
+    }
+}
+
+impl Serialize for Resource {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.attributes().serialize(serializer)
     }
 }
 

@@ -165,7 +165,7 @@ impl Reader<'_> {
         }
         self.session.query(statement.sql(), &statement.params(), |row| {
             let found = Found::read(row)?;
-            let mut stored = found.stored(resource_type)?;
+            let mut stored = found.read_by(query, resource_type)?;
             self.include(resource_type, &mut stored, needed)?;
             if filter.is_none() || query.matches(resource_type, &stored) {
                 places.offer(Position::of(query, &stored), found.n);

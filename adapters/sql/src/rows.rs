@@ -1,6 +1,6 @@
 //! Rows to resources and back.
 
-use scim_core::{AttributeChange, Member, StoreError, Stored};
+use scim_core::{AttributeChange, Member, Query, StoreError, Stored};
 use scim_schema::{DateTime, Object, Resource, ResourceType, UniqueKey, Value, write_json};
 
 use crate::error::DatabaseError;
@@ -39,11 +39,25 @@ impl<'r> Found<'r> {
 
     /// The resource with `meta`, without members and inverse attributes.
     pub(crate) fn stored(&self, resource_type: &ResourceType) -> Result<Stored, StoreError> {
+        let mut stored = self.without_meta(Resource::from_text(self.document).map_err(malformed)?);
+        stored.resource.set_meta(resource_type, stored.created, stored.last_modified, self.version);
+        Ok(stored)
+    }
+
+    /// What a query reads of it, and the id.
+    pub(crate) fn read_by(&self, query: &Query, resource_type: &ResourceType) -> Result<Stored, StoreError> {
+        let resource = Resource::from_text(self.document).map_err(malformed)?;
+        let mut stored = self.without_meta(resource.only(|name| name == "id" || query.reads(name)));
+        if query.reads("meta") {
+            stored.resource.set_meta(resource_type, stored.created, stored.last_modified, self.version);
+        }
+        Ok(stored)
+    }
+
+    fn without_meta(&self, resource: Resource) -> Stored {
         let created = DateTime::from_unix_micros(self.created);
         let last_modified = DateTime::from_unix_micros(self.modified);
-        let mut resource = parse_document(self.document)?;
-        resource.set_meta(resource_type, created, last_modified, self.version);
-        Ok(Stored { resource, version: self.version, created, last_modified })
+        Stored { resource, version: self.version, created, last_modified }
     }
 }
 

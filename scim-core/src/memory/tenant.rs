@@ -31,12 +31,20 @@ pub(super) struct Tenant {
 #[derive(Clone, Debug)]
 struct Row {
     resource_type: Arc<ResourceType>,
-    /// With `meta`, without members and inverse attributes.
+    /// With `meta`, without members and inverse attributes. It is packed: it is seldom looked into.
     resource: Resource,
     unique: Vec<UniqueKey>,
     version: u64,
     created: DateTime,
     last_modified: DateTime,
+}
+
+impl Row {
+    fn display(&self) -> Option<String> {
+        // Not `get`, which would keep all that it reads.
+        let named = self.resource.only(|name| name == "displayName");
+        named.get("displayName").and_then(Value::as_str).map(str::to_owned)
+    }
 }
 
 /// What all writes of a batch share, and the feed entries they make.
@@ -65,10 +73,6 @@ impl Tenant {
     }
 
     pub(super) fn query(&self, query: &Query, registry: &Registry) -> Page {
-        let reads = |name: &str| {
-            query.filter.as_ref().is_some_and(|f| f.uses(name))
-                || query.sort.as_ref().is_some_and(|s| s.uses(name))
-        };
         let unique = match (query.filter.as_ref(), query.resource_types.as_slice()) {
             (Some(filter), [resource_type]) => {
                 unique_key(filter, resource_type).map(|key| (resource_type.name().to_owned(), key))
@@ -84,17 +88,34 @@ impl Tenant {
                 return None;
             }
             let include = Include {
-                members: query.include.members
-                    || resource_type.membership().is_some_and(|m| reads(m.attribute())),
-                memberships: query.include.memberships || resource_type.inverses().iter().any(|i| reads(i)),
+                members: resource_type.membership().is_some_and(|m| query.reads(m.attribute())),
+                memberships: resource_type.inverses().iter().any(|i| query.reads(i)),
             };
-            Some((resource_type, self.stored(id, row, include, registry)))
+            let resource = row.resource.only(|name| name == "id" || query.reads(name));
+            Some((resource_type, self.stored_as(resource, id, row, include, registry)))
         });
-        query.answer(candidates)
+        let mut page = query.answer(candidates);
+        for stored in &mut page.resources {
+            if let Some(row) = self.rows.get(stored.resource.id()) {
+                let id = stored.resource.id().to_owned();
+                *stored = self.stored(&id, row, query.include, registry);
+            }
+        }
+        page
     }
 
     fn stored(&self, id: &str, row: &Row, include: Include, registry: &Registry) -> Stored {
-        let mut resource = row.resource.clone();
+        self.stored_as(row.resource.clone(), id, row, include, registry)
+    }
+
+    fn stored_as(
+        &self,
+        mut resource: Resource,
+        id: &str,
+        row: &Row,
+        include: Include,
+        registry: &Registry,
+    ) -> Stored {
         if let (Some(membership), true) = (row.resource_type.membership(), include.members) {
             let members: Vec<Member> =
                 self.members.get(id).into_iter().flat_map(|m| m.values()).cloned().collect();
@@ -124,7 +145,7 @@ impl Tenant {
                     found.entry(holder.clone()).or_insert_with(|| Holder {
                         id: holder.clone(),
                         resource_type: row.resource_type.name().to_owned(),
-                        display: row.resource.get("displayName").and_then(Value::as_str).map(str::to_owned),
+                        display: row.display(),
                         direct: depth == 0,
                     });
                 }
@@ -234,6 +255,7 @@ impl Tenant {
         commit: &mut Commit<'_>,
     ) -> Committed {
         let Document { mut resource, unique } = document;
+        resource.pack();
         resource.set_meta(&resource_type, commit.now, commit.now, 1);
         for key in &unique {
             self.unique.insert((resource_type.name().to_owned(), key.clone()), id.to_owned());
@@ -350,6 +372,7 @@ impl Tenant {
         for key in unique {
             self.unique.insert((name.clone(), key), id.to_owned());
         }
+        resource.pack();
         resource.set_meta(&row.resource_type, row.created, row.last_modified, row.version);
         row.resource = resource;
         Ok(())

@@ -85,7 +85,7 @@ impl Inner {
             ));
         }
         let response = self.list_response(&query, &page, &paging, count, &projections, &bound, exchange)?;
-        Ok(Answer::json(StatusCode::OK, &response))
+        Ok(Answer::text(StatusCode::OK, response.into_text(|shown, text| shown.write_json(text))))
     }
 
     fn matcher(

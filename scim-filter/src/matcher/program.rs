@@ -95,13 +95,12 @@ impl Clone for Member {
 }
 
 impl Place {
-    /// Whether this is the attribute `name` or `{urn}:{name}`.
+    /// Whether this is the attribute `name` or `{urn}:{name}`, or in the extension `{urn}`.
     pub(super) fn is(&self, path: &str) -> bool {
         match &self.extension {
-            Some(urn) => {
-                path.strip_prefix(urn.name.as_str()).and_then(|rest| rest.strip_prefix(':'))
-                    == Some(&self.attribute.name)
-            }
+            Some(urn) => path
+                .strip_prefix(urn.name.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.strip_prefix(':') == Some(&self.attribute.name)),
             None => self.attribute.name == path,
         }
     }

@@ -3,8 +3,8 @@
 use std::fmt::{Display, Write as _};
 
 use serde::ser::{
-    Error as _, Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
-    SerializeTupleStruct, SerializeTupleVariant, Serializer,
+    Error as _, Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant,
+    SerializeTuple, SerializeTupleStruct, SerializeTupleVariant, Serializer,
 };
 
 use super::plain_length;
@@ -23,74 +23,83 @@ const ROOM: usize = 1024;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn write_json<T: Serialize + ?Sized>(value: &T) -> Result<String, serde_json::Error> {
-    let mut writer = Writer { text: String::with_capacity(ROOM) };
-    value.serialize(&mut writer)?;
-    Ok(writer.text)
+    let mut text = String::with_capacity(ROOM);
+    append_json(&mut text, value)?;
+    Ok(text)
+}
+
+/// As [`write_json`], behind another text.
+pub(crate) fn append_json<T: Serialize + ?Sized>(
+    text: &mut String,
+    value: &T,
+) -> Result<(), serde_json::Error> {
+    value.serialize(Writer { text })
+}
+
+#[inline]
+fn push_string(text: &mut String, string: &str) {
+    text.push('"');
+    let plain = plain_length(string, 0);
+    if plain == string.len() {
+        text.push_str(string);
+    } else {
+        push_escaped(text, string, plain);
+    }
+    text.push('"');
+}
+
+/// A string whose first character that needs an escape is at a place.
+#[cold]
+fn push_escaped(text: &mut String, string: &str, mut special: usize) {
+    let mut rest = string;
+    while let Some((plain, behind)) = rest.split_at_checked(special) {
+        text.push_str(plain);
+        let mut chars = behind.chars();
+        match chars.next() {
+            Some('"') => text.push_str("\\\""),
+            Some('\\') => text.push_str("\\\\"),
+            Some('\u{8}') => text.push_str("\\b"),
+            Some('\u{c}') => text.push_str("\\f"),
+            Some('\n') => text.push_str("\\n"),
+            Some('\r') => text.push_str("\\r"),
+            Some('\t') => text.push_str("\\t"),
+            Some(control) => push_plain(text, format_args!("\\u{:04x}", u32::from(control))),
+            None => return,
+        }
+        rest = chars.as_str();
+        special = plain_length(rest, 0);
+    }
+}
+
+/// What needs neither quotation marks nor escapes.
+fn push_plain(text: &mut String, what: impl Display) {
+    // A String takes whatever it is given.
+    let _ = write!(text, "{what}");
 }
 
 /// The text that has been written so far.
-struct Writer {
-    text: String,
+struct Writer<'t> {
+    text: &'t mut String,
 }
 
-impl Writer {
+impl<'t> Writer<'t> {
     #[inline]
-    fn string(&mut self, text: &str) {
-        self.text.push('"');
-        let plain = plain_length(text, 0);
-        if plain == text.len() {
-            self.text.push_str(text);
-        } else {
-            self.escaped(text, plain);
-        }
-        self.text.push('"');
-    }
-
-    /// A text whose first character that needs an escape is at a place.
-    #[cold]
-    fn escaped(&mut self, text: &str, mut special: usize) {
-        let mut rest = text;
-        while let Some((plain, behind)) = rest.split_at_checked(special) {
-            self.text.push_str(plain);
-            let mut chars = behind.chars();
-            match chars.next() {
-                Some('"') => self.text.push_str("\\\""),
-                Some('\\') => self.text.push_str("\\\\"),
-                Some('\u{8}') => self.text.push_str("\\b"),
-                Some('\u{c}') => self.text.push_str("\\f"),
-                Some('\n') => self.text.push_str("\\n"),
-                Some('\r') => self.text.push_str("\\r"),
-                Some('\t') => self.text.push_str("\\t"),
-                Some(control) => self.display(format_args!("\\u{:04x}", u32::from(control))),
-                None => return,
-            }
-            rest = chars.as_str();
-            special = plain_length(rest, 0);
-        }
-    }
-
-    /// What needs no escape.
-    fn display(&mut self, what: impl Display) {
-        // A String takes whatever it is given.
-        let _ = write!(self.text, "{what}");
-    }
-
-    fn open(&mut self, bracket: char, close: &'static str) -> Members<'_> {
+    fn open(self, bracket: char, close: &'static str) -> Members<'t> {
         self.text.push(bracket);
-        Members { writer: self, is_first: true, close }
+        Members { text: self.text, is_first: true, close }
     }
 
-    /// `{"variant":` before the content of a variant.
+    /// As an object whose only member has the variant's name. The content follows.
     fn variant(&mut self, variant: &str) {
         self.text.push('{');
-        self.string(variant);
+        push_string(self.text, variant);
         self.text.push(':');
     }
 }
 
 /// An array or object that is open.
-struct Members<'w> {
-    writer: &'w mut Writer,
+struct Members<'t> {
+    text: &'t mut String,
     is_first: bool,
     close: &'static str,
 }
@@ -99,40 +108,40 @@ impl Members<'_> {
     #[inline]
     fn separate(&mut self) {
         if !std::mem::take(&mut self.is_first) {
-            self.writer.text.push(',');
+            self.text.push(',');
         }
     }
 
     #[inline]
     fn element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), serde_json::Error> {
         self.separate();
-        value.serialize(&mut *self.writer)
+        value.serialize(Writer { text: self.text })
     }
 
     #[inline]
     fn member<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<(), serde_json::Error> {
         self.separate();
-        self.writer.string(name);
-        self.writer.text.push(':');
-        value.serialize(&mut *self.writer)
+        push_string(self.text, name);
+        self.text.push(':');
+        value.serialize(Writer { text: self.text })
     }
 
     #[inline]
     fn close(self) {
-        self.writer.text.push_str(self.close);
+        self.text.push_str(self.close);
     }
 }
 
-impl<'w> Serializer for &'w mut Writer {
+impl<'t> Serializer for Writer<'t> {
     type Ok = ();
     type Error = serde_json::Error;
-    type SerializeSeq = Members<'w>;
-    type SerializeTuple = Members<'w>;
-    type SerializeTupleStruct = Members<'w>;
-    type SerializeTupleVariant = Members<'w>;
-    type SerializeMap = Members<'w>;
-    type SerializeStruct = Members<'w>;
-    type SerializeStructVariant = Members<'w>;
+    type SerializeSeq = Members<'t>;
+    type SerializeTuple = Members<'t>;
+    type SerializeTupleStruct = Members<'t>;
+    type SerializeTupleVariant = Members<'t>;
+    type SerializeMap = Members<'t>;
+    type SerializeStruct = Members<'t>;
+    type SerializeStructVariant = Members<'t>;
 
     #[inline]
     fn serialize_bool(self, v: bool) -> Result<(), Self::Error> {
@@ -153,12 +162,12 @@ impl<'w> Serializer for &'w mut Writer {
     }
 
     fn serialize_i64(self, v: i64) -> Result<(), Self::Error> {
-        self.display(v);
+        push_plain(self.text, v);
         Ok(())
     }
 
     fn serialize_i128(self, v: i128) -> Result<(), Self::Error> {
-        self.display(v);
+        push_plain(self.text, v);
         Ok(())
     }
 
@@ -175,12 +184,12 @@ impl<'w> Serializer for &'w mut Writer {
     }
 
     fn serialize_u64(self, v: u64) -> Result<(), Self::Error> {
-        self.display(v);
+        push_plain(self.text, v);
         Ok(())
     }
 
     fn serialize_u128(self, v: u128) -> Result<(), Self::Error> {
-        self.display(v);
+        push_plain(self.text, v);
         Ok(())
     }
 
@@ -196,13 +205,13 @@ impl<'w> Serializer for &'w mut Writer {
     }
 
     fn serialize_char(self, v: char) -> Result<(), Self::Error> {
-        self.string(v.encode_utf8(&mut [0; 4]));
+        push_string(self.text, v.encode_utf8(&mut [0; 4]));
         Ok(())
     }
 
     #[inline]
     fn serialize_str(self, v: &str) -> Result<(), Self::Error> {
-        self.string(v);
+        push_string(self.text, v);
         Ok(())
     }
 
@@ -227,7 +236,12 @@ impl<'w> Serializer for &'w mut Writer {
         self.serialize_unit()
     }
 
-    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<(), Self::Error> {
+    fn serialize_unit_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+    ) -> Result<(), Self::Error> {
         self.serialize_str(variant)
     }
 
@@ -240,58 +254,58 @@ impl<'w> Serializer for &'w mut Writer {
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
-        self,
+        mut self,
         _: &'static str,
         _: u32,
         variant: &'static str,
         value: &T,
     ) -> Result<(), Self::Error> {
         self.variant(variant);
-        value.serialize(&mut *self)?;
+        value.serialize(Writer { text: self.text })?;
         self.text.push('}');
         Ok(())
     }
 
     #[inline]
-    fn serialize_seq(self, _: Option<usize>) -> Result<Members<'w>, Self::Error> {
+    fn serialize_seq(self, _: Option<usize>) -> Result<Members<'t>, Self::Error> {
         Ok(self.open('[', "]"))
     }
 
-    fn serialize_tuple(self, _: usize) -> Result<Members<'w>, Self::Error> {
+    fn serialize_tuple(self, _: usize) -> Result<Members<'t>, Self::Error> {
         Ok(self.open('[', "]"))
     }
 
-    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Members<'w>, Self::Error> {
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Members<'t>, Self::Error> {
         Ok(self.open('[', "]"))
     }
 
     fn serialize_tuple_variant(
-        self,
+        mut self,
         _: &'static str,
         _: u32,
         variant: &'static str,
         _: usize,
-    ) -> Result<Members<'w>, Self::Error> {
+    ) -> Result<Members<'t>, Self::Error> {
         self.variant(variant);
         Ok(self.open('[', "]}"))
     }
 
     #[inline]
-    fn serialize_map(self, _: Option<usize>) -> Result<Members<'w>, Self::Error> {
+    fn serialize_map(self, _: Option<usize>) -> Result<Members<'t>, Self::Error> {
         Ok(self.open('{', "}"))
     }
 
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Members<'w>, Self::Error> {
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Members<'t>, Self::Error> {
         Ok(self.open('{', "}"))
     }
 
     fn serialize_struct_variant(
-        self,
+        mut self,
         _: &'static str,
         _: u32,
         variant: &'static str,
         _: usize,
-    ) -> Result<Members<'w>, Self::Error> {
+    ) -> Result<Members<'t>, Self::Error> {
         self.variant(variant);
         Ok(self.open('{', "}}"))
     }
@@ -304,10 +318,10 @@ impl SerializeMap for Members<'_> {
     #[inline]
     fn serialize_key<T: Serialize + ?Sized>(&mut self, name: &T) -> Result<(), Self::Error> {
         self.separate();
-        let at = self.writer.text.len();
-        name.serialize(&mut *self.writer)?;
+        let at = self.text.len();
+        name.serialize(Writer { text: self.text })?;
         // A string is all that begins with this byte.
-        match self.writer.text.as_bytes().get(at) {
+        match self.text.as_bytes().get(at) {
             Some(b'"') => Ok(()),
             _ => Err(serde_json::Error::custom("the name of a member must be a string")),
         }
@@ -315,8 +329,8 @@ impl SerializeMap for Members<'_> {
 
     #[inline]
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Self::Error> {
-        self.writer.text.push(':');
-        value.serialize(&mut *self.writer)
+        self.text.push(':');
+        value.serialize(Writer { text: self.text })
     }
 
     #[inline]

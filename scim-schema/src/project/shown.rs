@@ -1,26 +1,112 @@
 //! What a projection shows of a resource: written out as it is read, or copied.
 
+use std::ops::Range;
+
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::{Named, References, Rule};
+use crate::json::append_json;
 use crate::reference::absolute;
+use crate::resource::{Resource, Unread};
 use crate::value::{Object, Value};
 
 /// What a [`Projection`](crate::Projection) shows of a resource; see [`Projection::show`](crate::Projection::show).
 #[derive(Clone, Copy, Debug)]
 pub struct Shown<'s> {
-    object: &'s Object,
+    resource: &'s Resource,
     rules: &'s Named<Rule>,
     base: &'s str,
 }
 
 impl<'s> Shown<'s> {
-    pub(super) fn new(object: &'s Object, rules: &'s Named<Rule>, base: &'s str) -> Self {
-        Self { object, rules, base }
+    pub(super) fn new(resource: &'s Resource, rules: &'s Named<Rule>, base: &'s str) -> Self {
+        Self { resource, rules, base }
+    }
+
+    /// Writes the JSON text behind another one. Of a resource that is still text, most is copied.
+    pub fn write_json(&self, text: &mut String) {
+        match self.resource.unread() {
+            Some(unread) => self.write_unread(unread, text),
+            None => append(text, self),
+        }
+    }
+
+    fn write_unread(&self, unread: &Unread, text: &mut String) {
+        let Self { rules, base, .. } = *self;
+        text.push('{');
+        let empty = text.len();
+        let mut rules = Rules::new(rules);
+        // What is shown as it stands, from where to where; the next one mostly follows it.
+        let mut whole = 0..0;
+        for member in unread.members() {
+            let rule = rules.of(member.name);
+            if let Some(Rule::Whole(References::Nowhere)) = rule {
+                if whole.is_empty() {
+                    whole.start = member.from;
+                }
+                whole.end = member.to;
+                continue;
+            }
+            copy_part(unread, std::mem::take(&mut whole), empty, text);
+            if let Some(rule) = rule {
+                let value = member.read();
+                append_member(member.name, &Part { value: &value, rule, base }, empty, text);
+            }
+        }
+        copy_part(unread, whole, empty, text);
+        for (name, value) in unread.beside().iter() {
+            if let Some(rule) = rules.of(name) {
+                append_member(name, &Part { value, rule, base }, empty, text);
+            }
+        }
+        text.push('}');
     }
 }
 
+/// Members in one piece, into an object which began where `empty` says.
+fn copy_part(unread: &Unread, part: Range<usize>, empty: usize, text: &mut String) {
+    if !part.is_empty() {
+        separate(empty, text);
+        text.push_str(unread.part(part.start, part.end));
+    }
+}
+
+/// A member, if something of it is shown.
+fn append_member(name: &str, part: &Part<'_>, empty: usize, text: &mut String) {
+    if is_shown(part.value, part.rule) {
+        separate(empty, text);
+        append(text, name);
+        text.push(':');
+        append(text, part);
+    }
+}
+
+fn separate(empty: usize, text: &mut String) {
+    if text.len() > empty {
+        text.push(',');
+    }
+}
+
+fn append<T: Serialize + ?Sized>(text: &mut String, value: &T) {
+    // Values have no map that JSON can't have.
+    let _ = append_json(text, value);
+}
+
 impl Serialize for Shown<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { resource, rules, base } = *self;
+        Parts { object: resource.attributes(), rules, base }.serialize(serializer)
+    }
+}
+
+/// An object of which the members that have a rule are shown.
+struct Parts<'s> {
+    object: &'s Object,
+    rules: &'s Named<Rule>,
+    base: &'s str,
+}
+
+impl Serialize for Parts<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         for (name, value, rule) in members(self.object, self.rules) {
@@ -57,15 +143,32 @@ fn members<'s>(
     object: &'s Object,
     rules: &'s Named<Rule>,
 ) -> impl Iterator<Item = (&'s str, &'s Value, &'s Rule)> {
-    // Resources are in the order of the schemas, and so are the rules: the next one is near.
-    let mut next = 0;
+    let mut rules = Rules::new(rules);
     object.iter().filter_map(move |(name, value)| {
-        let (before, behind) = rules.split_at_checked(next)?;
-        let (at, (_, rule)) =
-            (next..).zip(behind).chain((0..).zip(before)).find(|(_, (candidate, _))| candidate == name)?;
-        next = at + 1;
+        let rule = rules.of(name)?;
         is_shown(value, rule).then_some((name, value, rule))
     })
+}
+
+/// Finds the rules of members that are mostly in the order of the schemas, as the rules are.
+struct Rules<'s> {
+    rules: &'s Named<Rule>,
+    next: usize,
+}
+
+impl<'s> Rules<'s> {
+    fn new(rules: &'s Named<Rule>) -> Self {
+        Self { rules, next: 0 }
+    }
+
+    #[inline]
+    fn of(&mut self, name: &str) -> Option<&'s Rule> {
+        let (before, behind) = self.rules.split_at_checked(self.next)?;
+        let behind = (self.next..).zip(behind);
+        let (at, (_, rule)) = behind.chain((0..).zip(before)).find(|(_, (known, _))| known == name)?;
+        self.next = at + 1;
+        Some(rule)
+    }
 }
 
 /// The values of a list of which something is shown.
@@ -95,7 +198,7 @@ impl Serialize for Part<'_> {
         match (rule, value) {
             (Rule::Whole(references), _) => Whole { value, references, base }.serialize(serializer),
             (Rule::Parts(rules), Value::Object(object)) => {
-                Shown { object, rules, base }.serialize(serializer)
+                Parts { object, rules, base }.serialize(serializer)
             }
             (Rule::Parts(_), _) => {
                 serializer.collect_seq(items(value, rule).map(|value| Part { value, rule, base }))

@@ -62,12 +62,7 @@ fn every_kind_of_value_is_written_as_serde_json_does() {
         marker: Marker,
         wrapped: Wrapped(1),
         pair: Pair(1, "two".to_owned()),
-        kinds: vec![
-            Kind::Bare,
-            Kind::One(1),
-            Kind::Two(1, 2),
-            Kind::Named { first: 1, second: None },
-        ],
+        kinds: vec![Kind::Bare, Kind::One(1), Kind::Two(1, 2), Kind::Named { first: 1, second: None }],
         names: BTreeMap::from([("a \"name\"".to_owned(), vec![1, 2]), (String::new(), vec![])]),
         empty: BTreeMap::new(),
         left_out: None,

@@ -16,4 +16,5 @@ mod projection;
 mod registration;
 mod support;
 mod text;
+mod unread;
 mod values;

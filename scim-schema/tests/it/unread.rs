@@ -1,0 +1,177 @@
+//! Resources that are still text behave as those that have been read.
+
+use proptest::prelude::*;
+use scim_schema::{DateTime, Object, Projection, Registry, Resource, Selection, Value, write_json};
+use serde_json::json;
+
+const URN: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+const BASE: &str = "https://scim.example.com/v2";
+
+fn user() -> Object {
+    let user = Value::from(json!({
+        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User", URN],
+        "id": "u1",
+        "externalId": "a \"quoted\" \\ value",
+        "userName": "b\u{7f}jensén\n",
+        "name": {"familyName": "Jensen", "givenName": "Barbara"},
+        "active": true,
+        "emails": [{"value": "b@example.com", "type": "work", "primary": true}, {"value": "{\"a\":[1]}"}],
+        URN: {"employeeNumber": "7", "manager": {"value": "u2", "$ref": "Users/u2", "displayName": "M"}},
+    }));
+    user.as_object().unwrap().clone()
+}
+
+type Change<'c> = &'c dyn Fn(&mut Resource);
+
+/// The same resource: read, from its text, and packed.
+fn three(attributes: &Object) -> [Resource; 3] {
+    let read = Resource::from_canonical(attributes.clone());
+    let text = Resource::from_text(write_json(attributes).unwrap()).unwrap();
+    let mut packed = read.clone();
+    packed.pack();
+    [read, text, packed]
+}
+
+fn shown(resource: &Resource, projection: &Projection) -> String {
+    let mut text = String::new();
+    projection.show(resource, BASE).write_json(&mut text);
+    assert_eq!(text, serde_json::to_string(&projection.show(resource, BASE)).unwrap(), "by serde");
+    text
+}
+
+#[test]
+fn what_is_shown_of_a_text_is_what_is_shown_of_its_values() {
+    let registry = Registry::standard();
+    let user_type = registry.resource_type("User").unwrap();
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let selections = [
+        Selection::Default,
+        Selection::Only(names(&["userName"])),
+        Selection::Only(names(&["name.givenName", "emails.type"])),
+        Selection::Only(names(&["groups", "meta.location"])),
+        Selection::Only(names(&["nothing"])),
+        Selection::Except(names(&["userName", "emails"])),
+        Selection::Except(names(&["emails.value", "meta.version"])),
+        Selection::Except(names(&[URN])),
+        Selection::Only(names(&[&format!("{URN}:manager")])),
+    ];
+    for selection in selections {
+        let projection = Projection::new(user_type, &selection, &[]);
+        let mut all = three(&user());
+        let before = all.each_ref().map(|resource| shown(resource, &projection));
+        assert_eq!(before[0], before[1], "{selection:?}");
+        assert_eq!(before[0], before[2], "{selection:?}");
+        for resource in &mut all {
+            resource.set_meta(user_type, DateTime::from_unix_micros(0), DateTime::from_unix_micros(1), 3);
+            let group = json!([{"value": "g", "$ref": "Groups/g", "type": "direct"}]);
+            resource.set_computed("groups", Value::from(group));
+        }
+        let after = all.each_ref().map(|resource| shown(resource, &projection));
+        assert_eq!(after[0], after[1], "{selection:?}");
+        assert_eq!(after[0], after[2], "{selection:?}");
+    }
+}
+
+#[test]
+fn what_is_set_is_the_same_beside_a_text() {
+    let registry = Registry::standard();
+    let user_type = registry.resource_type("User").unwrap();
+    let time = DateTime::from_unix_micros(0);
+    let changes: [(&str, Change<'_>); 8] = [
+        ("meta", &|r| r.set_meta(user_type, time, time, 1)),
+        ("meta twice", &|r| {
+            r.set_meta(user_type, time, time, 1);
+            r.set_meta(user_type, time, time, 2);
+        }),
+        ("groups behind meta", &|r| {
+            r.set_meta(user_type, time, time, 1);
+            r.set_computed("groups", vec![Value::from("g")]);
+            r.set_computed("groups", vec![Value::from("h")]);
+        }),
+        ("groups again gone", &|r| {
+            r.set_computed("groups", vec![Value::from("g")]);
+            r.remove_computed("groups");
+        }),
+        ("what is in the text", &|r| r.set_computed("userName", "other")),
+        ("gone from the text", &|r| r.remove_computed("userName")),
+        ("id", &|r| r.set_id("u9")),
+        ("any", &|r| drop(r.attributes_mut().insert("active", false))),
+    ];
+    for (name, change) in changes {
+        let mut all = three(&user());
+        // Whether it was looked at before makes no difference.
+        assert!(all[1].get("active").is_some(), "{name}");
+        for resource in &mut all {
+            change(resource);
+        }
+        let [read, text, packed] = all;
+        assert_eq!(read, text, "{name}");
+        assert_eq!(read, packed, "{name}");
+        assert_eq!(write_json(&read).unwrap(), write_json(&text).unwrap(), "{name}: in the same order");
+        assert_eq!((read.id(), read.external_id()), (text.id(), text.external_id()), "{name}");
+        assert_eq!(read.into_attributes(), text.into_attributes(), "{name}");
+    }
+}
+
+#[test]
+fn a_part_of_a_resource_has_what_was_wanted() {
+    for mut resource in three(&user()) {
+        resource.set_computed("groups", vec![Value::from("g")]);
+        let part = resource.only(|name| name == "id" || name == "groups" || name == URN);
+        let names: Vec<&str> = part.attributes().iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["id", URN, "groups"]);
+        assert_eq!(part.get(URN), resource.get(URN));
+    }
+}
+
+#[test]
+fn ids_with_escapes_are_read() {
+    for id in ["a\"b", "", "\u{1}", "é"] {
+        let resource = Resource::from_text(json!({ "id": id }).to_string()).unwrap();
+        assert_eq!(resource.id(), id);
+    }
+    assert_eq!(Resource::from_text("{}").unwrap().id(), "");
+    assert_eq!(Resource::from_text(r#"{"id":7}"#).unwrap().id(), "");
+}
+
+#[test]
+fn a_text_with_spaces_is_read_and_shown() {
+    let registry = Registry::standard();
+    let projection = Projection::new(registry.resource_type("User").unwrap(), &Selection::Default, &[]);
+    let resource = Resource::from_text("\n{ \"id\" : \"1\" ,\n\"userName\":\t\"b\" , \"x\": 1 } ").unwrap();
+    assert_eq!(resource.get("userName").and_then(Value::as_str), Some("b"));
+    let text = shown_loosely(&resource, &projection);
+    assert_eq!(
+        serde_json::from_str::<serde_json::Value>(&text).unwrap(),
+        json!({"id": "1", "userName": "b"})
+    );
+}
+
+fn shown_loosely(resource: &Resource, projection: &Projection) -> String {
+    let mut text = String::new();
+    projection.show(resource, BASE).write_json(&mut text);
+    text
+}
+
+#[test]
+fn what_is_no_object_in_json_is_refused() {
+    for text in
+        ["", "[]", "1", "null", "{", "{\"a\"}", "{\"a\":1,}", "{\"a\":[1,}", "{\"a\":1} x", "{\"a\":\"\n\"}"]
+    {
+        assert!(Resource::from_text(text).is_err(), "{text}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_object_is_the_same_packed(members in prop::collection::hash_map(any::<String>(), "[a-z\"\\\\é\n]{0,9}", 0..8)) {
+        let attributes: Object = members.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let read = Resource::from_canonical(attributes);
+        let mut packed = read.clone();
+        packed.pack();
+        prop_assert_eq!(write_json(&read).unwrap(), write_json(&packed).unwrap());
+        for name in members.keys() {
+            prop_assert_eq!(read.get(name), packed.get(name));
+        }
+    }
+}
