@@ -145,8 +145,7 @@ pub(crate) fn write_subject(
 
 /// The text of the state that an entry brings.
 pub(crate) fn document(entry: &ChangeEntry) -> String {
-    // Objects of JSON values always have a text.
-    write_json(&entry.resource).unwrap_or_default()
+    entry.resource.text().into_owned()
 }
 
 /// Notes what the last event of a subject said.

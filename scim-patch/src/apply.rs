@@ -35,7 +35,8 @@ pub(crate) fn apply(
     let mut work = Work {
         resource_type: plan.resource_type,
         original: resource,
-        resource: resource.clone(),
+        // Not a clone of what may be text, which would be read twice.
+        resource: Resource::from_canonical(resource.attributes().clone()),
         lists: Vec::new(),
         touched: Vec::with_capacity(plan.steps.len()),
         hidden: Vec::new(),

@@ -73,7 +73,7 @@ impl Projection {
         let work_out = || Self::work_out(resource_type, selection, set);
         match selection {
             // What most requests ask for is worked out once.
-            Selection::Default if set.is_empty() => {
+            Selection::Default if set.is_empty() || !resource_type.shows_on_request() => {
                 resource_type.default_projection.get_or_init(work_out).clone()
             }
             _ => work_out(),

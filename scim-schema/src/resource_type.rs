@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock, OnceLock};
 
-use crate::attribute::{Attribute, Nesting, Uniqueness};
+use crate::attribute::{Attribute, Nesting, Returned, Uniqueness};
 use crate::attributes::Attributes;
 use crate::path::AttributePath;
 use crate::project::Projection;
@@ -130,6 +130,17 @@ impl ResourceType {
     /// The endpoint relative to the base URL, with a leading slash: `/Users`.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// Whether it has attributes that are shown on request only (`returned: request`, RFC 7643 §7): what the
+    /// answer to a write shows then depends on what was set.
+    pub fn shows_on_request(&self) -> bool {
+        let on_request = |attribute: &Attribute| {
+            let subs = attribute.sub_attributes().iter();
+            subs.chain([attribute]).any(|a| a.returned() == Returned::Request)
+        };
+        let extended = self.extensions.iter().flat_map(|extension| extension.schema.attributes());
+        self.attributes().chain(extended).any(on_request)
     }
 
     /// What the type is for, for people.

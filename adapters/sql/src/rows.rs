@@ -70,11 +70,6 @@ pub(crate) fn parse_document(text: &str) -> Result<Resource, StoreError> {
     }
 }
 
-/// The text of a resource's own attributes.
-pub(crate) fn document_to_text(resource: &Resource) -> Result<String, StoreError> {
-    write_json(resource).map_err(malformed)
-}
-
 /// `[[attribute, key], …]`
 pub(crate) fn unique_to_text(keys: &[UniqueKey]) -> String {
     let pairs: Vec<Value> = keys

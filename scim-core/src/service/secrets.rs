@@ -71,13 +71,13 @@ fn take_hidden(
     holder: &mut Object,
     taken: &mut Vec<(String, Value)>,
 ) {
-    let path = match urn {
+    let path = || match urn {
         Some(urn) => format!("{urn}:{}", attribute.name()),
         None => attribute.name().to_owned(),
     };
     if attribute.is_hidden() {
         if let Some(value) = holder.remove(attribute.name()) {
-            taken.push((path, value));
+            taken.push((path(), value));
         }
         return;
     }
@@ -89,7 +89,7 @@ fn take_hidden(
         };
         for element in elements {
             if let Some(hidden) = element.as_object_mut().and_then(|o| o.remove(sub.name())) {
-                taken.push((format!("{path}.{}", sub.name()), hidden));
+                taken.push((format!("{}.{}", path(), sub.name()), hidden));
             }
         }
     }

@@ -385,7 +385,7 @@ impl Inner {
         }
     }
 
-    fn document(&self, resource: Resource, resource_type: &ResourceType) -> Document {
+    fn document(&self, mut resource: Resource, resource_type: &ResourceType) -> Document {
         let mut unique = resource_type.unique_keys(&resource);
         if self.config.unique_external_id
             && let Some(external_id) = resource.external_id()
@@ -395,6 +395,7 @@ impl Inner {
                 value: normalize(external_id).into_owned(),
             });
         }
+        resource.write();
         Document { resource, unique }
     }
 
@@ -484,9 +485,12 @@ struct Shown<'s> {
     no_content: bool,
 }
 
-/// The canonical paths that a body gave values for.
+/// The canonical paths that a body gave values for, where the answer depends on them.
 fn set_paths(resource: &Resource, resource_type: &ResourceType) -> Vec<String> {
     let mut paths = Vec::new();
+    if !resource_type.shows_on_request() {
+        return paths;
+    }
     for (name, value) in resource.attributes().iter() {
         match (resource_type.extension(name), value.as_object()) {
             (Some(_), Some(container)) => paths.extend(container.keys().map(|k| format!("{name}:{k}"))),

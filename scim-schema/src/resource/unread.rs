@@ -76,12 +76,18 @@ impl Unread {
             members.push(Member { name: (from, name_end), value: (value_from, to) });
         }
         text.push('}');
-        Some(Self {
-            text: text.into(),
-            members: members.into(),
-            beside: Object::new(),
-            read: OnceLock::new(),
-        })
+        let read = OnceLock::from(attributes.clone());
+        Some(Self { text: text.into(), members: members.into(), beside: Object::new(), read })
+    }
+
+    /// Keeps no values of what is text.
+    pub(super) fn forget(&mut self) {
+        self.read = OnceLock::new();
+    }
+
+    /// The text, without what was set beside it.
+    pub(super) fn text(&self) -> &str {
+        &self.text
     }
 
     /// The members of the text.

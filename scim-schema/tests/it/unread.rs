@@ -32,6 +32,23 @@ fn three(attributes: &Object) -> [Resource; 3] {
     [read, text, packed]
 }
 
+#[test]
+fn a_text_that_was_written_is_given_again_until_something_changes() {
+    let registry = Registry::standard();
+    let user_type = registry.resource_type("User").unwrap();
+    let text = write_json(&user()).unwrap();
+    for mut resource in three(&user()) {
+        assert_eq!(resource.text(), text);
+        resource.write();
+        assert_eq!(resource.text(), text);
+        resource.set_meta(user_type, DateTime::from_unix_micros(0), DateTime::from_unix_micros(0), 1);
+        assert_eq!(resource.text(), write_json(&resource).unwrap(), "with what is beside it");
+        resource.attributes_mut().insert("active", false);
+        assert_eq!(resource.text(), write_json(resource.attributes()).unwrap());
+        assert!(resource.text().contains("\"active\":false"));
+    }
+}
+
 fn shown(resource: &Resource, projection: &Projection) -> String {
     let mut text = String::new();
     projection.show(resource, BASE).write_json(&mut text);

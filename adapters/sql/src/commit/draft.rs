@@ -31,7 +31,7 @@ fn draft(index: &Index, write: &Write) -> Result<Option<Draft>, StoreError> {
         _ => return Ok(None),
     };
     Ok(Some(Draft {
-        text: rows::document_to_text(&document.resource)?,
+        text: document.resource.text().into_owned(),
         unique: rows::unique_to_text(&document.unique),
         values: index.values(write.resource_type.name(), &document.resource),
     }))
