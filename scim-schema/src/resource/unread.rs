@@ -122,16 +122,27 @@ impl Unread {
     }
 
     pub(super) fn read(&self) -> &Object {
-        self.read.get_or_init(|| self.only(|_| true))
+        self.read.get_or_init(|| self.all())
     }
 
     pub(super) fn into_read(mut self) -> Object {
-        self.read.take().unwrap_or_else(|| self.only(|_| true))
+        self.read.take().unwrap_or_else(|| self.all())
+    }
+
+    fn all(&self) -> Object {
+        // In one go, unless some part can't be read: then without that part.
+        let Ok(Value::Object(mut attributes)) = serde_json::from_str(&self.text) else {
+            return self.only(|_| true);
+        };
+        for (name, value) in self.beside.iter() {
+            attributes.push(name, value.clone());
+        }
+        attributes
     }
 
     /// The attributes for which `wanted` says so.
     pub(super) fn only(&self, wanted: impl Fn(&str) -> bool) -> Object {
-        let mut attributes = Object::with_capacity(self.members.len() + self.beside.len());
+        let mut attributes = Object::new();
         for member in self.members().filter(|member| wanted(member.name)) {
             attributes.push(member.name, member.read());
         }
