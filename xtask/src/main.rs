@@ -13,6 +13,7 @@ mod fuzz;
 mod hostile;
 mod mutants;
 mod peers;
+mod races;
 mod requirements;
 mod spec;
 mod test;
@@ -71,6 +72,8 @@ enum Command {
     Counts(counts::Options),
     /// Kill scimd or its database under load, start it again, and check that nothing was lost and every event told
     Crash(crash::Options),
+    /// Let many clients of scimd want the same thing at the same time, on both engines
+    Races(races::Options),
     /// Check licences, bans, advisories and sources with cargo-deny
     Deny,
 }
@@ -105,6 +108,7 @@ fn run(cli: &Cli) -> anyhow::Result<bool> {
         Command::BenchStore(options) => bench_store::run(&root, options),
         Command::Counts(options) => counts::run(&root, options),
         Command::Crash(options) => crash::run(&root, options),
+        Command::Races(options) => races::run(&root, options),
         Command::Deny => deny::run(&root),
     }
 }

@@ -21,7 +21,8 @@ use serde_json::json;
 use self::check::check;
 use self::model::Figures;
 use self::receiver::Receiver;
-use self::writer::{Random, Writer, make_groups};
+pub(crate) use self::writer::Random;
+use self::writer::{Writer, make_groups};
 use crate::scimd::{Client, Scimd};
 
 const WRITERS: usize = 4;

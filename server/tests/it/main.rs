@@ -15,6 +15,7 @@ mod files;
 mod limits;
 mod operate;
 mod postgres;
+mod races;
 mod scimd;
 mod secrets;
 mod serve;
