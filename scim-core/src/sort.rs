@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use scim_schema::{
-    Attribute, AttributePath, DateTime, Resource, ResourceType, Target, Type, Value, fold, normalize,
+    Attribute, AttributePath, DateTime, Resource, ResourceType, Target, Type, Value, comparable,
 };
 use serde::{Deserialize, Serialize};
 
@@ -137,8 +137,7 @@ impl KeySource {
             Value::String(s) if self.kind == Type::DateTime => {
                 DateTime::parse(s).map_or(SortKey::Missing, |t| SortKey::Micros(t.unix_micros()))
             }
-            Value::String(s) if self.case_exact => SortKey::Text(normalize(s).into_owned()),
-            Value::String(s) => SortKey::Text(fold(s).into_owned()),
+            Value::String(s) => SortKey::Text(comparable(s, self.case_exact).into_owned()),
             _ => SortKey::Missing,
         }
     }

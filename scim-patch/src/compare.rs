@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use scim_schema::{Attribute, Type, Value, fold, normalize};
+use scim_schema::{Attribute, Type, Value, comparable};
 
 /// Whether two values of an attribute are the same by its own comparison rules.
 pub(crate) fn same_value(attribute: &Attribute, a: &Value, b: &Value) -> bool {
@@ -17,7 +17,7 @@ pub(crate) fn same_value(attribute: &Attribute, a: &Value, b: &Value) -> bool {
 
 /// The form in which texts of an attribute are compared.
 pub(crate) fn text_key<'v>(attribute: &Attribute, text: &'v str) -> Cow<'v, str> {
-    if attribute.case_exact() { normalize(text) } else { fold(text) }
+    comparable(text, attribute.case_exact())
 }
 
 /// The definition by which values of a list are told apart: the `value` sub-attribute, or the simple

@@ -33,5 +33,5 @@ pub use schema::{
     ENTERPRISE_USER, GROUP, RESOURCE_TYPE, SCHEMA, SERVICE_PROVIDER_CONFIG, Schema, SchemaError,
     SchemaProblem, USER,
 };
-pub use text::{fold, normalize, uniqueness_key};
+pub use text::{comparable, fold, normalize, uniqueness_key};
 pub use value::{Array, IntoMembers, Number, Object, Value};

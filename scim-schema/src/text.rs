@@ -39,6 +39,12 @@ pub fn fold(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// The form in which values of an attribute are compared: [`normalize`]d where it is case-exact, else [`fold`]ed.
+#[inline]
+pub fn comparable(text: &str, case_exact: bool) -> Cow<'_, str> {
+    if case_exact { normalize(text) } else { fold(text) }
+}
+
 /// The key under which a value must be unique.
 ///
 /// Values that are not case-exact are prepared like user names of RFC 8265

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use scim_schema::{DateTime, Registry, Resource, ResourceType, Target, Type, Value, fold, normalize};
+use scim_schema::{DateTime, Registry, Resource, ResourceType, Target, Type, Value, comparable, fold};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::{DatabaseError, OpenError};
@@ -404,7 +404,7 @@ impl Indexed {
                 Some(Key { text: instant_key(instant), rounded })
             }
             (Type::String | Type::Reference | Type::Binary, Value::String(text)) => {
-                let text = if self.case_exact { normalize(text) } else { fold(text) };
+                let text = comparable(text, self.case_exact);
                 if text.starts_with(MISSING) || text.contains('\0') {
                     return None;
                 }

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use scim_core::edges::MAX_NESTING;
 use scim_core::{Matcher, StoreError, TenantId};
 use scim_filter::{Comparand, Operator, TypedExpr};
-use scim_schema::{AttributePath, DateTime, Registry, ResourceType, Type, fold, normalize};
+use scim_schema::{AttributePath, DateTime, Registry, ResourceType, Type, comparable, fold};
 
 use crate::error::DatabaseError;
 use crate::index::{
@@ -165,7 +165,7 @@ impl<'q> Narrow<'q> {
                 }
                 ("meta", Some("resourceType"), Comparand::Text { key, case_exact, .. }) => {
                     let own = self.resource_type.name();
-                    let own = if case_exact { normalize(own) } else { fold(own) };
+                    let own = comparable(own, case_exact);
                     return Ok(Both::constant(text_holds(operator, &own, key)));
                 }
                 ("id" | "meta", ..) => return Ok(Both::unknown()),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use scim_schema::{fold, normalize};
+use scim_schema::comparable;
 
 use crate::filter::Operator;
 
@@ -19,7 +19,7 @@ pub(super) struct TextCheck {
 
 impl TextCheck {
     pub(super) fn new(operator: Operator, value: &str, exact: bool, base: Option<Arc<str>>) -> Self {
-        let key = if exact { normalize(value) } else { fold(value) };
+        let key = comparable(value, exact);
         Self { operator, key: key.into(), exact, base }
     }
 
@@ -83,7 +83,7 @@ impl TextCheck {
     }
 
     fn matches_unicode(&self, value: &str) -> bool {
-        let value = if self.exact { normalize(value) } else { fold(value) };
+        let value = comparable(value, self.exact);
         compare(self.operator, &value, &self.key)
     }
 }
@@ -151,6 +151,8 @@ fn is_relative(reference: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use scim_schema::fold;
+
     use super::*;
 
     const ALL: [&str; 9] = ["eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le"];

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use crate::attribute::Attribute;
 use crate::reference::referenced_id;
-use crate::text::{fold, normalize};
+use crate::text;
 use crate::value::{Array, Object, Value};
 
 /// From how many values on a hash set pays.
@@ -71,7 +71,7 @@ impl<'v> Identity<'v> {
             return Self::Value(comparable(value, attribute));
         };
         if members && let Some((id, sub)) = referenced_id(value).zip(attribute.sub_attribute("value")) {
-            return Self::Value(text(id, sub));
+            return Self::Value(text::comparable(id, sub.case_exact()));
         }
         match part(object, attribute, "value") {
             Some(value) => Self::Pair(value, part(object, attribute, "type")),
@@ -91,13 +91,9 @@ fn part<'v>(object: &'v Object, attribute: &Attribute, name: &str) -> Option<Cow
 
 fn comparable<'v>(value: &'v Value, attribute: &Attribute) -> Cow<'v, str> {
     match value {
-        Value::String(value) => text(value, attribute),
+        Value::String(value) => text::comparable(value, attribute.case_exact()),
         _ => exact(value),
     }
-}
-
-fn text<'v>(value: &'v str, attribute: &Attribute) -> Cow<'v, str> {
-    if attribute.case_exact() { normalize(value) } else { fold(value) }
 }
 
 /// Values of one attribute are of one type, so the text of a value tells it from the others.
