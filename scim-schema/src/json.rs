@@ -98,12 +98,24 @@ pub fn plain_length(text: &str, at: usize) -> usize {
         }
         length += 8;
     }
-    // Most of what is written has nothing special: eight bytes again, of which the first were looked at before.
-    if bytes.last_chunk().is_some_and(|word| special_bytes(u64::from_le_bytes(*word)) == 0) {
-        return bytes.len();
+    length + rest.iter().position(is_special).unwrap_or(rest.len())
+}
+
+/// Whether all of a text stands for itself in a JSON string.
+#[inline]
+fn is_plain(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let (words, rest) = bytes.as_chunks::<8>();
+    // The last eight bytes, of which the first were looked at before, are quicker than the rest one by one.
+    match bytes.last_chunk() {
+        Some(last) => words.iter().chain([last]).all(|word| special_bytes(u64::from_le_bytes(*word)) == 0),
+        None => !rest.iter().any(is_special),
     }
-    let special = |b: &u8| *b == b'"' || *b == b'\\' || *b < b' ';
-    length + rest.iter().position(special).unwrap_or(rest.len())
+}
+
+#[inline]
+fn is_special(byte: &u8) -> bool {
+    *byte == b'"' || *byte == b'\\' || *byte < b' '
 }
 
 /// The high bits of those of eight bytes that are a quotation mark, a backslash or a control character. Bits

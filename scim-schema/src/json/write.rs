@@ -7,12 +7,12 @@ use serde::ser::{
     SerializeTuple, SerializeTupleStruct, SerializeTupleVariant, Serializer,
 };
 
-use super::plain_length;
+use super::{is_plain, plain_length};
 
 /// How much room a text begins with, in bytes. That of a resource is moved once or twice.
 const ROOM: usize = 1024;
 
-/// Writes JSON text without spaces, the same as `serde_json::to_string` does, in a third of the time.
+/// Writes JSON text without spaces, the same as `serde_json::to_string` does, in less time.
 ///
 /// # Errors
 /// When the value says so, or has a map whose names are not strings. A [`Value`](crate::Value) has not.
@@ -39,20 +39,18 @@ pub(crate) fn append_json<T: Serialize + ?Sized>(
 #[inline]
 fn push_string(text: &mut String, string: &str) {
     text.push('"');
-    let plain = plain_length(string, 0);
-    if plain == string.len() {
+    if is_plain(string) {
         text.push_str(string);
     } else {
-        push_escaped(text, string, plain);
+        push_escaped(text, string);
     }
     text.push('"');
 }
 
-/// A string whose first character that needs an escape is at a place.
 #[cold]
-fn push_escaped(text: &mut String, string: &str, mut special: usize) {
+fn push_escaped(text: &mut String, string: &str) {
     let mut rest = string;
-    while let Some((plain, behind)) = rest.split_at_checked(special) {
+    while let Some((plain, behind)) = rest.split_at_checked(plain_length(rest, 0)) {
         text.push_str(plain);
         let mut chars = behind.chars();
         match chars.next() {
@@ -67,7 +65,6 @@ fn push_escaped(text: &mut String, string: &str, mut special: usize) {
             None => return,
         }
         rest = chars.as_str();
-        special = plain_length(rest, 0);
     }
 }
 
