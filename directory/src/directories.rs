@@ -1,6 +1,7 @@
 //! The face of the domain: organizations, directories, tokens, endpoints, and what is known of them.
 
 mod endpoints;
+mod known_tokens;
 mod reads;
 mod tokens;
 
@@ -13,6 +14,7 @@ use scim_schema::DateTime;
 use scim_sql::{Database, DatabaseError, Engine, Row, Session, params};
 use tokio::sync::Notify;
 
+use self::known_tokens::KnownTokens;
 use crate::error::DirectoryError;
 use crate::id::{DirectoryId, EnvironmentId, OrganizationId};
 use crate::keys::Keys;
@@ -44,6 +46,7 @@ struct Inner {
     /// Until when no use of a token is recorded, because the database could not do it: microseconds since
     /// 1970-01-01T00:00:00Z.
     no_records_until: AtomicI64,
+    known_tokens: KnownTokens,
 }
 
 impl Directories {
@@ -57,7 +60,8 @@ impl Directories {
         let fingerprint = keys.fingerprint();
         let environment_id = database.write(move |session| begin(session, &fingerprint)).await?;
         let (new_deliveries, no_records_until) = (Notify::new(), AtomicI64::new(i64::MIN));
-        let inner = Inner { database, keys, environment_id, new_deliveries, no_records_until };
+        let known_tokens = KnownTokens::default();
+        let inner = Inner { database, keys, environment_id, new_deliveries, no_records_until, known_tokens };
         Ok(Self { inner: Arc::new(inner), normalizer: Normalizer::default(), allow_loopback_http: false })
     }
 
@@ -213,7 +217,7 @@ impl Directories {
     pub async fn directory(&self, id: &DirectoryId) -> Result<Option<Directory>, DirectoryError> {
         let id = id.clone();
         self.database()
-            .read(move |session| {
+            .look_up(move |session| {
                 let select = format!("{SELECT_DIRECTORY} WHERE id = ?1");
                 session.first(&select, params![id.as_str()], read_directory)
             })

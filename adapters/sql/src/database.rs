@@ -161,6 +161,25 @@ impl Database {
         }
     }
 
+    /// As [`Database::read`], for work that finds a few rows by their keys. On SQLite that takes less time than
+    /// to hand it to another thread: it is run at once, by the thread that asks, unless all connections
+    /// are in use. What turns out to take long is interrupted, and run again as [`Database::read`] does: the work may
+    /// have no effect but its answer.
+    ///
+    /// # Errors
+    /// As [`Database::read`].
+    pub async fn look_up<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: FnMut(&Session<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<DatabaseError> + Send + 'static,
+    {
+        match &self.inner.backend {
+            Backend::Sqlite(file) => file.look_up(work).await,
+            Backend::Postgres(server) => server.read(work).await,
+        }
+    }
+
     /// Brings the tables of a crate up to date. Each namespace counts its migrations for itself; all
     /// that are missing are applied in one transaction.
     ///
@@ -195,6 +214,15 @@ impl Database {
         match &self.inner.backend {
             Backend::Sqlite(file) => file.commits(),
             Backend::Postgres(server) => server.commits(),
+        }
+    }
+
+    /// How many commits there have been, where no other process writes to the database: what was read after as
+    /// many commits as there are now is not out of date. A write is counted before it is answered. `None` where others may write: on PostgreSQL, and for a file that is only looked at.
+    pub fn commit_count(&self) -> Option<u64> {
+        match &self.inner.backend {
+            Backend::Sqlite(file) => file.commit_count(),
+            Backend::Postgres(_) => None,
         }
     }
 

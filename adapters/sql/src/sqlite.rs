@@ -1,5 +1,6 @@
 //! The SQLite file: one writer thread that groups commits, and readers beside it.
 
+mod budget;
 pub(crate) mod copy;
 mod open;
 mod readers;
@@ -67,8 +68,9 @@ impl From<PathBuf> for Options {
 pub(crate) struct SqliteFile {
     writer: Writer,
     readers: Readers,
+    commits: watch::Receiver<u64>,
     /// None where the file is only looked at.
-    _lock: Option<FileLock>,
+    lock: Option<FileLock>,
 }
 
 impl SqliteFile {
@@ -78,8 +80,8 @@ impl SqliteFile {
             let lock = FileLock::take(&options.path)?;
             let connection = open::open(&options)?;
             let writer = Writer::start(connection, &options.path)?;
-            let readers = Readers::open(&options)?;
-            Ok(Self { writer, readers, _lock: Some(lock) })
+            let (readers, commits) = (Readers::open(&options)?, writer.commits());
+            Ok(Self { writer, readers, commits, lock: Some(lock) })
         });
         opened.await.unwrap_or_else(|_| Err(OpenError::Database { place, source: DatabaseError::Aborted }))
     }
@@ -91,7 +93,8 @@ impl SqliteFile {
             let connection = copy::open_to_read(&options.path)?;
             open::check_owner(&connection, &options.path)?;
             let writer = Writer::start(connection, &options.path)?;
-            Ok(Self { writer, readers: Readers::open(&options)?, _lock: None })
+            let (readers, commits) = (Readers::open(&options)?, writer.commits());
+            Ok(Self { writer, readers, commits, lock: None })
         });
         opened.await.unwrap_or_else(|_| Err(OpenError::Database { place, source: DatabaseError::Aborted }))
     }
@@ -114,7 +117,21 @@ impl SqliteFile {
         self.readers.read(work).await
     }
 
+    pub(crate) async fn look_up<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: FnMut(&Session<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<DatabaseError> + Send + 'static,
+    {
+        self.readers.look_up(work).await
+    }
+
     pub(crate) fn commits(&self) -> watch::Receiver<u64> {
         self.writer.commits()
+    }
+
+    /// None where another process may own the file.
+    pub(crate) fn commit_count(&self) -> Option<u64> {
+        self.lock.as_ref().map(|_| *self.commits.borrow())
     }
 }

@@ -16,12 +16,14 @@ use crate::error::{DatabaseError, OpenError};
 use crate::fences::Fences;
 use crate::index::{Index, RefreshError, StoreOptions, Thresholds};
 use crate::postgres::Manner;
-use crate::query::Reader;
+use crate::query::{Reader, is_look_up};
 use crate::session::{Engine, Session};
 use crate::{alike, commit, feed, tables};
 
 /// How often who waits looks by himself, should nobody tell him.
 const POLL: Duration = Duration::from_millis(250);
+/// So many rows are found by their keys in less time than another thread takes to begin.
+const FEW: usize = 10;
 
 /// Resources, memberships and the change feed in a [`Database`]. Clones share it.
 #[derive(Clone, Debug)]
@@ -180,19 +182,21 @@ impl SqlStore {
         done.map_err(|error: RefreshError| error.into_open_error(self.database.place()))
     }
 
-    /// Reads with one view of the tenant's data.
-    async fn read<T, F>(&self, tenant: &TenantId, mut work: F) -> Result<T, StoreError>
+    /// Work that reads with one view of the tenant's data.
+    fn reading<T, F>(
+        &self,
+        tenant: &TenantId,
+        mut work: F,
+    ) -> impl FnMut(&Session<'_>) -> Result<T, StoreError> + Send + 'static
     where
         T: Send + 'static,
         F: FnMut(&Reader<'_>) -> Result<T, StoreError> + Send + 'static,
     {
         let (types, tenant) = (Arc::clone(&self.types), tenant.clone());
-        self.database
-            .read(move |session| {
-                let Types { registry, index, thresholds, fences } = &*types;
-                work(&Reader { session, registry, index, thresholds, fences, tenant: &tenant })
-            })
-            .await
+        move |session| {
+            let Types { registry, index, thresholds, fences } = &*types;
+            work(&Reader { session, registry, index, thresholds, fences, tenant: &tenant })
+        }
     }
 }
 
@@ -213,17 +217,23 @@ impl Store for SqlStore {
         let known = self.types.registry.resource_type(resource_type.name()).cloned();
         let resource_type = known.unwrap_or_else(|| Arc::new(resource_type.clone()));
         let id = id.to_owned();
-        self.read(tenant, move |reader| reader.get(&resource_type, &id, include)).await
+        let work = self.reading(tenant, move |reader| reader.get(&resource_type, &id, include));
+        // Members may be many.
+        if include.members { self.database.read(work).await } else { self.database.look_up(work).await }
     }
 
     async fn types_of(&self, tenant: &TenantId, ids: &[String]) -> Result<Vec<Option<String>>, StoreError> {
         let ids = ids.to_vec();
-        self.read(tenant, move |reader| alike::types_of(reader.session, reader.tenant, &ids)).await
+        let few = ids.len() <= FEW;
+        let work = self.reading(tenant, move |reader| alike::types_of(reader.session, reader.tenant, &ids));
+        if few { self.database.look_up(work).await } else { self.database.read(work).await }
     }
 
     async fn query(&self, tenant: &TenantId, query: &Query) -> Result<Page, StoreError> {
         let query = query.clone();
-        self.read(tenant, move |reader| reader.query(&query)).await
+        let look_up = is_look_up(&query, &self.types.index);
+        let work = self.reading(tenant, move |reader| reader.query(&query));
+        if look_up { self.database.look_up(work).await } else { self.database.read(work).await }
     }
 
     async fn commit(&self, tenant: &TenantId, batch: Batch) -> Result<Vec<Committed>, StoreError> {

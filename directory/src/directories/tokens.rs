@@ -1,5 +1,6 @@
 //! Tokens of directories.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -136,8 +137,7 @@ impl Directories {
     ) -> Result<Option<DirectoryAccess>, DirectoryError> {
         let (key_id, secret) = split(plain).unwrap_or_default();
         let given = self.keys().hash(secret);
-        let key = key_id.to_owned();
-        let row = self.database().read(move |session| find(session, &key)).await?;
+        let row = self.find_token(key_id).await?;
         let expected = row.as_ref().map_or([0; 32], |r| r.hash);
         let matches: bool = given.ct_eq(&expected).into();
         let Some(row) = row.filter(|_| matches) else { return Ok(None) };
@@ -145,7 +145,22 @@ impl Directories {
             return Ok(None);
         }
         self.record_use(key_id, row.last_used, now).await;
-        Ok(Some(row.access))
+        Ok(Some(row.access.clone()))
+    }
+
+    async fn find_token(&self, key_id: &str) -> Result<Option<Arc<TokenRow>>, DirectoryError> {
+        let known = &self.inner.known_tokens;
+        // Counted before the look: a commit meanwhile makes what was found worth nothing.
+        let commits = self.database().commit_count();
+        if let Some(row) = commits.and_then(|commits| known.get(commits, key_id)) {
+            return Ok(Some(row));
+        }
+        let key = key_id.to_owned();
+        let row = self.database().look_up(move |session| find(session, &key)).await?.map(Arc::new);
+        if let (Some(commits), Some(row)) = (commits, &row) {
+            known.insert(commits, key_id.to_owned(), Arc::clone(row));
+        }
+        Ok(row)
     }
 
     /// Notes that a token was used. That it can't be noted, on a full disk or behind a lock, keeps nobody out
@@ -207,7 +222,8 @@ impl FreshToken {
     }
 }
 
-struct TokenRow {
+/// A token as it stands in the database.
+pub(super) struct TokenRow {
     hash: [u8; 32],
     expires: DateTime,
     last_used: Option<DateTime>,
