@@ -11,6 +11,7 @@
 mod database;
 mod equivalence;
 mod faults;
+mod log;
 mod model;
 mod postgres;
 mod queries;
