@@ -17,29 +17,30 @@ use scim_core::{
 };
 use scim_schema::{DateTime, UniqueKey, fold};
 
-use self::draft::Draft;
-pub(crate) use self::draft::drafts;
+pub use self::draft::Draft;
+pub(crate) use self::draft::{draft, drafts};
 use self::log::Entry;
+
 use crate::error::DatabaseError;
 use crate::index::{FORGET_VALUE, INSERT_UNIQUE, INSERT_VALUE, Index, RowKey, unique_text};
 use crate::params;
 use crate::rows;
 use crate::session::{Engine, Session, Statement, int, is_storable};
 
-/// Applies a batch, of which there are [`drafts`].
+/// Applies a batch, of whose writes there are drafts.
 pub(crate) fn commit(
     session: &Session<'_>,
     index: &Index,
     tenant: &TenantId,
     batch: &Batch,
-    drafts: &[Option<Draft>],
+    drafts: &[Option<&Draft>],
 ) -> Result<Vec<Committed>, StoreError> {
     let tenant = tenant.as_str();
     let mut commit =
         Commit { session, index, tenant, batch, counts: BTreeMap::new(), added: Vec::new(), counted: false };
     commit.lock()?;
     let mut committed = Vec::with_capacity(batch.writes.len());
-    let planned: Vec<Planned<'_>> = batch.writes.iter().zip(drafts.iter().map(Option::as_ref)).collect();
+    let planned: Vec<Planned<'_>> = batch.writes.iter().zip(drafts.iter().copied()).collect();
     let mut writes = planned.as_slice();
     while let Some((first, rest)) = writes.split_first() {
         let together = commit.alike(writes);
