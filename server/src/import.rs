@@ -62,7 +62,8 @@ pub(crate) async fn run(options: ImportOptions) -> Result<ExitCode> {
         "a CSV file can't hold resources with members; write groups as JSON lines"
     );
     let base = located.base_url.map(|url| format!("{url}/scim/v2/{}", directory.id));
-    let rules = Rules { registry, dialect: Dialect::default(), base, columns, default_type };
+    let dialect = Dialect::default();
+    let rules = Rules { store: opened.store.clone(), registry, dialect, base, columns, default_type };
 
     let run = Run {
         directory: directory.id.as_str().to_owned(),

@@ -8,34 +8,46 @@ use scim_schema::{Resource, ResourceType};
 use crate::error::DatabaseError;
 use crate::index::{Index, unique_text};
 use crate::params;
-use crate::rows::{self, Found};
+use crate::rows;
 use crate::session::{Engine, Param, Row, Session, is_storable};
 
 /// What was found that is like a resource.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "there is none, one, or more")]
-pub enum Alike {
+pub enum Alike<T = Box<Stored>> {
     /// Nothing.
     None,
-    /// One resource, with `meta`, without members and computed attributes.
-    One(Box<Stored>),
+    /// One resource: with `meta`, without members and computed attributes.
+    One(T),
     /// More than one.
     Several,
 }
 
+/// What is told of a resource that is found.
+pub(crate) trait Found: Clone {
+    /// The query for those with one unique key or value, but for its end.
+    const BY_UNIQUE_KEY: &'static str;
+    const BY_VALUE: &'static str;
+    /// The column that the key is in.
+    const KEY: usize;
+
+    fn read(row: &Row<'_>, resource_type: &ResourceType) -> Result<Self, StoreError>;
+    fn id(&self) -> &str;
+}
+
 /// Finds for each of some resources those that have the same value of an attribute.
-pub(crate) fn find(
+pub(crate) fn find<T: Found>(
     session: &Session<'_>,
     index: &Index,
     tenant: &TenantId,
     resource_type: &ResourceType,
     attribute: &str,
     like: &[Resource],
-) -> Result<Vec<Alike>, StoreError> {
+) -> Result<Vec<Alike<T>>, StoreError> {
     let keys: Vec<Option<Key>> =
         like.iter().map(|resource| Key::of(index, resource_type, attribute, resource)).collect();
     let search = Search { session, tenant: tenant.as_str(), resource_type, attribute };
-    let mut found: HashMap<Key, Alike> = HashMap::new();
+    let mut found: HashMap<Key, Alike<T>> = HashMap::new();
     for unique in [true, false] {
         let wanted: Vec<&str> =
             keys.iter().flatten().filter(|k| k.unique == unique).map(|k| k.text.as_str()).collect();
@@ -75,25 +87,60 @@ struct Search<'s> {
     attribute: &'s str,
 }
 
-const BY_UNIQUE_KEY: &str = concat!(
-    "SELECT ",
-    rows::columns!(),
-    ", k.key FROM scim_unique_keys k JOIN scim_resources r ON r.n = k.resource
-     WHERE k.tenant = ?1 AND k.type = ?2 AND k.attribute = ?3 AND k.key = "
-);
-const BY_VALUE: &str = concat!(
-    "SELECT ",
-    rows::columns!(),
-    ", k.value FROM scim_values k JOIN scim_resources r ON r.n = k.resource
-     WHERE k.tenant = ?1 AND k.type = ?2 AND k.attribute = ?3 AND k.value = "
-);
+impl Found for Box<Stored> {
+    const BY_UNIQUE_KEY: &'static str = concat!(
+        "SELECT ",
+        rows::columns!(),
+        ", k.key FROM scim_unique_keys k JOIN scim_resources r ON r.n = k.resource
+         WHERE k.tenant = ?1 AND k.type = ?2 AND k.attribute = ?3 AND k.key = "
+    );
+    const BY_VALUE: &'static str = concat!(
+        "SELECT ",
+        rows::columns!(),
+        ", k.value FROM scim_values k JOIN scim_resources r ON r.n = k.resource
+         WHERE k.tenant = ?1 AND k.type = ?2 AND k.attribute = ?3 AND k.value = "
+    );
+
+    const KEY: usize = 6;
+
+    fn read(row: &Row<'_>, resource_type: &ResourceType) -> Result<Self, StoreError> {
+        rows::Found::read(row)?.stored(resource_type).map(Box::new)
+    }
+
+    fn id(&self) -> &str {
+        self.resource.id()
+    }
+}
+
+impl Found for String {
+    const BY_UNIQUE_KEY: &'static str =
+        "SELECT r.id, k.key FROM scim_unique_keys k JOIN scim_resources r ON r.n = k.resource
+         WHERE k.tenant = ?1 AND k.type = ?2 AND k.attribute = ?3 AND k.key = ";
+    const BY_VALUE: &'static str = "SELECT k.id, k.value FROM scim_values k
+         WHERE k.tenant = ?1 AND k.type = ?2 AND k.attribute = ?3 AND k.value = ";
+
+    const KEY: usize = 1;
+
+    fn read(row: &Row<'_>, _: &ResourceType) -> Result<Self, StoreError> {
+        Ok(row.owned(0)?)
+    }
+
+    fn id(&self) -> &str {
+        self
+    }
+}
 
 impl Search<'_> {
-    fn keys(&self, unique: bool, wanted: &[&str], found: &mut HashMap<Key, Alike>) -> Result<(), StoreError> {
+    fn keys<T: Found>(
+        &self,
+        unique: bool,
+        wanted: &[&str],
+        found: &mut HashMap<Key, Alike<T>>,
+    ) -> Result<(), StoreError> {
         if wanted.is_empty() {
             return Ok(());
         }
-        let select = if unique { BY_UNIQUE_KEY } else { BY_VALUE };
+        let select = if unique { T::BY_UNIQUE_KEY } else { T::BY_VALUE };
         match self.session.engine() {
             Engine::Sqlite => {
                 let select = format!("{select}?4 LIMIT 2");
@@ -106,22 +153,22 @@ impl Search<'_> {
         }
     }
 
-    fn rows(
+    fn rows<T: Found>(
         &self,
         select: &str,
         wanted: Param<'_>,
         unique: bool,
-        found: &mut HashMap<Key, Alike>,
+        found: &mut HashMap<Key, Alike<T>>,
     ) -> Result<(), StoreError> {
         let params = [self.tenant.into(), self.resource_type.name().into(), self.attribute.into(), wanted];
         let read = |row: &Row<'_>| {
-            let stored = Found::read(row)?.stored(self.resource_type)?;
-            Ok::<_, StoreError>((Key { unique, text: row.owned(6)? }, stored))
+            let one = T::read(row, self.resource_type)?;
+            Ok::<_, StoreError>((Key { unique, text: row.owned(T::KEY)? }, one))
         };
-        for (key, stored) in self.session.all(select, &params, read)? {
+        for (key, one) in self.session.all(select, &params, read)? {
             let now = match found.remove(&key) {
-                None => Alike::One(Box::new(stored)),
-                Some(Alike::One(there)) if there.resource.id() == stored.resource.id() => Alike::One(there),
+                None => Alike::One(one),
+                Some(Alike::One(there)) if there.id() == one.id() => Alike::One(there),
                 Some(_) => Alike::Several,
             };
             found.insert(key, now);

@@ -100,6 +100,8 @@ impl SqlStore {
         findings.push(member_keys(session)?);
         findings.push(rows_against(session, "versions grow by one in the change log", VERSIONS, &[])?);
         findings.push(rows_against(session, "resources are as the change log left them", LAST, &[])?);
+        let left_out = "changes whose documents are those of resources are their only ones";
+        findings.push(rows_against(session, left_out, LEFT_OUT, &[])?);
         findings.push(rows_against(session, "resources are in the change log", UNLOGGED, &[])?);
         findings.push(rows_against(session, "members of changes belong to a change", LOST_MEMBERS, &[])?);
         let gaps = if session.engine() == Engine::Sqlite { GAPS } else { GAPS_IN_POSITIONS };
@@ -277,7 +279,11 @@ const LAST: &str = "SELECT c.tenant || ' ' || c.id FROM (
     JOIN scim_changes c ON c.seq = l.seq
     LEFT JOIN scim_resources r ON r.tenant = c.tenant AND r.id = c.id
     WHERE (c.kind = 'deleted' AND r.n IS NOT NULL) OR (c.kind <> 'deleted' AND r.n IS NULL)
-        OR r.version <> c.version OR r.document <> c.document OR r.type <> c.type";
+        OR r.version <> c.version OR (r.document <> c.document AND c.document <> '') OR r.type <> c.type";
+
+const LEFT_OUT: &str = "SELECT 'change ' || c.seq FROM scim_changes c
+    LEFT JOIN scim_resources r ON r.tenant = c.tenant AND r.id = c.id
+    WHERE c.document = '' AND (r.n IS NULL OR r.version <> 1 OR r.created_by IS NULL OR r.created_by <> c.seq)";
 
 const UNLOGGED: &str = "SELECT r.tenant || ' ' || r.id FROM scim_resources r
     LEFT JOIN (SELECT tenant, id FROM scim_changes GROUP BY tenant, id) AS c

@@ -17,29 +17,30 @@ use scim_core::{
 };
 use scim_schema::{DateTime, UniqueKey, fold};
 
-use self::draft::Draft;
-pub(crate) use self::draft::drafts;
+pub use self::draft::Draft;
+pub(crate) use self::draft::{draft, drafts};
 use self::log::Entry;
+
 use crate::error::DatabaseError;
 use crate::index::{FORGET_VALUE, INSERT_UNIQUE, INSERT_VALUE, Index, RowKey, unique_text};
 use crate::params;
 use crate::rows;
 use crate::session::{Engine, Session, Statement, int, is_storable};
 
-/// Applies a batch, of which there are [`drafts`].
+/// Applies a batch, of whose writes there are drafts.
 pub(crate) fn commit(
     session: &Session<'_>,
     index: &Index,
     tenant: &TenantId,
     batch: &Batch,
-    drafts: &[Option<Draft>],
+    drafts: &[Option<&Draft>],
 ) -> Result<Vec<Committed>, StoreError> {
     let tenant = tenant.as_str();
     let mut commit =
         Commit { session, index, tenant, batch, counts: BTreeMap::new(), added: Vec::new(), counted: false };
     commit.lock()?;
     let mut committed = Vec::with_capacity(batch.writes.len());
-    let planned: Vec<Planned<'_>> = batch.writes.iter().zip(drafts.iter().map(Option::as_ref)).collect();
+    let planned: Vec<Planned<'_>> = batch.writes.iter().zip(drafts.iter().copied()).collect();
     let mut writes = planned.as_slice();
     while let Some((first, rest)) = writes.split_first() {
         let together = commit.alike(writes);
@@ -108,10 +109,17 @@ const CURRENT_TO_DELETE: &str =
      WHERE tenant = ?1 AND id = ?2 FOR UPDATE";
 
 /// All that an insert writes, at once. It counts the resource where `?15` is 1.
-const INSERT_ON_POSTGRES: &str = "WITH inserted AS (
+const INSERT_ON_POSTGRES: &str = "WITH logged AS (
+         INSERT INTO scim_changes (tenant, type, id, kind, version, created, modified, document,
+             cause, request_id, time)
+         VALUES (?1, ?2, ?3, 'created', 1, ?4, ?4, '', ?12, ?13, ?4)
+         RETURNING seq),
+     unsequenced AS (INSERT INTO scim_unsequenced (seq) SELECT seq FROM logged),
+     inserted AS (
          INSERT INTO scim_resources
-             (tenant, type, id, version, created, modified, label, unique_keys, document)
-         VALUES (?1, ?2, ?3, 1, ?4, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING RETURNING n),
+             (tenant, type, id, version, created, modified, label, unique_keys, document, created_by)
+         SELECT ?1, ?2, ?3, 1, ?4, ?4, ?5, ?6, ?7, seq FROM logged ON CONFLICT DO NOTHING
+         RETURNING n, created_by),
      taken AS (
          INSERT INTO scim_unique_keys (tenant, type, attribute, key, resource)
          SELECT ?1, ?2, u.attribute, u.key, i.n FROM inserted i, unnest(?8, ?9) AS u (attribute, key)
@@ -123,14 +131,8 @@ const INSERT_ON_POSTGRES: &str = "WITH inserted AS (
      counted AS (
          INSERT INTO scim_counts (tenant, type, shard, resources)
          SELECT ?1, ?2, ?14, 1 FROM inserted WHERE ?15 = 1
-         ON CONFLICT (tenant, type, shard) DO UPDATE SET resources = scim_counts.resources + 1),
-     logged AS (
-         INSERT INTO scim_changes (tenant, type, id, kind, version, created, modified, document,
-             cause, request_id, time)
-         SELECT ?1, ?2, ?3, 'created', 1, ?4, ?4, ?7, ?12, ?13, ?4 FROM inserted WHERE ?16 = 1
-         RETURNING seq),
-     unsequenced AS (INSERT INTO scim_unsequenced (seq) SELECT seq FROM logged)
-     SELECT i.n, (SELECT count(*) FROM taken) FROM inserted i";
+         ON CONFLICT (tenant, type, shard) DO UPDATE SET resources = scim_counts.resources + 1)
+     SELECT i.n, (SELECT count(*) FROM taken), i.created_by FROM inserted i";
 
 impl<'c> Commit<'c> {
     /// Locks all that are written, in one order for all batches.
@@ -166,23 +168,25 @@ impl<'c> Commit<'c> {
         match &write.change {
             Change::Insert { .. } => Err(id_taken()),
             Change::Update { document, changes, members } => {
-                // What is never returned is in `changes` only: the document is the same.
-                let changed = match (document, draft) {
+                let replaced = match (document, draft) {
                     (Some(document), Some(draft)) => {
-                        self.replace_document(write, &current, &old, document, draft)? || !changes.is_empty()
+                        self.replace_document(write, &current, &old, document, draft)?
                     }
                     _ => false,
                 };
+                // What is never returned is in `changes` only: the document is the same.
+                let changed = replaced || (document.is_some() && !changes.is_empty());
                 let (added, removed) = self.change_members(&write.id, members)?;
                 if !changed && added.is_empty() && removed.is_empty() {
                     return Ok(committed(&current, false, added, removed));
                 }
+                let keep = if replaced { None } else { Self::keep_document(&current) };
                 let (touch, current) = self.touched(&current);
                 let changes = rows::changes_to_text(changes)?;
                 let entry = Entry::new(&current, ChangeKind::Updated)
                     .changes(changes.as_deref())
                     .members(&added, &removed);
-                self.log_after(vec![touch], &[entry])?;
+                self.log_after(keep.into_iter().chain([touch]).collect(), &[entry])?;
                 Ok(committed(&current, true, added, removed))
             }
             Change::Delete => self.delete(write, &current, &old),
@@ -226,25 +230,30 @@ impl<'c> Commit<'c> {
         let now = self.batch.now.unix_micros();
         let mut seen = HashSet::new();
         let members: Vec<Member> = members.iter().filter(|m| seen.insert(m.id.as_str())).cloned().collect();
-        let n = match self.session.engine() {
+        let (n, change) = match self.session.engine() {
             Engine::Sqlite => self.insert_in_steps(write, document, draft)?,
-            Engine::Postgres => self.insert_at_once(write, document, draft, members.is_empty())?,
+            Engine::Postgres => self.insert_at_once(write, document, draft)?,
         };
         let current = Current { n, version: 1, created: now, modified: now };
         self.link(&write.id, &members)?;
-        if self.session.engine() == Engine::Sqlite || !members.is_empty() {
-            self.log(&[Entry::new(&current, ChangeKind::Created).members(&members, &[])])?;
-        }
+        self.log_first_members(change, &members)?;
         *self.counts.entry(name).or_default() += 1;
         Ok(committed(&current, true, members, Vec::new()))
     }
 
-    fn insert_in_steps(&self, write: &Write, document: &Document, draft: &Draft) -> Result<i64, StoreError> {
+    /// Answers the number of the resource, and that of the change.
+    fn insert_in_steps(
+        &self,
+        write: &Write,
+        document: &Document,
+        draft: &Draft,
+    ) -> Result<(i64, i64), StoreError> {
         let name = write.resource_type.name();
+        let change = self.log_creation(write)?;
         let n = self.session.first(
             "INSERT INTO scim_resources
-                 (tenant, type, id, version, created, modified, label, unique_keys, document)
-             VALUES (?1, ?2, ?3, 1, ?4, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING RETURNING n",
+                 (tenant, type, id, version, created, modified, label, unique_keys, document, created_by)
+             VALUES (?1, ?2, ?3, 1, ?4, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING RETURNING n",
             params![
                 self.tenant,
                 name,
@@ -252,7 +261,8 @@ impl<'c> Commit<'c> {
                 self.batch.now.unix_micros(),
                 label(document),
                 &draft.unique,
-                &draft.text
+                &draft.text,
+                change
             ],
             |row| row.int(0),
         )?;
@@ -268,16 +278,16 @@ impl<'c> Commit<'c> {
         for (path, value) in &draft.values {
             self.session.execute(INSERT_VALUE, &row.params(self.tenant, name, path, value))?;
         }
-        Ok(n)
+        Ok((n, change))
     }
 
+    /// As [`Commit::insert_in_steps`].
     fn insert_at_once(
         &mut self,
         write: &Write,
         document: &Document,
         draft: &Draft,
-        log: bool,
-    ) -> Result<i64, StoreError> {
+    ) -> Result<(i64, i64), StoreError> {
         let name = write.resource_type.name();
         let texts: Vec<Cow<'_, str>> = document.unique.iter().map(|k| unique_text(&k.value)).collect();
         let keys: Vec<Option<&str>> = texts.iter().map(|text| Some(text.as_ref())).collect();
@@ -304,16 +314,15 @@ impl<'c> Commit<'c> {
                 &cause.kind,
                 &cause.request_id,
                 self.session.shard(),
-                self.counted,
-                log
+                self.counted
             ],
-            |row| Ok::<_, DatabaseError>((row.int(0)?, row.int(1)?)),
+            |row| Ok::<_, DatabaseError>((row.int(0)?, row.int(1)?, row.int(2)?)),
         )?;
-        let (n, taken) = inserted.ok_or_else(id_taken)?;
+        let (n, taken, change) = inserted.ok_or_else(id_taken)?;
         if taken < int(document.unique.len() as u64) {
             return Err(self.conflict(name, document, n)?);
         }
-        Ok(n)
+        Ok((n, change))
     }
 
     /// Which unique value another resource has.
@@ -366,6 +375,7 @@ impl<'c> Commit<'c> {
         for (path, value) in new_values.difference(old_values) {
             statements.push(Statement::new(INSERT_VALUE, row.params(self.tenant, name, path, value)));
         }
+        statements.extend(Self::keep_document(current));
         statements.push(Statement::new(
             "UPDATE scim_resources SET label = ?2, unique_keys = ?3, document = ?4 WHERE n = ?1",
             params![current.n, label(document), &draft.unique, &draft.text],
@@ -397,6 +407,7 @@ impl<'c> Commit<'c> {
         statements.extend(values.iter().map(|(path, value)| {
             Statement::new(FORGET_VALUE, row.key_params(self.tenant, name, path, value))
         }));
+        statements.extend(Self::keep_document(current));
         statements.push(Statement::new("DELETE FROM scim_resources WHERE n = ?1", params![current.n]));
         self.session.batch(&statements)?;
         *self.counts.entry(name).or_default() -= 1;
@@ -439,6 +450,7 @@ impl<'c> Commit<'c> {
         let (mut touches, mut entries) = (Vec::new(), Vec::new());
         for (holder, current) in &holders {
             if let Some(member) = left.get(holder) {
+                touches.extend(Self::keep_document(current));
                 let (touch, current) = self.touched(current);
                 touches.push(touch);
                 entries.push(Entry::new(&current, ChangeKind::Updated).members(&[], member));

@@ -10,6 +10,19 @@ use crate::params;
 use crate::rows;
 use crate::session::{Engine, Row, Session, Statement, int};
 
+/// The columns of `scim_changes AS c` that [`entry`] wants behind the place of the change. An empty document is
+/// still that of the resource.
+macro_rules! columns {
+    () => {
+        "c.tenant, c.type, c.id, c.kind, c.version, c.created, c.modified,
+         CASE c.document WHEN '' THEN (
+             SELECT r.document FROM scim_resources r WHERE r.tenant = c.tenant AND r.id = c.id
+         ) ELSE c.document END,
+         c.changes, c.cause, c.request_id, c.time"
+    };
+}
+pub(crate) use columns;
+
 /// What is behind a cursor.
 pub(crate) struct Behind {
     pub(crate) entries: Vec<ChangeEntry>,
@@ -141,15 +154,19 @@ impl Position {
     fn after(&self) -> &'static str {
         match self {
             Self::Number => {
-                "SELECT seq, tenant, type, id, kind, version, created, modified, document, changes, cause,
-                     request_id, time
-                 FROM scim_changes WHERE seq > ?1 ORDER BY seq LIMIT ?2"
+                concat!(
+                    "SELECT c.seq, ",
+                    columns!(),
+                    " FROM scim_changes c WHERE c.seq > ?1 ORDER BY c.seq LIMIT ?2"
+                )
             }
             Self::Table => {
-                "SELECT p.position, c.tenant, c.type, c.id, c.kind, c.version, c.created, c.modified,
-                     c.document, c.changes, c.cause, c.request_id, c.time
-                 FROM scim_positions p JOIN scim_changes c ON c.seq = p.seq
-                 WHERE p.position > ?1 ORDER BY p.position LIMIT ?2"
+                concat!(
+                    "SELECT p.position, ",
+                    columns!(),
+                    " FROM scim_positions p JOIN scim_changes c ON c.seq = p.seq
+                     WHERE p.position > ?1 ORDER BY p.position LIMIT ?2"
+                )
             }
         }
     }

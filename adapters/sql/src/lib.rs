@@ -26,6 +26,7 @@ mod store;
 mod tables;
 
 pub use alike::Alike;
+pub use commit::Draft;
 pub use database::Database;
 pub use error::{DatabaseError, OpenError, Source};
 pub use index::{StoreOptions, Thresholds};

@@ -6,11 +6,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use scim_core::{
     Batch, Capabilities, ChangeEntry, ChangeFeed, Committed, FeedCursor, Include, Page, Query, Store,
-    StoreError, Stored, TenantId,
+    StoreError, Stored, TenantId, Write,
 };
 use scim_schema::{Registry, Resource, ResourceType};
 
 use crate::alike::Alike;
+use crate::commit::Draft;
 use crate::database::Database;
 use crate::error::{DatabaseError, OpenError};
 use crate::fences::Fences;
@@ -137,7 +138,39 @@ impl SqlStore {
         tenant: &TenantId,
         batch: &Batch,
     ) -> Result<Vec<Committed>, StoreError> {
-        let drafts = commit::drafts(&self.types.index, batch)?;
+        self.commit_drafts_in(session, tenant, batch, &[])
+    }
+
+    /// What a write will put into the tables for its document, if it has one. It can be made ahead, in another
+    /// thread than the transaction's.
+    ///
+    /// # Errors
+    /// When the document has no text.
+    pub fn draft(&self, write: &Write) -> Result<Option<Draft>, StoreError> {
+        commit::draft(&self.types.index, write)
+    }
+
+    /// As [`SqlStore::commit_in`], with the drafts of writes at the same places of the batch. Those that are
+    /// not given are made.
+    ///
+    /// # Errors
+    /// As [`SqlStore::commit_in`].
+    pub fn commit_drafts_in(
+        &self,
+        session: &Session<'_>,
+        tenant: &TenantId,
+        batch: &Batch,
+        drafts: &[Option<&Draft>],
+    ) -> Result<Vec<Committed>, StoreError> {
+        let given = drafts.iter().copied().chain(std::iter::repeat(None));
+        let planned: Vec<(&Write, Option<&Draft>)> = batch.writes.iter().zip(given).collect();
+        let missing = |(write, given): &(&Write, Option<&Draft>)| match given {
+            Some(_) => Ok(None),
+            None => self.draft(write),
+        };
+        let made = planned.iter().map(missing).collect::<Result<Vec<_>, _>>()?;
+        let drafts: Vec<_> =
+            planned.iter().zip(&made).map(|((_, given), made)| given.or(made.as_ref())).collect();
         commit::commit(session, &self.types.index, tenant, batch, &drafts)
     }
 
@@ -154,6 +187,21 @@ impl SqlStore {
         attribute: &str,
         like: &[Resource],
     ) -> Result<Vec<Alike>, StoreError> {
+        alike::find(session, &self.types.index, tenant, resource_type, attribute, like)
+    }
+
+    /// As [`SqlStore::alike_in`], but finds only the ids.
+    ///
+    /// # Errors
+    /// When the database can't answer.
+    pub fn ids_alike_in(
+        &self,
+        session: &Session<'_>,
+        tenant: &TenantId,
+        resource_type: &ResourceType,
+        attribute: &str,
+        like: &[Resource],
+    ) -> Result<Vec<Alike<String>>, StoreError> {
         alike::find(session, &self.types.index, tenant, resource_type, attribute, like)
     }
 
@@ -239,8 +287,10 @@ impl Store for SqlStore {
     async fn commit(&self, tenant: &TenantId, batch: Batch) -> Result<Vec<Committed>, StoreError> {
         let (types, tenant) = (Arc::clone(&self.types), tenant.clone());
         let drafts = commit::drafts(&types.index, &batch)?;
-        let work =
-            move |session: &Session<'_>| commit::commit(session, &types.index, &tenant, &batch, &drafts);
+        let work = move |session: &Session<'_>| {
+            let drafts: Vec<Option<&Draft>> = drafts.iter().map(Option::as_ref).collect();
+            commit::commit(session, &types.index, &tenant, &batch, &drafts)
+        };
         self.database.write(work).await
     }
 }

@@ -10,6 +10,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { up: UP_1, down: DOWN_1 },
     Migration { up: UP_2, down: DOWN_2 },
     Migration { up: UP_3, down: DOWN_3 },
+    Migration { up: UP_4, down: DOWN_4 },
 ];
 
 /// The namespace of the migrations that PostgreSQL has beside those.
@@ -174,6 +175,18 @@ CREATE TABLE scim_values (
 DELETE FROM scim_settings WHERE name = 'index';
 ";
 
+const UP_4: &str = "
+-- The change that created the resource. While it is the only one of the resource, its document in scim_changes
+-- is empty: it is the resource's. The second change puts it there.
+ALTER TABLE scim_resources ADD COLUMN created_by INTEGER;
+";
+
+const DOWN_4: &str = "
+UPDATE scim_changes SET document = (SELECT r.document FROM scim_resources r
+    WHERE r.tenant = scim_changes.tenant AND r.id = scim_changes.id) WHERE document = '';
+ALTER TABLE scim_resources DROP COLUMN created_by;
+";
+
 const FEED_UP_1: &str = "
 -- The last position that was given. Who gives positions locks the row.
 CREATE TABLE scim_feed (
@@ -237,6 +250,43 @@ mod tests {
             let found = database.read(move |session| session.all(sql, &[], |row| row.int(0)));
             assert_eq!(found.await.map_err(|error: DatabaseError| error.to_string()), Ok(vec![5]));
             database.migrate_to(NAMESPACE, MIGRATIONS, 0).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn documents_that_the_log_leaves_out_come_back_on_the_way_down() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let url = scim_test_postgres::Cluster::shared().unwrap().database().unwrap();
+        let server = Database::connect(PostgresOptions::new(&url).unwrap()).await.unwrap();
+        for database in [Database::open(folder.path().join("db")).await.unwrap(), server] {
+            let run = async |sql: &'static str| {
+                database.write(move |session| session.execute(sql, &[])).await.map(drop).unwrap();
+            };
+            let documents = async || {
+                let sql = "SELECT document FROM scim_changes ORDER BY seq";
+                let found = database.read(move |session| session.all(sql, &[], |row| row.owned(0)));
+                found.await.map_err(|error: DatabaseError| error.to_string())
+            };
+            database.migrate_to(NAMESPACE, MIGRATIONS, 3).await.unwrap();
+            run("INSERT INTO scim_resources (tenant, type, id, version, created, modified, unique_keys, document)
+                 VALUES ('acme', 'User', 'a', 1, 5, 5, '[]', '{\"id\":\"a\"}'),
+                     ('acme', 'User', 'b', 2, 6, 6, '[]', '{\"id\":\"b\"}')")
+            .await;
+            run(
+                "INSERT INTO scim_changes (seq, tenant, type, id, kind, version, created, modified, document,
+                     cause, request_id, time)
+                 VALUES (1, 'acme', 'User', 'a', 'created', 1, 5, 5, '{\"id\":\"a\"}', 'scim', '', 5),
+                     (2, 'acme', 'User', 'b', 'created', 1, 5, 5, '{}', 'scim', '', 5),
+                     (3, 'acme', 'User', 'b', 'updated', 2, 5, 6, '{\"id\":\"b\"}', 'scim', '', 6)",
+            )
+            .await;
+            let before = documents().await;
+            database.migrate_to(NAMESPACE, MIGRATIONS, 4).await.unwrap();
+            assert_eq!(documents().await, before);
+            run("UPDATE scim_changes SET document = '' WHERE seq = 1").await;
+            run("UPDATE scim_resources SET created_by = 1 WHERE id = 'a'").await;
+            database.migrate_to(NAMESPACE, MIGRATIONS, 3).await.unwrap();
+            assert_eq!(documents().await, before);
         }
     }
 }

@@ -11,7 +11,7 @@ use scim_patch::diff;
 use scim_schema::{Object, Resource, ResourceType};
 use scim_sql::{Alike, DatabaseError, Session, SqlStore};
 
-use super::prepare::{By, Incoming, MemberRef, Pass, Rules};
+use super::prepare::{By, Incoming, MemberRef, Pass, Rules, own_name};
 use super::state::Counts;
 
 /// Where lines go.
@@ -58,10 +58,10 @@ impl Target {
     ) -> Result<Merged, MergeError> {
         let mut merged = Merged::default();
         // Two lines may name one resource: then the second one must see what the first did.
-        let (mut group, mut names): (Vec<&Incoming>, HashSet<(String, String)>) =
+        let (mut group, mut names): (Vec<&Incoming>, HashSet<&(String, String)>) =
             (Vec::new(), HashSet::new());
         for line in lines {
-            let own = names_of(line);
+            let own = &line.names;
             if own.iter().any(|name| names.contains(name)) {
                 self.merge_apart(session, &group, pass, now, &mut merged)?;
                 group.clear();
@@ -90,6 +90,7 @@ impl Target {
         let there = self.there(session, lines)?;
         let mut members = Members::resolve(self, session, lines)?;
         let mut writes = Vec::with_capacity(lines.len());
+        let mut drafts = Vec::with_capacity(lines.len());
         let mut created = 0;
         for (line, there) in lines.iter().zip(there) {
             let (list, missing) = match &line.members {
@@ -110,9 +111,13 @@ impl Target {
                 Ok(None) => {
                     created += 1;
                     writes.push(insert(line, list));
+                    drafts.push(line.draft.as_ref());
                 }
                 Ok(Some((stored, version))) => match self.update(line, &stored, version, list) {
-                    Ok(write) => writes.push(write),
+                    Ok(write) => {
+                        writes.push(write);
+                        drafts.push(None);
+                    }
                     Err(reason) => merged.rejected.push((line.number, reason)),
                 },
             }
@@ -122,7 +127,7 @@ impl Target {
         }
         let counted = writes.len() as u64;
         let batch = Batch { writes, now, cause: self.cause.clone(), check_members: true };
-        let committed = self.store.commit_in(session, &self.tenant, &batch)?;
+        let committed = self.store.commit_drafts_in(session, &self.tenant, &batch, &drafts)?;
         let changed = committed.iter().filter(|c| c.changed).count() as u64;
         if pass != Pass::Late {
             merged.counts.created += created;
@@ -244,47 +249,21 @@ fn set(found: &mut [There], at: usize, value: There) {
     }
 }
 
-fn insert(line: &Incoming, members: Vec<Member>) -> Write {
-    let mut resource = line.resource.clone();
-    resource.set_id(&line.new_id);
-    Write {
-        resource_type: Arc::clone(&line.resource_type),
-        id: line.new_id.clone(),
-        precondition: Precondition::Absent,
-        change: Change::Insert { document: document(resource, &line.resource_type), members },
+fn insert(line: &Incoming, added: Vec<Member>) -> Write {
+    let mut write = line.insertion.clone();
+    if let Change::Insert { members, .. } = &mut write.change {
+        *members = added;
     }
+    write
 }
 
 fn document(resource: Resource, resource_type: &ResourceType) -> Document {
     Document { unique: resource_type.unique_keys(&resource), resource }
 }
 
-/// The attribute by which a resource without externalId is known: the one that is unique, or its name.
-fn own_name(resource_type: &ResourceType) -> &'static str {
-    let probe = Resource::from_canonical([("userName", "a")].into_iter().fold(Object::new(), with));
-    if resource_type.unique_keys(&probe).is_empty() { "displayName" } else { "userName" }
-}
-
 fn with(mut object: Object, (name, value): (&str, &str)) -> Object {
     object.push(name, value);
     object
-}
-
-/// What a line's resource may be found by.
-fn names_of(line: &Incoming) -> Vec<(String, String)> {
-    let resource_type = line.resource_type.name();
-    let external_id = line.resource.external_id();
-    let mut names: Vec<(String, String)> = external_id
-        .iter()
-        .map(|id| (format!("{resource_type} externalId"), scim_schema::normalize(id).into_owned()))
-        .collect();
-    let unique = line.resource_type.unique_keys(&line.resource);
-    names.extend(unique.into_iter().map(|key| (format!("{resource_type} {}", key.attribute), key.value)));
-    let display = line.resource.get("displayName").and_then(scim_schema::Value::as_str);
-    if let (Some(display), "displayName") = (display, own_name(&line.resource_type)) {
-        names.push((format!("{resource_type} displayName"), scim_schema::fold(display).into_owned()));
-    }
-    names
 }
 
 /// The members that the lines of a group name.
@@ -325,10 +304,10 @@ impl Members {
                     .map(|value| Resource::from_canonical(with(Object::new(), (attribute, value))))
                     .collect();
                 let alike =
-                    target.store.alike_in(session, &target.tenant, resource_type, attribute, &like)?;
+                    target.store.ids_alike_in(session, &target.tenant, resource_type, attribute, &like)?;
                 for (value, alike) in values.iter().zip(alike) {
-                    if let Alike::One(stored) = alike {
-                        add(by, value, stored.resource.id().to_owned(), resource_type.name());
+                    if let Alike::One(id) = alike {
+                        add(by, value, id, resource_type.name());
                     }
                 }
             }

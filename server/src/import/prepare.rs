@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use scim_core::take_secrets;
+use scim_core::{Change, Document, Precondition, Write, take_secrets};
 use scim_schema::{
     Dialect, Intent, JsonLimits, Object, ReadOptions, Registry, Report, Resource, ResourceType, Value,
     parse_json, read,
 };
+
+use scim_sql::{Draft, SqlStore};
 
 use super::columns::Columns;
 use super::source::{Content, RawLine};
@@ -19,6 +21,7 @@ const LIMITS: JsonLimits = JsonLimits { depth: 32, nodes: 4 * MAX_MEMBERS };
 /// How lines are read.
 #[derive(Debug)]
 pub(super) struct Rules {
+    pub(super) store: SqlStore,
     pub(super) registry: Arc<Registry>,
     pub(super) dialect: Dialect,
     /// The base URL of the directory's resources.
@@ -50,8 +53,11 @@ pub(super) struct Incoming {
     pub(super) resource: Resource,
     /// `None` leaves the members as they are.
     pub(super) members: Option<Vec<MemberRef>>,
-    /// The id that it gets if it is new.
-    pub(super) new_id: String,
+    /// What the resource may be found by.
+    pub(super) names: Vec<(String, String)>,
+    /// What is written if it is new, under another id and without members.
+    pub(super) insertion: Write,
+    pub(super) draft: Option<Draft>,
 }
 
 /// How a line names a member.
@@ -117,8 +123,11 @@ impl Rules {
             None => None,
         };
         let resource = self.read(body.clone(), &resource_type, Intent::Create).map_err(fault)?;
-        let new_id = scim_directory::new_id(resource_type.name());
-        Ok(Some(Incoming { number: line.number, resource_type, body, resource, members, new_id }))
+        let insertion = insertion(&resource, &resource_type);
+        let draft = self.store.draft(&insertion).map_err(|error| fault(error.to_string()))?;
+        let names = names_of(&resource, &resource_type);
+        let number = line.number;
+        Ok(Some(Incoming { number, resource_type, body, resource, members, names, insertion, draft }))
     }
 
     /// Reads a line again, as the replacement of what is there.
@@ -166,6 +175,45 @@ impl Fault {
     fn line(reason: impl std::fmt::Display) -> Self {
         Self { reason: reason.to_string(), is_holder: false }
     }
+}
+
+/// The write that makes a new resource.
+fn insertion(resource: &Resource, resource_type: &Arc<ResourceType>) -> Write {
+    let id = scim_directory::new_id(resource_type.name());
+    let mut resource = resource.clone();
+    resource.set_id(&id);
+    let document = Document { unique: resource_type.unique_keys(&resource), resource };
+    Write {
+        resource_type: Arc::clone(resource_type),
+        id,
+        precondition: Precondition::Absent,
+        change: Change::Insert { document, members: Vec::new() },
+    }
+}
+
+/// What a line's resource may be found by.
+fn names_of(resource: &Resource, resource_type: &ResourceType) -> Vec<(String, String)> {
+    let name = resource_type.name();
+    let external_id = resource.external_id();
+    let mut names: Vec<(String, String)> = external_id
+        .iter()
+        .map(|id| (format!("{name} externalId"), scim_schema::normalize(id).into_owned()))
+        .collect();
+    let unique = resource_type.unique_keys(resource);
+    names.extend(unique.into_iter().map(|key| (format!("{name} {}", key.attribute), key.value)));
+    let display = resource.get("displayName").and_then(Value::as_str);
+    if let (Some(display), "displayName") = (display, own_name(resource_type)) {
+        names.push((format!("{name} displayName"), scim_schema::fold(display).into_owned()));
+    }
+    names
+}
+
+/// The attribute by which a resource without externalId is known: the one that is unique, or its name.
+pub(super) fn own_name(resource_type: &ResourceType) -> &'static str {
+    let mut probe = Object::new();
+    probe.push("userName", "a");
+    let is_unique = !resource_type.unique_keys(&Resource::from_canonical(probe)).is_empty();
+    if is_unique { "userName" } else { "displayName" }
 }
 
 /// Takes the members out of a line.

@@ -20,10 +20,10 @@ impl SqlStore {
         mut each: impl FnMut(ChangeEntry) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         let select = format!(
-            "SELECT c.seq, c.tenant, c.type, c.id, c.kind, c.version, c.created, c.modified, c.document,
-                 c.changes, c.cause, c.request_id, c.time
+            "SELECT c.seq, {}
              FROM (SELECT max(seq) AS seq FROM {} AS t WHERE t.position <= ?1 GROUP BY t.tenant, t.id) AS l
              JOIN scim_changes c ON c.seq = l.seq",
+            feed::columns!(),
             placed(session)
         );
         session.query(&select, params![int(cursor.parts().1)], |row| each(feed::entry(row, self.registry())?))

@@ -8,9 +8,9 @@ use scim_core::{Batch, Change, StoreError, Write};
 use crate::index::Index;
 use crate::rows;
 
-/// A document as the tables have it.
-#[derive(Debug)]
-pub(crate) struct Draft {
+/// The document of a write as the tables have it.
+#[derive(Clone, Debug)]
+pub struct Draft {
     /// The document.
     pub(super) text: String,
     /// Its unique values.
@@ -24,7 +24,8 @@ pub(crate) fn drafts(index: &Index, batch: &Batch) -> Result<Vec<Option<Draft>>,
     batch.writes.iter().map(|write| draft(index, write)).collect()
 }
 
-fn draft(index: &Index, write: &Write) -> Result<Option<Draft>, StoreError> {
+/// The draft of a write's document, if it has one.
+pub(crate) fn draft(index: &Index, write: &Write) -> Result<Option<Draft>, StoreError> {
     let document = match &write.change {
         Change::Insert { document, .. } => document,
         Change::Update { document: Some(document), .. } => document,

@@ -1,6 +1,6 @@
 //! The change log, written with the change.
 
-use scim_core::{ChangeKind, Member};
+use scim_core::{ChangeKind, Member, Write};
 
 use super::{Commit, Current};
 use crate::error::DatabaseError;
@@ -12,6 +12,27 @@ const LOG: &str = "INSERT INTO scim_changes (tenant, type, id, kind, version, cr
      SELECT tenant, type, id, ?2, version, created, modified, document, ?3, ?4, ?5, ?6
      FROM scim_resources WHERE n = ?1
      RETURNING seq";
+
+/// Of a resource that is created here. Its document is left out until it becomes another.
+const LOG_CREATION: &str =
+    "INSERT INTO scim_changes (tenant, type, id, kind, version, created, modified, document, cause,
+         request_id, time)
+     VALUES (?1, ?2, ?3, ?4, 1, ?5, ?5, '', ?6, ?7, ?5)
+     RETURNING seq";
+
+/// Puts the document of a resource into the change that created it.
+const KEEP_DOCUMENT: &str =
+    "UPDATE scim_changes SET document = (SELECT document FROM scim_resources WHERE n = ?1)
+     WHERE seq = (SELECT created_by FROM scim_resources WHERE n = ?1) AND document = ''";
+
+const LOG_MEMBER: &str =
+    "INSERT INTO scim_change_members (seq, added, position, member, member_type, display)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+
+const LOG_MEMBERS_ON_POSTGRES: &str =
+    "INSERT INTO scim_change_members (seq, added, position, member, member_type, display)
+     SELECT ?1, 1, m.position, m.member, m.member_type, m.display
+     FROM unnest(?2, ?3, ?4) WITH ORDINALITY AS m (member, member_type, display, position)";
 
 /// With the members that came or went: the first `?10` of them came.
 const LOG_ON_POSTGRES: &str =
@@ -27,6 +48,39 @@ const LOG_ON_POSTGRES: &str =
      FROM logged, unnest(?7, ?8, ?9) WITH ORDINALITY AS m (member, member_type, display, position)";
 
 impl Commit<'_> {
+    /// Records a resource before it is in the table. Answers the number of the change.
+    pub(super) fn log_creation(&self, write: &Write) -> Result<i64, DatabaseError> {
+        let (name, cause) = (write.resource_type.name(), &self.batch.cause);
+        let params = params![
+            self.tenant,
+            name,
+            &write.id,
+            ChangeKind::Created.as_str(),
+            self.batch.now.unix_micros(),
+            &cause.kind,
+            &cause.request_id
+        ];
+        Ok(self.session.first(LOG_CREATION, params, |row| row.int(0))?.unwrap_or_default())
+    }
+
+    /// Records with whom a resource was created.
+    pub(super) fn log_first_members(&self, change: i64, members: &[Member]) -> Result<(), DatabaseError> {
+        if members.is_empty() {
+            return Ok(());
+        }
+        if self.session.engine() == Engine::Postgres {
+            let columns = Columns::of(members.iter());
+            let params = params![change, &columns.ids, &columns.types, &columns.displays];
+            return self.session.execute(LOG_MEMBERS_ON_POSTGRES, params).map(drop);
+        }
+        self.log_members(change, 1, members)
+    }
+
+    /// What must be done before the first change of a resource behind its creation.
+    pub(super) fn keep_document(current: &Current) -> Option<Statement<'static>> {
+        (current.version == 1).then(|| Statement::new(KEEP_DOCUMENT, params![current.n]))
+    }
+
     /// Records resources as they are in the table now.
     pub(super) fn log(&self, entries: &[Entry<'_>]) -> Result<(), DatabaseError> {
         self.log_after(Vec::new(), entries)
@@ -57,22 +111,16 @@ impl Commit<'_> {
             &cause.request_id,
             self.batch.now.unix_micros()
         ];
-        let seq = self.session.first(LOG, params, |row| row.int(0))?;
-        for (is_added, members) in [(1, entry.added), (0, entry.removed)] {
-            for (member, position) in members.iter().zip(1i64..) {
-                self.session.execute(
-                    "INSERT INTO scim_change_members (seq, added, position, member, member_type, display)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                    params![
-                        seq,
-                        is_added,
-                        position,
-                        &member.id,
-                        member.resource_type.as_deref(),
-                        member.display.as_deref()
-                    ],
-                )?;
-            }
+        let change = self.session.first(LOG, params, |row| row.int(0))?.unwrap_or_default();
+        self.log_members(change, 1, entry.added)?;
+        self.log_members(change, 0, entry.removed)
+    }
+
+    fn log_members(&self, change: i64, is_added: i64, members: &[Member]) -> Result<(), DatabaseError> {
+        for (member, position) in members.iter().zip(1i64..) {
+            let (kind, display) = (member.resource_type.as_deref(), member.display.as_deref());
+            let params = params![change, is_added, position, &member.id, kind, display];
+            self.session.execute(LOG_MEMBER, params)?;
         }
         Ok(())
     }

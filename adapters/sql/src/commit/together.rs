@@ -16,13 +16,20 @@ use crate::session::{Engine, int};
 const MOST: usize = 256;
 
 /// Resources with their keys, values and log entries. Each key and value names the id of its resource.
-const INSERT_TOGETHER: &str = "WITH inserted AS (
+const INSERT_TOGETHER: &str = "WITH logged AS (
+         INSERT INTO scim_changes (tenant, type, id, kind, version, created, modified, document,
+             cause, request_id, time)
+         SELECT ?1, ?2, r.id, ?14, 1, ?3, ?3, '', ?15, ?16, ?3
+         FROM unnest(?4) WITH ORDINALITY AS r (id, place) ORDER BY r.place
+         RETURNING seq, id),
+     unsequenced AS (INSERT INTO scim_unsequenced (seq) SELECT seq FROM logged),
+     inserted AS (
          INSERT INTO scim_resources
-             (tenant, type, id, version, created, modified, label, unique_keys, document)
-         SELECT ?1, ?2, r.id, 1, ?3, ?3, r.label, r.unique_keys, r.document
-         FROM unnest(?4, ?5, ?6, ?7) WITH ORDINALITY AS r (id, label, unique_keys, document, place)
-         ORDER BY r.place
-         ON CONFLICT DO NOTHING RETURNING n, id, document),
+             (tenant, type, id, version, created, modified, label, unique_keys, document, created_by)
+         SELECT ?1, ?2, r.id, 1, ?3, ?3, r.label, r.unique_keys, r.document, l.seq
+         FROM unnest(?4, ?5, ?6, ?7) AS r (id, label, unique_keys, document) JOIN logged l ON l.id = r.id
+         ORDER BY l.seq
+         ON CONFLICT DO NOTHING RETURNING n, id),
      taken AS (
          INSERT INTO scim_unique_keys (tenant, type, attribute, key, resource)
          SELECT ?1, ?2, u.attribute, u.key, i.n
@@ -32,13 +39,7 @@ const INSERT_TOGETHER: &str = "WITH inserted AS (
          INSERT INTO scim_values (tenant, type, attribute, value, created, id, resource)
          SELECT ?1, ?2, v.attribute, v.value, ?3, i.id, i.n
          FROM unnest(?11, ?12, ?13) AS v (id, attribute, value) JOIN inserted i ON i.id = v.id
-         ON CONFLICT DO NOTHING),
-     logged AS (
-         INSERT INTO scim_changes (tenant, type, id, kind, version, created, modified, document,
-             cause, request_id, time)
-         SELECT ?1, ?2, i.id, ?14, 1, ?3, ?3, i.document, ?15, ?16, ?3 FROM inserted i ORDER BY i.n
-         RETURNING seq),
-     unsequenced AS (INSERT INTO scim_unsequenced (seq) SELECT seq FROM logged)
+         ON CONFLICT DO NOTHING)
      SELECT (SELECT count(*) FROM inserted), (SELECT count(*) FROM taken)";
 
 impl<'c> Commit<'c> {

@@ -101,6 +101,9 @@ async fn hear(
     if config.get_application_name().is_none() {
         config.application_name("scim");
     }
+    // A notification is a transaction too. It need not be on the disk: nothing rests on it.
+    let given = config.get_options().unwrap_or_default();
+    config.options(format!("{given} -c synchronous_commit=off").trim_start());
     let (client, mut connection) = config.connect(NoTls).await?;
     let listen = async {
         let (_, me) = tokio::try_join!(

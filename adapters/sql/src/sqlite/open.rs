@@ -111,8 +111,10 @@ fn configure(connection: &Connection, bulk: bool) -> rusqlite::Result<()> {
     connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get::<_, String>(0))?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    // What a savepoint keeps to go back to is otherwise written to a file from 64 KiB on.
+    connection.pragma_update(None, "temp_store", "memory")?;
     // In KiB; the log in pages of 4 KiB. What is written to a page again and again goes into the file once.
-    let (cache, log) = if bulk { (65_536, 20_000) } else { (16_384, 2_000) };
+    let (cache, log) = if bulk { (65_536, 20_000) } else { (16_384, 4_000) };
     connection.pragma_update(None, "cache_size", -cache)?;
     connection.pragma_update(None, "wal_autocheckpoint", log)?;
     connection.pragma_update_and_check(None, "journal_size_limit", 64 << 20, |row| row.get::<_, i64>(0))?;

@@ -11,6 +11,7 @@
 mod database;
 mod equivalence;
 mod faults;
+mod log;
 mod look_ups;
 mod model;
 mod postgres;

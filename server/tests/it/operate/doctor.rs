@@ -59,6 +59,10 @@ const DAMAGES: &[(&str, &str)] = &[
         "resources are in the change log",
     ),
     (
+        "UPDATE scim_changes SET document = '' WHERE kind = 'updated'",
+        "changes whose documents are those of resources are their only ones",
+    ),
+    (
         "UPDATE scim_change_members SET seq = seq + 1000000 WHERE position = 1",
         "members of changes belong to a change",
     ),
