@@ -12,7 +12,7 @@ use crate::message::{ERROR, LIST_RESPONSE};
 pub(crate) struct ListResponse<R> {
     schemas: [&'static str; 1],
     total_results: u64,
-    items_per_page: u64,
+    pub(crate) items_per_page: u64,
     /// 1-based; absent when the page was found by a cursor (RFC 9865 §2).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) start_index: Option<u64>,
