@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod auth;
+mod body;
 mod config;
 mod cursor;
 mod discovery;
@@ -9,6 +10,7 @@ mod environment;
 mod error;
 mod etag;
 mod feed;
+mod member_list;
 mod memory;
 pub mod message;
 mod page;
@@ -22,10 +24,12 @@ mod store;
 mod tokens;
 
 pub use auth::{AuthError, Authenticator, BaseUrl, Caller, Subject, bearer_token};
+pub use body::Body;
 pub use config::{ServiceConfig, UnknownMembers};
 pub use environment::Environment;
 pub use error::{Error, ErrorKind};
 pub use feed::{ChangeEntry, ChangeFeed, ChangeKind, EventSink, FeedCursor};
+pub use member_list::MemberList;
 pub use memory::MemoryStore;
 pub use page::{Page, PageRequest, Position, Start};
 pub use scim_filter::Matcher;
@@ -38,6 +42,6 @@ pub use service::{BuildError, Service, ServiceBuilder, take_secrets};
 pub use sort::{Sort, SortError, SortKey};
 pub use store::{
     Batch, BoxError, Capabilities, Cause, Change, Committed, Document, Include, MembersChange, Precondition,
-    Query, Store, StoreError, Stored, TenantId, Write,
+    Query, Store, StoreError, Stored, TenantId, WithMembers, Write,
 };
 pub use tokens::{BearerToken, StaticTokens};

@@ -12,7 +12,7 @@ use crate::message::{ERROR, LIST_RESPONSE};
 pub(crate) struct ListResponse<R> {
     schemas: [&'static str; 1],
     total_results: u64,
-    items_per_page: u64,
+    pub(crate) items_per_page: u64,
     /// 1-based; absent when the page was found by a cursor (RFC 9865 §2).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) start_index: Option<u64>,
@@ -39,9 +39,14 @@ impl<R> ListResponse<R> {
         }
     }
 
+    /// The JSON text without `Resources`.
+    pub(crate) fn without_resources(&self) -> String {
+        write_json(self).unwrap_or_default()
+    }
+
     /// The JSON text, to which `write` adds each resource.
     pub(crate) fn into_text(self, write: impl Fn(R, &mut String)) -> String {
-        let mut text = write_json(&self).unwrap_or_default();
+        let mut text = self.without_resources();
         // Into the object, which is not empty.
         text.pop();
         text.push_str(",\"Resources\":[");

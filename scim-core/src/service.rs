@@ -5,6 +5,7 @@ mod http_answer;
 mod query;
 mod references;
 mod secrets;
+mod with_members;
 mod write;
 
 pub use self::secrets::take_secrets;
@@ -12,7 +13,7 @@ pub use self::secrets::take_secrets;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use scim_schema::{DateTime, Projection, ReadOptions, Registry, Report, ResourceType, Selection, write_json};
@@ -21,6 +22,7 @@ use sha2::{Digest, Sha256};
 
 use self::http_answer::{negotiate, prefers_minimal, respond};
 use crate::auth::{Authenticator, BaseUrl, Caller};
+use crate::body::Body;
 use crate::config::ServiceConfig;
 use crate::cursor::CursorSealer;
 use crate::discovery;
@@ -157,6 +159,9 @@ fn check_base(base: &str) -> Result<(), BuildError> {
     }
 }
 
+/// An answer up to about this many bytes is whole before it is sent.
+const BEGINNING: usize = 256 * 1024;
+
 /// What belongs to one request.
 #[derive(Debug)]
 struct Exchange {
@@ -181,7 +186,7 @@ struct Answer {
     status: StatusCode,
     location: Option<String>,
     version: Option<u64>,
-    body: Option<Bytes>,
+    body: Option<Body>,
     preference_applied: bool,
 }
 
@@ -195,7 +200,7 @@ impl Answer {
     }
 
     fn text(status: StatusCode, body: String) -> Self {
-        Self { body: Some(body.into()), ..Self::empty(status) }
+        Self { body: Some(Bytes::from(body).into()), ..Self::empty(status) }
     }
 }
 
@@ -268,18 +273,36 @@ impl Service {
     ///
     /// Every request gets an answer with a SCIM body where one is due. What a dialect did beyond the
     /// RFCs' text is in the response's extensions, as a [`Report`].
-    pub async fn handle(&self, request: Request<Bytes>) -> Response<Bytes> {
-        let (parts, body) = request.into_parts();
+    ///
+    /// Where the answer has many members, its body is written while it is read, and an error in the middle is
+    /// one of the body. [`Service::handle`] answers the whole text.
+    pub async fn respond(&self, request: Request<Bytes>) -> Response<Body> {
         let request_id = self.inner.environment.request_id();
+        self.respond_with(request, &request_id).await
+    }
+
+    /// As [`Service::respond`], with all of the body in memory: for tests, and where answers are small.
+    pub async fn handle(&self, request: Request<Bytes>) -> Response<Bytes> {
+        let request_id = self.inner.environment.request_id();
+        let media_type = negotiate(request.headers());
+        let (parts, body) = self.respond_with(request, &request_id).await.into_parts();
+        match body.into_bytes().await {
+            Ok(text) => Response::from_parts(parts, text),
+            Err(error) => self.inner.error_response(&error, &request_id, media_type),
+        }
+    }
+
+    async fn respond_with(&self, request: Request<Bytes>, request_id: &str) -> Response<Body> {
+        let (parts, body) = request.into_parts();
         let media_type = negotiate(&parts.headers);
         let mut report = Report::default();
-        let answer = self.inner.answer(&parts, &body, &request_id, &mut report).await;
-        let mut response = match answer {
+        let answer = self.inner.answer(&parts, &body, request_id, &mut report).await;
+        let mut response = match begin(answer).await {
             Ok(answer) => respond(answer, media_type),
-            Err(error) => self.inner.error_response(&error, &request_id, media_type),
+            Err(error) => self.inner.error_response(&error, request_id, media_type).map(Body::from),
         };
         if parts.method == Method::HEAD {
-            *response.body_mut() = Bytes::new();
+            *response.body_mut() = Body::default();
         }
         response.extensions_mut().insert(report);
         response
@@ -494,7 +517,7 @@ impl Inner {
 
     async fn get(
         &self,
-        resource_type: &ResourceType,
+        resource_type: &Arc<ResourceType>,
         id: &str,
         selection: &Selection,
         preconditions: &Preconditions,
@@ -502,15 +525,23 @@ impl Inner {
     ) -> Result<Answer, Error> {
         let projection = Projection::new(resource_type, selection, &[]);
         let include = Self::include(resource_type, &projection);
-        let stored = self.store.get(&exchange.caller.tenant, resource_type, id, include).await?;
+        let tenant = &exchange.caller.tenant;
+        let not_modified = |version| Answer {
+            location: Some(location(resource_type, id, &exchange.base)),
+            version: Some(version),
+            ..Answer::empty(StatusCode::NOT_MODIFIED)
+        };
+        if include.members {
+            let shown = self.with_members(resource_type, id, include, exchange).await?;
+            if preconditions.check_read(shown.stored.version)? {
+                return Ok(not_modified(shown.stored.version));
+            }
+            return Ok(self.show_with_members(resource_type, shown, projection, exchange));
+        }
+        let stored = self.store.get(tenant, resource_type, id, include).await?;
         let stored = stored.ok_or_else(Error::not_found)?;
         if preconditions.check_read(stored.version)? {
-            let location = Some(location(resource_type, id, &exchange.base));
-            return Ok(Answer {
-                location,
-                version: Some(stored.version),
-                ..Answer::empty(StatusCode::NOT_MODIFIED)
-            });
+            return Ok(not_modified(stored.version));
         }
         Ok(Self::show(StatusCode::OK, resource_type, &stored, &projection, exchange))
     }
@@ -521,9 +552,10 @@ impl Inner {
             let source = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
             tracing::error!(request_id, kind = ?kind, detail = error.detail(), source, "request failed");
         }
-        let body = error_body(error, request_id);
-        let mut response = respond(Answer::json(kind.status(), &body), media_type);
+        let text = Bytes::from(serde_json::to_vec(&error_body(error, request_id)).unwrap_or_default());
+        let mut response = respond(Answer::empty(kind.status()), media_type).map(|_| text);
         let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
         if let Some(allow) = error.allow() {
             headers.insert(ALLOW, HeaderValue::from_static(allow));
         }
@@ -545,6 +577,15 @@ impl Inner {
         }
         response
     }
+}
+
+/// Writes the beginning of the answer: what fails in it is still answered with an error.
+async fn begin(answer: Result<Answer, Error>) -> Result<Answer, Error> {
+    let mut answer = answer?;
+    if let Some(body) = answer.body.take() {
+        answer.body = Some(body.begin(BEGINNING).await?);
+    }
+    Ok(answer)
 }
 
 /// Whether a request is about what the service says about itself, so that it needs no credentials: also

@@ -10,6 +10,8 @@ use scim_filter::Matcher;
 use scim_patch::{AttributeChange, Member, MemberDelta};
 use scim_schema::{DateTime, Resource, ResourceType, UniqueKey};
 
+use crate::edges::take_members;
+use crate::member_list::MemberList;
 use crate::page::{Page, PageRequest};
 use crate::sort::Sort;
 
@@ -40,6 +42,36 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         id: &str,
         include: Include,
     ) -> Result<Option<Stored>, StoreError>;
+
+    /// Resources of one type with their members beside them, each of one moment, for answers that are written
+    /// while they are sent. The answer has an entry for each id, in order; it may end after the one with
+    /// which there are `enough` members. Beside the members it holds what [`get`](Store::get) answers for
+    /// `include`.
+    ///
+    /// A store that has to read members, which may be a hundred thousand, has its own; others leave it as it
+    /// is.
+    async fn get_with_members(
+        &self,
+        tenant: &TenantId,
+        resource_type: &ResourceType,
+        ids: &[String],
+        include: Include,
+        enough: usize,
+    ) -> Result<Vec<Option<WithMembers>>, StoreError> {
+        let include = Include { members: true, ..include };
+        let mut found = Vec::new();
+        let mut members = 0;
+        for id in ids {
+            let stored = self.get(tenant, resource_type, id, include).await?;
+            let one = stored.map(|stored| WithMembers::taken_from(stored, resource_type));
+            members += one.as_ref().map_or(0, |one| one.members.len());
+            found.push(one);
+            if members >= enough {
+                break;
+            }
+        }
+        Ok(found)
+    }
 
     /// The names of the resource types that the ids belong to; `None` for an id that does not exist.
     /// The answer has one entry for each id, in order.
@@ -118,6 +150,25 @@ pub struct Stored {
     pub created: DateTime,
     /// When it was last changed.
     pub last_modified: DateTime,
+}
+
+/// A resource with its members beside it.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "built by every store")]
+pub struct WithMembers {
+    /// The resource, without the attribute that holds the members.
+    pub stored: Stored,
+    /// Its members, in order.
+    pub members: MemberList,
+}
+
+impl WithMembers {
+    /// Takes the members out of a resource that holds them.
+    fn taken_from(mut stored: Stored, resource_type: &ResourceType) -> Self {
+        let membership = resource_type.membership();
+        let members = membership.map(|membership| take_members(&mut stored.resource, membership));
+        Self { stored, members: members.iter().flatten().collect() }
+    }
 }
 
 /// A question to a store.

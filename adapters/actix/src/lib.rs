@@ -1,12 +1,17 @@
 #![doc = include_str!("../README.md")]
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use actix_web::body::{BodySize, MessageBody};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, Scope, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use http::{Method, Request, Response, Uri};
-use scim_core::{BaseUrl, Error, ErrorKind, Service};
+use http_body::Body as _;
+use scim_core::{BaseUrl, Body, Error, ErrorKind, Service};
 
 /// How many bytes of a body over its limit are read and dropped, so that the client has sent its request
 /// and can read the answer. Beyond that the connection is closed.
@@ -20,17 +25,19 @@ pub fn scope(path: &str, service: Service) -> Scope {
     }))
 }
 
-async fn answer(service: &Service, request: &HttpRequest, body: web::Payload) -> Response<Bytes> {
+async fn answer(service: &Service, request: &HttpRequest, body: web::Payload) -> Response<Body> {
     let Some(head) = incoming(request) else {
-        return service.error(&Error::new(ErrorKind::InvalidSyntax, "the request could not be read"));
+        let error = Error::new(ErrorKind::InvalidSyntax, "the request could not be read");
+        return service.error(&error).map(Body::from);
     };
     let (parts, ()) = head.into_parts();
     let limit = service.body_limit(&parts);
     match read(body, limit).await {
-        Ok(body) => service.handle(Request::from_parts(parts, body)).await,
-        Err(Unread::TooLarge) => service.payload_too_large(limit),
+        Ok(body) => service.respond(Request::from_parts(parts, body)).await,
+        Err(Unread::TooLarge) => service.payload_too_large(limit).map(Body::from),
         Err(Unread::Broken) => {
-            service.error(&Error::new(ErrorKind::InvalidSyntax, "the body could not be read"))
+            let error = Error::new(ErrorKind::InvalidSyntax, "the body could not be read");
+            service.error(&error).map(Body::from)
         }
     }
 }
@@ -62,7 +69,7 @@ fn below(request: &HttpRequest) -> String {
     query.map_or_else(|| rest.to_owned(), |query| format!("{rest}?{query}"))
 }
 
-fn outgoing(response: Response<Bytes>) -> HttpResponse {
+fn outgoing(response: Response<Body>) -> HttpResponse {
     let (parts, body) = response.into_parts();
     let status = StatusCode::from_u16(parts.status.as_u16()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut answer = HttpResponse::build(status);
@@ -73,7 +80,23 @@ fn outgoing(response: Response<Bytes>) -> HttpResponse {
             answer.append_header((name, value));
         }
     }
-    answer.body(body)
+    answer.body(Outgoing(body))
+}
+
+/// A body as actix-web sends it.
+struct Outgoing(Body);
+
+impl MessageBody for Outgoing {
+    type Error = Error;
+
+    fn size(&self) -> BodySize {
+        self.0.size_hint().exact().map_or(BodySize::Stream, BodySize::Sized)
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
+        let polled = Pin::new(&mut self.0).poll_frame(context);
+        polled.map(|next| next.map(|frame| frame.map(|frame| frame.into_data().unwrap_or_default())))
+    }
 }
 
 /// Why there is no body.

@@ -161,10 +161,10 @@ impl Database {
         }
     }
 
-    /// As [`Database::read`], for work that finds a few rows by their keys. On SQLite that takes less time than
-    /// to hand it to another thread: it is run at once, by the thread that asks, unless all connections
-    /// are in use. What turns out to take long is interrupted, and run again as [`Database::read`] does: the work may
-    /// have no effect but its answer.
+    /// As [`Database::read`], for work that finds a few rows by their keys. On SQLite that takes less time
+    /// than to hand it to another thread: it is run at once, by the thread that asks, unless all connections
+    /// are in use. What turns out to take long is interrupted, and run again as [`Database::read`] does: the
+    /// work may have no effect but its answer.
     ///
     /// # Errors
     /// As [`Database::read`].
@@ -217,8 +217,9 @@ impl Database {
         }
     }
 
-    /// How many commits there have been, where no other process writes to the database: what was read after as
-    /// many commits as there are now is not out of date. A write is counted before it is answered. `None` where others may write: on PostgreSQL, and for a file that is only looked at.
+    /// How many commits there have been, where no other process writes to the database: what was read after
+    /// as many commits as there are now is not out of date. A write is counted before it is answered. `None`
+    /// where others may write: on PostgreSQL, and for a file that is only looked at.
     pub fn commit_count(&self) -> Option<u64> {
         match &self.inner.backend {
             Backend::Sqlite(file) => file.commit_count(),

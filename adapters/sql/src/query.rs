@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use scim_core::{
-    Include, Matcher, Page, Position, Query, Sort, SortKey, Start, StoreError, Stored, TenantId,
+    Include, Matcher, MemberList, Page, Position, Query, Sort, SortKey, Start, StoreError, Stored, TenantId,
+    WithMembers,
 };
 use scim_filter::{Comparand, Operator, TypedExpr};
 use scim_schema::{Registry, ResourceType};
@@ -19,7 +20,7 @@ use crate::narrow::{Narrow, Narrowed};
 use crate::page::{Side, Walk, Wanted};
 use crate::params;
 use crate::places::Places;
-use crate::rows::{Found, columns};
+use crate::rows::{self, Found, columns};
 use crate::session::{Param, Session, int, is_storable};
 use crate::sets::{Expected, Leaf, Scope, Set};
 use crate::statement::Statement;
@@ -58,6 +59,35 @@ impl Reader<'_> {
         let Some(mut stored) = found.flatten() else { return Ok(None) };
         self.include(resource_type, &mut stored, include)?;
         Ok(Some(stored))
+    }
+
+    /// Resources with their members, as many as there are with `enough` members.
+    pub(crate) fn get_with_members(
+        &self,
+        resource_type: &ResourceType,
+        ids: &[String],
+        include: Include,
+        enough: usize,
+    ) -> Result<Vec<Option<WithMembers>>, StoreError> {
+        let include = Include { members: false, ..include };
+        let mut found = Vec::new();
+        let mut count = 0;
+        for id in ids {
+            let Some(stored) = self.get(resource_type, id, include)? else {
+                found.push(None);
+                continue;
+            };
+            let mut members = MemberList::default();
+            if resource_type.membership().is_some() {
+                rows::list_members(self.session, self.tenant.as_str(), id, &mut members)?;
+            }
+            count += members.len();
+            found.push(Some(WithMembers { stored, members }));
+            if count >= enough {
+                break;
+            }
+        }
+        Ok(found)
     }
 
     /// The answer to a query.

@@ -1,6 +1,6 @@
 //! Rows to resources and back.
 
-use scim_core::{AttributeChange, Member, Query, StoreError, Stored};
+use scim_core::{AttributeChange, Member, MemberList, Query, StoreError, Stored};
 use scim_schema::{DateTime, Object, Resource, ResourceType, UniqueKey, Value, write_json};
 
 use crate::error::DatabaseError;
@@ -131,13 +131,24 @@ pub(crate) fn members(
     tenant: &str,
     holder: &str,
 ) -> Result<Vec<Member>, DatabaseError> {
-    session.all(
-        "SELECT member, member_type, display FROM scim_members
-         WHERE tenant = ?1 AND holder = ?2 ORDER BY position",
-        params![tenant, holder],
-        |row| member(row, 0),
-    )
+    session.all(MEMBERS, params![tenant, holder], |row| member(row, 0))
 }
+
+/// Puts them into a list, as they come.
+pub(crate) fn list_members(
+    session: &Session<'_>,
+    tenant: &str,
+    holder: &str,
+    list: &mut MemberList,
+) -> Result<(), DatabaseError> {
+    session.query(MEMBERS, params![tenant, holder], |row| {
+        list.push(row.text(0)?, row.text_or_null(1)?, row.text_or_null(2)?);
+        Ok(())
+    })
+}
+
+const MEMBERS: &str = "SELECT member, member_type, display FROM scim_members
+    WHERE tenant = ?1 AND holder = ?2 ORDER BY position";
 
 pub(crate) fn malformed(source: impl Into<scim_core::BoxError>) -> StoreError {
     StoreError::Other { store: "SQL", source: source.into() }

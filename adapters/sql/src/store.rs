@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use scim_core::{
     Batch, Capabilities, ChangeEntry, ChangeFeed, Committed, FeedCursor, Include, Page, Query, Store,
-    StoreError, Stored, TenantId, Write,
+    StoreError, Stored, TenantId, WithMembers, Write,
 };
 use scim_schema::{Registry, Resource, ResourceType};
 
@@ -230,6 +230,12 @@ impl SqlStore {
         done.map_err(|error: RefreshError| error.into_open_error(self.database.place()))
     }
 
+    /// A caller's type may be one that is not registered here.
+    fn known(&self, resource_type: &ResourceType) -> Arc<ResourceType> {
+        let known = self.types.registry.resource_type(resource_type.name()).cloned();
+        known.unwrap_or_else(|| Arc::new(resource_type.clone()))
+    }
+
     /// Work that reads with one view of the tenant's data.
     fn reading<T, F>(
         &self,
@@ -261,13 +267,25 @@ impl Store for SqlStore {
         id: &str,
         include: Include,
     ) -> Result<Option<Stored>, StoreError> {
-        // A caller's type may be one that is not registered here.
-        let known = self.types.registry.resource_type(resource_type.name()).cloned();
-        let resource_type = known.unwrap_or_else(|| Arc::new(resource_type.clone()));
+        let resource_type = self.known(resource_type);
         let id = id.to_owned();
         let work = self.reading(tenant, move |reader| reader.get(&resource_type, &id, include));
         // Members may be many.
         if include.members { self.database.read(work).await } else { self.database.look_up(work).await }
+    }
+
+    async fn get_with_members(
+        &self,
+        tenant: &TenantId,
+        resource_type: &ResourceType,
+        ids: &[String],
+        include: Include,
+        enough: usize,
+    ) -> Result<Vec<Option<WithMembers>>, StoreError> {
+        let resource_type = self.known(resource_type);
+        let ids = ids.to_vec();
+        let work = move |reader: &Reader<'_>| reader.get_with_members(&resource_type, &ids, include, enough);
+        self.database.read(self.reading(tenant, work)).await
     }
 
     async fn types_of(&self, tenant: &TenantId, ids: &[String]) -> Result<Vec<Option<String>>, StoreError> {

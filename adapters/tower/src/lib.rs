@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 use bytes::{Buf as _, Bytes, BytesMut};
 use http::uri::PathAndQuery;
 use http::{Request, Response, Uri};
-use http_body_util::{BodyExt as _, Full};
-use scim_core::{Error, ErrorKind, Service};
+use http_body_util::BodyExt as _;
+use scim_core::{Body, Error, ErrorKind, Service};
 
 /// How many bytes of a body over its limit are read and dropped, so that the client has sent its request
 /// and can read the answer. Beyond that the connection is closed.
@@ -44,7 +44,7 @@ where
     B: http_body::Body + Send + 'static,
     B::Data: Send,
 {
-    type Response = Response<Full<Bytes>>;
+    type Response = Response<Body>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
@@ -54,7 +54,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let Self { service, mount } = self.clone();
-        Box::pin(async move { Ok(answer(&service, &mount, request).await.map(Full::new)) })
+        Box::pin(async move { Ok(answer(&service, &mount, request).await) })
     }
 }
 
@@ -64,22 +64,24 @@ impl fmt::Debug for ScimService {
     }
 }
 
-async fn answer<B>(service: &Service, mount: &str, request: Request<B>) -> Response<Bytes>
+async fn answer<B>(service: &Service, mount: &str, request: Request<B>) -> Response<Body>
 where
     B: http_body::Body + Send + 'static,
     B::Data: Send,
 {
     let (mut parts, body) = request.into_parts();
     let Some(uri) = below(mount, &parts.uri) else {
-        return service.error(&Error::new(ErrorKind::NotFound, "there is no such endpoint"));
+        let error = Error::new(ErrorKind::NotFound, "there is no such endpoint");
+        return service.error(&error).map(Body::from);
     };
     parts.uri = uri;
     let limit = service.body_limit(&parts);
     match read(body, limit).await {
-        Ok(body) => service.handle(Request::from_parts(parts, body)).await,
-        Err(Unread::TooLarge) => service.payload_too_large(limit),
+        Ok(body) => service.respond(Request::from_parts(parts, body)).await,
+        Err(Unread::TooLarge) => service.payload_too_large(limit).map(Body::from),
         Err(Unread::Broken) => {
-            service.error(&Error::new(ErrorKind::InvalidSyntax, "the body could not be read"))
+            let error = Error::new(ErrorKind::InvalidSyntax, "the body could not be read");
+            service.error(&error).map(Body::from)
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use scim_core::{
     Batch, Capabilities, Committed, Include, Page, Query, ResourceType, Store, StoreError, Stored, TenantId,
+    WithMembers,
 };
 
 /// When a call fails.
@@ -108,6 +109,17 @@ impl Store for Faulty {
         include: Include,
     ) -> Result<Option<Stored>, StoreError> {
         self.through(self.store.get(tenant, resource_type, id, include)).await
+    }
+
+    async fn get_with_members(
+        &self,
+        tenant: &TenantId,
+        resource_type: &ResourceType,
+        ids: &[String],
+        include: Include,
+        enough: usize,
+    ) -> Result<Vec<Option<WithMembers>>, StoreError> {
+        self.through(self.store.get_with_members(tenant, resource_type, ids, include, enough)).await
     }
 
     async fn types_of(&self, tenant: &TenantId, ids: &[String]) -> Result<Vec<Option<String>>, StoreError> {

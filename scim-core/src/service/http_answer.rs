@@ -1,11 +1,11 @@
 //! Answers written down as HTTP responses.
 
-use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, ETAG, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use scim_schema::etag;
 
 use super::Answer;
+use crate::body::Body;
 use crate::message::MEDIA_TYPE;
 
 /// `application/json` for a client that asks for it and not for SCIM's own type (RFC 7644 §3.8).
@@ -30,7 +30,7 @@ pub(super) fn prefers_minimal(headers: &HeaderMap) -> bool {
     )
 }
 
-pub(super) fn respond(answer: Answer, media_type: &'static str) -> Response<Bytes> {
+pub(super) fn respond(answer: Answer, media_type: &'static str) -> Response<Body> {
     let has_body = answer.body.is_some();
     let mut response = Response::new(answer.body.unwrap_or_default());
     *response.status_mut() = answer.status;

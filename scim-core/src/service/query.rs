@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use scim_filter::{Filter, MatchOptions, Matcher};
-use scim_schema::{Projection, ResourceType, Selection, Shown};
+use scim_schema::{Projection, ResourceType, Selection};
 
+use super::with_members::Listed;
 use super::{Answer, Exchange, Inner};
 use crate::cursor::{Cursor, binding};
 use crate::error::{Error, ErrorKind};
@@ -13,7 +14,7 @@ use crate::page::{Page, PageRequest, Position, Start};
 use crate::params::Params;
 use crate::render::ListResponse;
 use crate::sort::{Sort, SortError};
-use crate::store::{Include, Query};
+use crate::store::{Include, Query, Stored};
 
 /// How a query came: what stands in a URL may be seen by others (RFC 7644 §7.5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +60,11 @@ impl Inner {
             include.members |= wanted.members;
             include.memberships |= wanted.memberships;
         }
+        // Members are read when it is the turn of their resource, unless they say where it stands.
+        let sorted_by = |t: &Arc<ResourceType>| {
+            t.membership().zip(sort.as_ref()).is_some_and(|(m, sort)| sort.uses(m.attribute()))
+        };
+        let apart = include.members && !resource_types.iter().any(sorted_by);
         let bound = bind(resource_type, params, exchange);
         let (paging, count) = self.paging(params, &bound, exchange)?;
         let query = Query {
@@ -74,7 +80,7 @@ impl Inner {
                 },
                 count,
             },
-            include,
+            include: Include { members: include.members && !apart, ..include },
         };
         let page = self.store.query(&exchange.caller.tenant, &query).await?;
         if resource_type.is_none() && page.total > self.config.max_root_results {
@@ -84,7 +90,31 @@ impl Inner {
                 format!("the query matches more than {limit} resources"),
             ));
         }
-        let response = self.list_response(&query, &page, &paging, count, &projections, &bound, exchange)?;
+        let found = |stored: &Stored| {
+            let name = stored.resource.get("meta")?.get("resourceType")?.as_str()?;
+            query.resource_types.iter().zip(&projections).find(|(t, _)| t.name() == name)
+        };
+        let shows_members = |stored: &Stored| found(stored).is_some_and(|(t, p)| Self::include(t, p).members);
+        let total = page.total;
+        if apart && page.resources.iter().any(shows_members) {
+            let response = ListResponse::new(total, Vec::new());
+            let response = self.with_places(response, &query, &page, &paging, count, &bound, exchange)?;
+            let listed = page.resources.iter().filter_map(|stored| {
+                let (resource_type, projection) = found(stored)?;
+                Some(Listed {
+                    resource_type: Arc::clone(resource_type),
+                    projection: projection.clone(),
+                    stored: stored.clone(),
+                })
+            });
+            return Ok(self.list_with_members(response, listed.collect(), include, exchange));
+        }
+        let shown = page.resources.iter().filter_map(|stored| {
+            let (_, projection) = found(stored)?;
+            Some(projection.show(&stored.resource, &exchange.base))
+        });
+        let response = ListResponse::new(total, shown.collect());
+        let response = self.with_places(response, &query, &page, &paging, count, &bound, exchange)?;
         Ok(Answer::text(StatusCode::OK, response.into_text(|shown, text| shown.write_json(text))))
     }
 
@@ -154,23 +184,18 @@ impl Inner {
         Ok((Paging::Cursor(cursor), count))
     }
 
+    /// Says of a list where in all results it stands.
     #[expect(clippy::too_many_arguments, reason = "all parts of one answer")]
-    fn list_response<'a>(
+    fn with_places<R>(
         &self,
+        mut response: ListResponse<R>,
         query: &Query,
-        page: &'a Page,
+        page: &Page,
         paging: &Paging,
         count: usize,
-        projections: &'a [Projection],
         bound: &[u8],
-        exchange: &'a Exchange,
-    ) -> Result<ListResponse<Shown<'a>>, Error> {
-        let resources = page.resources.iter().filter_map(|stored| {
-            let name = stored.resource.get("meta")?.get("resourceType")?.as_str()?;
-            let at = query.resource_types.iter().position(|t| t.name() == name)?;
-            Some(projections.get(at)?.show(&stored.resource, &exchange.base))
-        });
-        let mut response = ListResponse::new(page.total, resources.collect());
+        exchange: &Exchange,
+    ) -> Result<ListResponse<R>, Error> {
         match paging {
             Paging::Index { start } => response.start_index = Some(*start),
             Paging::Cursor(_) => {

@@ -349,7 +349,7 @@ impl Inner {
     /// The answer to a write of a resource that existed.
     async fn show_written(
         &self,
-        resource_type: &ResourceType,
+        resource_type: &Arc<ResourceType>,
         id: &str,
         committed: &Committed,
         shown: Shown<'_>,
@@ -367,6 +367,10 @@ impl Inner {
         // Read again: what is shown is what is stored, computed attributes included.
         let projection = Projection::new(resource_type, shown.selection, shown.set);
         let include = Self::include(resource_type, &projection);
+        if include.members {
+            let shown = self.with_members(resource_type, id, include, exchange).await?;
+            return Ok(self.show_with_members(resource_type, shown, projection, exchange));
+        }
         let stored = self.existing(resource_type, id, include, exchange).await?;
         Ok(Self::show(StatusCode::OK, resource_type, &stored, &projection, exchange))
     }

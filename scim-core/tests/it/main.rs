@@ -23,6 +23,7 @@ mod p_create;
 mod p_faults;
 mod p_feed;
 mod p_list;
+mod p_members;
 mod p_patch;
 mod p_projection;
 mod p_replace;

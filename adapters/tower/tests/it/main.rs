@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Empty, Full};
-use scim_core::{BearerToken, MemoryStore, Service};
+use scim_core::{BearerToken, Body, MemoryStore, Service};
 use scim_system::SystemEnvironment;
 use scim_tower::ScimService;
 use tower_service::Service as _;
@@ -16,7 +16,7 @@ fn service() -> Service {
     service.build().unwrap()
 }
 
-async fn get(mut service: ScimService, path: &str) -> Response<Full<Bytes>> {
+async fn get(mut service: ScimService, path: &str) -> Response<Body> {
     let request = Request::get(path).header("authorization", "Bearer secret").body(Empty::<Bytes>::new());
     service.call(request.unwrap()).await.unwrap()
 }

@@ -1,5 +1,6 @@
 //! Members: a set of edges.
 
+use scim_core::edges::take_members;
 use scim_core::{Change, Include, Member, MemberDelta, MembersChange, StoreError, Stored};
 use serde_json::{Value as Json, json};
 
@@ -57,6 +58,7 @@ pub(super) fn trials() -> Vec<Spec> {
         trial("members: a resource that came again is no member", Edges, came_again),
         trial("members: removing the last leaves none", Edges, last_one),
         trial("members: a group of 3,000 is read whole and in order", Edges, large),
+        trial("members: beside their groups they are those that are in them", Promise::Reads, beside),
         trial("members: one comes to and goes from a group of 3,000", Edges, large_delta),
         trial("members: a group of 3,000 goes", Edges, large_delete),
         trial(
@@ -452,6 +454,27 @@ async fn large(lab: Lab) -> Proof {
     holds("the members are there in order", values(&stored, "members") == ids)?;
     let without = lab.look_for("Group", "g", Include::NONE).await?;
     same("without", without.and_then(|stored| stored.resource.get("members").cloned()), None)
+}
+
+async fn beside(lab: Lab) -> Proof {
+    prepare(&lab, &["b", "a"]).await?;
+    lab.commit(group("h", &[]), 1).await?;
+    lab.commit(group("i", &["g", "c"]), 2).await?;
+    let (ids, kind) = (some(&["i", "a", "g", "nobody", "h", "g"]), type_named("Group"));
+    for (include, enough) in [(Include::NONE, usize::MAX), (Include::ALL, usize::MAX), (Include::ALL, 3)] {
+        let found = lab.store().get_with_members(&acme(), kind, &ids, include, enough).await?;
+        let all = if enough == 3 { 3 } else { ids.len() };
+        holds("there are all, or enough", (all..=ids.len()).contains(&found.len()))?;
+        for (id, one) in ids.iter().zip(found) {
+            let stored = lab.look_for("Group", id, Include { members: false, ..include }).await?;
+            same("the resource", one.as_ref().map(|one| &one.stored), stored.as_ref())?;
+            let mut whole = lab.look("Group", id).await?;
+            let members =
+                whole.as_mut().zip(kind.membership()).map(|(g, m)| take_members(&mut g.resource, m));
+            same("the members", one.map(|one| one.members.part(0, usize::MAX)), members)?;
+        }
+    }
+    same("none", lab.store().get_with_members(&acme(), kind, &[], Include::ALL, 9).await?.len(), 0)
 }
 
 async fn large_delta(lab: Lab) -> Proof {
