@@ -148,7 +148,13 @@ impl Search<'_> {
             }
             Engine::Postgres => {
                 let wanted: Vec<Option<&str>> = wanted.iter().copied().map(Some).collect();
-                self.rows(&format!("{select}ANY(?4)"), (&wanted).into(), unique, found)
+                // With `= ANY` the planner, whose statistics are old while a table grows, may read all rows of
+                // the attribute and compare each with all that is wanted.
+                let select = format!(
+                    "SELECT found.* FROM unnest(?4) AS wanted (key)
+                     CROSS JOIN LATERAL ({select}wanted.key LIMIT 2) AS found"
+                );
+                self.rows(&select, (&wanted).into(), unique, found)
             }
         }
     }
@@ -186,7 +192,10 @@ pub(crate) fn types_of(
     if session.engine() == Engine::Postgres {
         let wanted: Vec<Option<&str>> =
             ids.iter().filter(|id| is_storable(id)).map(|id| Some(id.as_str())).collect();
-        let sql = "SELECT id, type FROM scim_resources WHERE tenant = ?1 AND id = ANY(?2)";
+        let sql = "SELECT found.id, found.type FROM unnest(?2) AS wanted (id)
+             CROSS JOIN LATERAL (
+                 SELECT r.id, r.type FROM scim_resources r WHERE r.tenant = ?1 AND r.id = wanted.id LIMIT 1
+             ) AS found";
         let found = session.all(sql, params![tenant.as_str(), &wanted], |row| {
             Ok::<_, DatabaseError>((row.owned(0)?, row.owned(1)?))
         })?;

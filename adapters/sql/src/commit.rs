@@ -126,8 +126,8 @@ const INSERT_ON_POSTGRES: &str = "WITH logged AS (
          ON CONFLICT DO NOTHING RETURNING resource),
      indexed AS (
          INSERT INTO scim_values (tenant, type, attribute, value, created, id, resource)
-         SELECT ?1, ?2, v.attribute, v.value, ?4, ?3, i.n FROM inserted i, unnest(?10, ?11) AS v (attribute, value)
-         ON CONFLICT DO NOTHING),
+         SELECT ?1, ?2, v.attribute, v.value, ?4, ?3, i.n
+         FROM inserted i, unnest(?10, ?11) AS v (attribute, value)),
      counted AS (
          INSERT INTO scim_counts (tenant, type, shard, resources)
          SELECT ?1, ?2, ?14, 1 FROM inserted WHERE ?15 = 1

@@ -1,7 +1,7 @@
 //! The store, as the protocol uses it.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use scim_core::{
     Batch, Cause, Change, Document, Include, Matcher, Member, MembersChange, Page, PageRequest, Precondition,
@@ -13,6 +13,12 @@ use scim_sql::{Database, SqlStore};
 use crate::documents::User;
 use crate::figures::Turn;
 use crate::{Effort, Result};
+
+/// Later resources are created later: in the indexes that have the time they stand behind each other.
+fn now() -> DateTime {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    DateTime::from_unix_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
 
 /// A directory of a store. Clones share it.
 #[derive(Clone)]
@@ -36,11 +42,16 @@ impl Ours {
         Ok(Self { store, user, group, tenant: TenantId::new(tenant) })
     }
 
-    /// One user a commit, by so many clients that each wait for their answer.
+    /// One user a commit, by so many clients that each wait for their answer. They take the users in turn: who
+    /// is written at the same time has ids that follow each other, as the floor's have.
     pub(crate) async fn inserts(&self, clients: usize, users: Vec<User>, effort: Effort) -> Result<Turn> {
-        let each = users.len() / clients;
-        let mut users = users.into_iter().map(|user| self.insertion(user));
-        let shares: Vec<Vec<Write>> = (0..clients).map(|_| users.by_ref().take(each).collect()).collect();
+        let mut shares: Vec<Vec<Write>> = vec![Vec::new(); clients];
+        let mut users = users.into_iter();
+        while users.len() >= clients {
+            for (share, user) in shares.iter_mut().zip(users.by_ref()) {
+                share.push(self.insertion(user));
+            }
+        }
         let began = Instant::now();
         let client = |share: Vec<Write>| {
             let ours = self.clone();
@@ -102,7 +113,7 @@ impl Ours {
 
     /// Whether all writes changed something.
     pub(crate) async fn commit(&self, writes: Vec<Write>) -> Result<bool, StoreError> {
-        let now = DateTime::from_unix_micros(1_700_000_000_000_000);
+        let now = now();
         let cause = Cause { kind: "scim".into(), request_id: "0b86d5b4".into() };
         let batch = Batch { writes, now, cause, check_members: true };
         let committed = self.store.commit(&self.tenant, batch).await?;

@@ -2,6 +2,7 @@
 //! whose cost is not that of its round trip.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use scim_core::{Change, ChangeKind, Committed, Precondition, StoreError};
 use scim_schema::UniqueKey;
@@ -15,7 +16,8 @@ use crate::session::{Engine, int};
 /// How many resources one statement inserts at most.
 const MOST: usize = 256;
 
-/// Resources with their keys, values and log entries. Each key and value names the id of its resource.
+/// Resources with their keys, values and log entries. Each key and value names the id of its resource, which
+/// comes once. Of a new resource no value can be there yet.
 const INSERT_TOGETHER: &str = "WITH logged AS (
          INSERT INTO scim_changes (tenant, type, id, kind, version, created, modified, document,
              cause, request_id, time)
@@ -38,23 +40,29 @@ const INSERT_TOGETHER: &str = "WITH logged AS (
      indexed AS (
          INSERT INTO scim_values (tenant, type, attribute, value, created, id, resource)
          SELECT ?1, ?2, v.attribute, v.value, ?3, i.id, i.n
-         FROM unnest(?11, ?12, ?13) AS v (id, attribute, value) JOIN inserted i ON i.id = v.id
-         ON CONFLICT DO NOTHING)
+         FROM unnest(?11, ?12, ?13) AS v (id, attribute, value) JOIN inserted i ON i.id = v.id)
      SELECT (SELECT count(*) FROM inserted), (SELECT count(*) FROM taken)";
 
 impl<'c> Commit<'c> {
-    /// How many writes from the first on can be one statement: inserts of one type, without members.
+    /// How many writes from the first on can be one statement: inserts of one type, without members, under
+    /// different ids.
     pub(super) fn alike(&self, writes: &[Planned<'_>]) -> usize {
         if self.session.engine() == Engine::Sqlite {
             return 0;
         }
         let Some((first, _)) = writes.first() else { return 0 };
-        let is_alike = |(write, _): &&Planned<'_>| {
-            write.resource_type.name() == first.resource_type.name()
+        let mut ids: HashSet<&str> = HashSet::new();
+        let mut together = 0;
+        for (write, _) in writes.iter().take(MOST) {
+            let is_alike = write.resource_type.name() == first.resource_type.name()
                 && write.precondition == Precondition::Absent
-                && matches!(&write.change, Change::Insert { members, .. } if members.is_empty())
-        };
-        writes.iter().take(MOST).take_while(is_alike).count()
+                && matches!(&write.change, Change::Insert { members, .. } if members.is_empty());
+            if !is_alike || !ids.insert(&write.id) {
+                break;
+            }
+            together += 1;
+        }
+        together
     }
 
     /// Inserts what [`Commit::alike`] has counted. `None`: something is taken that one of them needs, and

@@ -8,6 +8,7 @@
     reason = "tests"
 )]
 
+mod alike;
 mod database;
 mod equivalence;
 mod faults;
