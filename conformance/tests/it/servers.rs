@@ -9,11 +9,20 @@ use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use scim_conformance::http::run;
 use scim_conformance::{BoxError, InProcess, ScimClient, SocketClient};
-use scim_core::Service;
+use scim_core::{BearerToken, MemoryStore, Service, ServiceConfig, UnknownMembers};
 use scim_tower::ScimService;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::support::{BASE, TOKEN, memory};
+use crate::support::{BASE, Counted, TOKEN, memory};
+
+/// What is asked.
+#[derive(Clone, Copy)]
+enum Script {
+    TestSet,
+    /// Answers that are written while they are sent.
+    ManyMembers,
+}
 
 /// One request and its answer, in the order and form in which they can be compared.
 #[derive(Clone, PartialEq)]
@@ -36,10 +45,41 @@ impl<C: ScimClient> Recorder<C> {
         Self { client, exchanges: Mutex::default() }
     }
 
-    async fn play(self) -> Vec<Exchange> {
-        let outcome = run(&self, "s").await;
-        assert_eq!(outcome.failures, []);
+    async fn play(self, script: Script) -> Vec<Exchange> {
+        match script {
+            Script::TestSet => assert_eq!(run(&self, "s").await.failures, []),
+            Script::ManyMembers => self.ask_for_many_members().await,
+        }
         self.exchanges.into_inner().unwrap()
+    }
+}
+
+impl<C: ScimClient> Recorder<C> {
+    async fn ask_for_many_members(&self) {
+        let members: Vec<Value> = (0..6000).map(|n| json!({"value": format!("somebody-{n:060}")})).collect();
+        let group = json!({
+            "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"],
+            "displayName": "many",
+            "members": members,
+        });
+        let created = self.ask("POST", "/Groups", group.to_string()).await;
+        assert_eq!(created["members"], json!(members));
+        let path = format!("/Groups/{}", created["id"].as_str().unwrap());
+        assert_eq!(self.ask("GET", &path, String::new()).await, created);
+        let list = self.ask("GET", "/Groups?filter=displayName%20eq%20%22many%22", String::new()).await;
+        assert_eq!(list["Resources"], json!([created]));
+    }
+
+    async fn ask(&self, method: &str, path: &str, body: String) -> Value {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("authorization", format!("Bearer {TOKEN}"))
+            .header("content-type", "application/scim+json")
+            .body(body.into());
+        let response = self.send(request.unwrap()).await.unwrap();
+        assert!(response.status().is_success(), "{response:?}");
+        serde_json::from_slice(response.body()).unwrap()
     }
 }
 
@@ -86,17 +126,17 @@ fn socket(port: u16) -> Recorder<SocketClient> {
     Recorder::new(SocketClient::new(&address, Some(TOKEN)).unwrap().known_as(BASE))
 }
 
-async fn through_axum(service: Service) -> Vec<Exchange> {
+async fn through_axum(service: Service, script: Script) -> Vec<Exchange> {
     let app = axum::Router::new().nest_service("/scim/v2", scim_axum::router(service));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let server = tokio::spawn(async move { axum::serve(listener, app).await });
-    let exchanges = socket(port).play().await;
+    let exchanges = socket(port).play(script).await;
     server.abort();
     exchanges
 }
 
-async fn through_actix(service: Service) -> Vec<Exchange> {
+async fn through_actix(service: Service, script: Script) -> Vec<Exchange> {
     let (tell, told) = tokio::sync::oneshot::channel();
     // actix-web brings a runtime of its own.
     let server = std::thread::spawn(move || {
@@ -110,13 +150,13 @@ async fn through_actix(service: Service) -> Vec<Exchange> {
         })
     });
     let (port, handle) = told.await.unwrap();
-    let exchanges = socket(port).play().await;
+    let exchanges = socket(port).play(script).await;
     handle.stop(false).await;
     server.join().unwrap().unwrap();
     exchanges
 }
 
-async fn through_tower(service: Service) -> Vec<Exchange> {
+async fn through_tower(service: Service, script: Script) -> Vec<Exchange> {
     let service = TowerToHyperService::new(ScimService::new(service).at("/scim/v2"));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -127,7 +167,7 @@ async fn through_tower(service: Service) -> Vec<Exchange> {
             tokio::spawn(connection.serve_connection(TokioIo::new(stream), service.clone()).into_future());
         }
     });
-    let exchanges = socket(port).play().await;
+    let exchanges = socket(port).play(script).await;
     server.abort();
     exchanges
 }
@@ -139,11 +179,27 @@ fn assert_alike(name: &str, left: &[Exchange], right: &[Exchange]) {
     assert_eq!(left.len(), right.len(), "{name}");
 }
 
+/// Asks the same of the service itself and through each framework.
+async fn compare(service: fn() -> Service, script: Script) -> usize {
+    let direct = Recorder::new(InProcess::new(service(), Some(TOKEN))).play(script).await;
+    assert_alike("axum", &direct, &through_axum(service(), script).await);
+    assert_alike("actix-web", &direct, &through_actix(service(), script).await);
+    assert_alike("tower", &direct, &through_tower(service(), script).await);
+    direct.len()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn all_frameworks_answer_alike() {
-    let direct = Recorder::new(InProcess::new(memory(), Some(TOKEN))).play().await;
-    assert!(direct.len() > 500);
-    assert_alike("axum", &direct, &through_axum(memory()).await);
-    assert_alike("actix-web", &direct, &through_actix(memory()).await);
-    assert_alike("tower", &direct, &through_tower(memory()).await);
+    assert!(compare(memory, Script::TestSet).await > 500);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_frameworks_send_what_is_written_meanwhile() {
+    let service = || {
+        let tokens = BearerToken::new(TOKEN);
+        let config = ServiceConfig { unknown_members: UnknownMembers::Keep, ..ServiceConfig::default() };
+        let service = Service::builder(BASE, MemoryStore::standard(), tokens, Counted::default());
+        service.config(config).build().unwrap()
+    };
+    assert_eq!(compare(service, Script::ManyMembers).await, 3);
 }
