@@ -13,7 +13,7 @@ use scim_core::{
 use scim_filter::{Comparand, Operator, TypedExpr};
 use scim_schema::{Registry, ResourceType};
 
-use crate::edges;
+use crate::edges::Edges;
 use crate::fences::Fences;
 use crate::index::{Index, Thresholds};
 use crate::narrow::{Narrow, Narrowed};
@@ -57,7 +57,7 @@ impl Reader<'_> {
             of_type.then(|| found.stored(resource_type)).transpose()
         })?;
         let Some(mut stored) = found.flatten() else { return Ok(None) };
-        self.include(resource_type, &mut stored, include)?;
+        self.edges().include(resource_type, &mut stored, include)?;
         Ok(Some(stored))
     }
 
@@ -107,13 +107,8 @@ impl Reader<'_> {
         Ok(page)
     }
 
-    fn include(
-        &self,
-        resource_type: &ResourceType,
-        stored: &mut Stored,
-        include: Include,
-    ) -> Result<(), StoreError> {
-        edges::include(self.session, self.registry, self.tenant, resource_type, stored, include)
+    fn edges(&self) -> Edges<'_> {
+        Edges::new(self.session, self.registry, self.tenant)
     }
 
     /// The places of the page of a query for one type.
@@ -189,6 +184,7 @@ impl Reader<'_> {
                 Ok(())
             });
         }
+        let mut edges = self.edges();
         let needed = needed(resource_type, filter, query.sort.as_ref());
         let mut statement = walk.query(&scope, Wanted::Document, &rest);
         if !is_found {
@@ -197,7 +193,7 @@ impl Reader<'_> {
         self.session.query(statement.sql(), &statement.params(), |row| {
             let found = Found::read(row)?;
             let mut stored = found.read_by(query, resource_type)?;
-            self.include(resource_type, &mut stored, needed)?;
+            edges.include(resource_type, &mut stored, needed)?;
             if filter.is_none() || query.matches(resource_type, &stored) {
                 places.offer(Position::of(query, &stored), found.n);
             }
@@ -454,11 +450,15 @@ impl Reader<'_> {
             })?;
         }
         let mut resources: Vec<Stored> = numbers.iter().filter_map(|n| found.remove(n)).collect();
+        let mut edges = self.edges();
+        if query.include.memberships {
+            edges.prepare(resources.iter().map(|stored| stored.resource.id().to_owned()))?;
+        }
         for stored in &mut resources {
             let name = stored.resource.get("meta").and_then(|m| m.get("resourceType"));
             let name = name.and_then(scim_schema::Value::as_str).unwrap_or_default();
             if let Some(t) = query.resource_types.iter().find(|t| t.name() == name) {
-                self.include(t, stored, query.include)?;
+                edges.include(t, stored, query.include)?;
             }
         }
         Ok(resources)
