@@ -24,6 +24,10 @@ use clap::Parser as _;
 
 use self::cli::{Cli, Command};
 
+/// Most of what a request needs lives for microseconds: see DESIGN.md.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

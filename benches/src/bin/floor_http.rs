@@ -15,6 +15,10 @@ use scim_benches::population::Population;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
+/// The allocator that scimd has.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let user = Bytes::from(Population::default().shown(1));

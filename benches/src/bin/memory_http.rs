@@ -23,6 +23,10 @@ use scim_system::SystemEnvironment;
 use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
 
+/// The allocator that scimd has.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const TOKEN: &str = "a-token-of-the-length-that-tokens-have-0123456789";
 const PREFIX: &str = "/scim/v2";
 /// What a server takes of header fields.

@@ -479,7 +479,8 @@ async fn nothing_of_a_pooled_session_is_kept_in_its_connection() {
     }
     let kept = |session: &Session<'_>| {
         let sql = "SELECT (SELECT count(*) FROM pg_prepared_statements)
-                 + (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory')
+                 + (SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+                    WHERE l.locktype = 'advisory' AND d.datname = current_database())
                  + (SELECT count(*) FROM pg_listening_channels())
                  + (SELECT count(*) FROM pg_settings WHERE source = 'session' AND name LIKE '%timeout')";
         Ok(session.first(sql, &[], |row| row.int(0))?.unwrap())
