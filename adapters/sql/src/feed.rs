@@ -75,6 +75,12 @@ fn unsequenced(session: &Session<'_>) -> Result<bool, DatabaseError> {
     Ok(session.first(sql, &[], |row| row.int(0))?.is_some())
 }
 
+/// Whether there are more changes without a position than who counts resources should look at each time.
+pub(crate) fn has_many_unsequenced(session: &Session<'_>) -> Result<bool, DatabaseError> {
+    let sql = "SELECT seq FROM scim_unsequenced ORDER BY seq LIMIT 1 OFFSET 1000";
+    Ok(session.first(sql, &[], |row| row.int(0))?.is_some())
+}
+
 fn entries(
     session: &Session<'_>,
     registry: &Registry,

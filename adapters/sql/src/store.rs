@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use scim_core::{
-    Batch, Capabilities, ChangeEntry, ChangeFeed, Committed, FeedCursor, Include, Page, Query, Store,
+    Batch, Capabilities, ChangeEntry, ChangeFeed, Committed, FeedCursor, Include, Page, Query, Start, Store,
     StoreError, Stored, TenantId, WithMembers, Write,
 };
 use scim_schema::{Registry, Resource, ResourceType};
@@ -236,6 +236,19 @@ impl SqlStore {
         known.unwrap_or_else(|| Arc::new(resource_type.clone()))
     }
 
+    /// Gives positions to changes, where many have none: nobody may have read the feed for long, and the places
+    /// of far pages are worked out from it.
+    async fn sequence_many(&self) -> Result<(), StoreError> {
+        if self.database.engine() == Engine::Sqlite {
+            return Ok(());
+        }
+        while self.database.read(feed::has_many_unsequenced).await? {
+            let quiet = Manner { quiet: true, ..Manner::default() };
+            self.database.write_in(quiet, feed::sequence).await?;
+        }
+        Ok(())
+    }
+
     /// Work that reads with one view of the tenant's data.
     fn reading<T, F>(
         &self,
@@ -297,6 +310,9 @@ impl Store for SqlStore {
 
     async fn query(&self, tenant: &TenantId, query: &Query) -> Result<Page, StoreError> {
         let query = query.clone();
+        if matches!(query.page.start, Start::Offset(skip) if skip > self.types.thresholds.far) {
+            self.sequence_many().await?;
+        }
         let look_up = is_look_up(&query, &self.types.index);
         let work = self.reading(tenant, move |reader| reader.query(&query));
         if look_up { self.database.look_up(work).await } else { self.database.read(work).await }

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use scim_core::{ChangeEntry, ChangeFeed, FeedCursor, Include, Store, StoreError};
+use scim_core::{ChangeEntry, ChangeFeed, FeedCursor, Include, PageRequest, Start, Store, StoreError};
 use scim_schema::Registry;
-use scim_sql::{Database, DatabaseError, Migration, OpenError, PostgresOptions, Session, SqlStore, params};
+use scim_sql::{
+    Database, DatabaseError, Migration, OpenError, PostgresOptions, Session, SqlStore, StoreOptions, params,
+};
 use scim_test_postgres::{Cluster, Durability};
 use serde_json::json;
 
@@ -534,4 +536,27 @@ async fn a_full_disk_of_the_server_is_full() {
     assert!(matches!(error, DatabaseError::Full(_)), "{error:?}");
     assert!(matches!(StoreError::from(error), StoreError::Full { .. }));
     database.write(|session| insert_note(session, "a")).await.unwrap();
+}
+
+#[tokio::test]
+async fn far_pages_do_not_look_at_all_changes_that_nobody_has_read() {
+    let mut options = StoreOptions::default();
+    (options.thresholds.far, options.thresholds.step) = (10, 100);
+    let database = connect(&new_database()).await;
+    let store = SqlStore::with_options(database, Registry::standard(), &options).await.unwrap();
+    for n in 0..5 {
+        let users = (0..500).map(|i| user(&format!("u{:05}", n * 500 + i))).collect();
+        store.commit(&acme(), batch(users, 0)).await.unwrap();
+    }
+    let mut far = query(&["User"], None);
+    far.page = PageRequest { start: Start::Offset(1200), count: 3 };
+    let page = store.query(&acme(), &far).await.unwrap();
+    let ids: Vec<&str> = page.resources.iter().map(|stored| stored.resource.id()).collect();
+    assert_eq!((ids, page.total), (vec!["u01200", "u01201", "u01202"], 2500));
+    let sql = "SELECT count(*) FROM scim_unsequenced";
+    let left = move |session: &Session<'_>| Ok(session.first(sql, &[], |row| row.int(0))?.unwrap());
+    assert_eq!(store.database().read::<i64, DatabaseError, _>(left).await.unwrap(), 0);
+    // The feed is what it would have been.
+    let seen = store.after(FeedCursor::START, 10_000).await.unwrap();
+    assert_eq!(seen.len(), 2500);
 }
