@@ -16,11 +16,10 @@ use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use scim_schema::{DateTime, Projection, ReadOptions, Registry, Report, ResourceType, Selection, write_json};
-use serde::Serialize;
+use scim_schema::{DateTime, Projection, ReadOptions, Registry, Report, ResourceType, Selection};
 use sha2::{Digest, Sha256};
 
-use self::http_answer::{negotiate, prefers_minimal, respond};
+use self::http_answer::{Answer, negotiate, prefers_minimal, respond};
 use crate::auth::{Authenticator, BaseUrl, Caller};
 use crate::body::Body;
 use crate::config::ServiceConfig;
@@ -177,30 +176,6 @@ struct Exchange {
 impl Exchange {
     fn cause(&self) -> Cause {
         Cause { kind: "scim".to_owned(), request_id: self.request_id.clone() }
-    }
-}
-
-/// An answer before it is written down.
-#[derive(Debug)]
-struct Answer {
-    status: StatusCode,
-    location: Option<String>,
-    version: Option<u64>,
-    body: Option<Body>,
-    preference_applied: bool,
-}
-
-impl Answer {
-    fn empty(status: StatusCode) -> Self {
-        Self { status, location: None, version: None, body: None, preference_applied: false }
-    }
-
-    fn json(status: StatusCode, body: &impl Serialize) -> Self {
-        Self::text(status, write_json(body).unwrap_or_default())
-    }
-
-    fn text(status: StatusCode, body: String) -> Self {
-        Self { body: Some(Bytes::from(body).into()), ..Self::empty(status) }
     }
 }
 

@@ -9,6 +9,7 @@ mod error;
 mod feed;
 mod fences;
 mod index;
+mod look_up;
 mod migrate;
 mod narrow;
 mod page;

@@ -10,7 +10,6 @@ use scim_core::{
     Include, Matcher, MemberList, Page, Position, Query, Sort, SortKey, Start, StoreError, Stored, TenantId,
     WithMembers,
 };
-use scim_filter::{Comparand, Operator, TypedExpr};
 use scim_schema::{Registry, ResourceType};
 
 use crate::edges::Edges;
@@ -518,22 +517,6 @@ fn can_start(walk: &Walk, query: &Query) -> bool {
     }
 }
 
-/// Whether a query asks for the resources of one text, which are a few that an index finds. With their members
-/// they would not be little.
-pub(crate) fn is_look_up(query: &Query, index: &Index) -> bool {
-    let ([resource_type], Some(filter)) = (query.resource_types.as_slice(), &query.filter) else {
-        return false;
-    };
-    let mut visits = filter.post_order(resource_type.name());
-    let (Some(visit), None) = (visits.next(), visits.next()) else { return false };
-    let TypedExpr::Compare { path, operator: Operator::Eq, value: Comparand::Text { .. } } = visit.expr
-    else {
-        return false;
-    };
-    let path = path.to_string();
-    !query.include.members && (path == "id" || index.find(resource_type.name(), &path).is_some())
-}
-
 /// `SELECT … WHERE r.n IN (…)`
 macro_rules! by_numbers {
     ($($number:literal)*) => {
@@ -558,51 +541,3 @@ const HUNDRED: &str = by_numbers!(
     52 53 54 55 56 57 58 59 60 61 62 63 64 65 66 67 68 69 70 71 72 73 74 75 76
     77 78 79 80 81 82 83 84 85 86 87 88 89 90 91 92 93 94 95 96 97 98 99 100
 );
-
-#[cfg(test)]
-mod tests {
-    use scim_core::PageRequest;
-    use scim_filter::{Filter, MatchOptions};
-
-    use super::*;
-    use crate::index::StoreOptions;
-
-    #[test]
-    fn a_look_up_is_for_one_text_in_one_place() {
-        let registry = Registry::standard();
-        let index = Index::new(&registry, &StoreOptions::default()).unwrap();
-        let is_look_up = |name: &str, filter: &str, include| {
-            let resource_type = Arc::clone(registry.resource_type(name).unwrap());
-            let filter = Filter::parse(filter).unwrap();
-            let filter = Matcher::new(&filter, [&resource_type], &MatchOptions::default()).unwrap();
-            let page = PageRequest { start: Start::Offset(0), count: 100 };
-            let query = Query {
-                resource_types: vec![resource_type],
-                filter: Some(Arc::new(filter)),
-                sort: None,
-                page,
-                include,
-            };
-            is_look_up(&query, &index)
-        };
-        let groups = Include { memberships: true, ..Include::NONE };
-        for filter in ["userName eq \"a\"", "externalId eq \"a\"", "id eq \"a\"", "emails.value eq \"a\""] {
-            assert!(is_look_up("User", filter, groups), "{filter}");
-        }
-        for filter in [
-            "userName sw \"a\"",
-            "userName ne \"a\"",
-            "userName pr",
-            "userName eq \"a\" or userName eq \"b\"",
-            "not (userName eq \"a\")",
-            "active eq true",
-            "nickName eq \"a\"",
-            "meta.resourceType eq \"User\"",
-            "groups.value eq \"a\"",
-        ] {
-            assert!(!is_look_up("User", filter, groups), "{filter}");
-        }
-        assert!(is_look_up("Group", "displayName eq \"a\"", Include::NONE));
-        assert!(!is_look_up("Group", "displayName eq \"a\"", Include::ALL));
-    }
-}

@@ -16,8 +16,9 @@ use crate::database::Database;
 use crate::error::{DatabaseError, OpenError};
 use crate::fences::Fences;
 use crate::index::{Index, RefreshError, StoreOptions, Thresholds};
+use crate::look_up::is_look_up;
 use crate::postgres::Manner;
-use crate::query::{Reader, is_look_up};
+use crate::query::Reader;
 use crate::session::{Engine, Session};
 use crate::{alike, commit, feed, tables};
 

@@ -1,12 +1,37 @@
 //! Answers written down as HTTP responses.
 
+use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, ETAG, LOCATION};
-use http::{HeaderMap, HeaderName, HeaderValue, Response};
-use scim_schema::etag;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use scim_schema::{etag, write_json};
+use serde::Serialize;
 
-use super::Answer;
 use crate::body::Body;
 use crate::message::MEDIA_TYPE;
+
+/// An answer before it is written down.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) location: Option<String>,
+    pub(super) version: Option<u64>,
+    pub(super) body: Option<Body>,
+    pub(super) preference_applied: bool,
+}
+
+impl Answer {
+    pub(super) fn empty(status: StatusCode) -> Self {
+        Self { status, location: None, version: None, body: None, preference_applied: false }
+    }
+
+    pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Self {
+        Self::text(status, write_json(body).unwrap_or_default())
+    }
+
+    pub(super) fn text(status: StatusCode, body: String) -> Self {
+        Self { body: Some(Bytes::from(body).into()), ..Self::empty(status) }
+    }
+}
 
 /// `application/json` for a client that asks for it and not for SCIM's own type (RFC 7644 §3.8).
 pub(super) fn negotiate(headers: &HeaderMap) -> &'static str {
