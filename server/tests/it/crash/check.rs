@@ -149,17 +149,20 @@ fn pairs(resources: &BTreeMap<String, Value>, attribute: &str) -> Vec<(String, S
     resources.iter().flat_map(values).collect()
 }
 
-/// The events of the server's own receiver, when no more are to come.
+/// The events of the server's own receiver, when no more are to come: all are there, or none has come for long.
 async fn settled(scimd: &Scimd, directories: &[Directory], receiver: &Receiver) -> Vec<Value> {
-    let begun = Instant::now();
+    let (mut came, mut last) = ((0, 0), Instant::now());
     loop {
         let events = scimd.events().await;
         let log = Log::new(&events);
         let told = directories
             .iter()
             .all(|d| d.versions().iter().all(|(id, version)| log.versions(id).last() == Some(version)));
-        let both = receiver.deliveries().len() == events.len();
-        if (told && both && log.gaps == 0) || begun.elapsed() > SETTLE {
+        let now = (events.len(), receiver.deliveries().len());
+        if now != came {
+            (came, last) = (now, Instant::now());
+        }
+        if (told && now.0 == now.1 && log.gaps == 0) || last.elapsed() > SETTLE {
             return events;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
