@@ -83,9 +83,9 @@ pub(crate) fn refuse_filter(query: Option<&str>) -> Result<(), Error> {
 /// The list of all of them, as text.
 fn all(values: impl Iterator<Item = Value>) -> String {
     let resources: Vec<Value> = values.collect();
-    let mut response = ListResponse::new(resources.len() as u64, resources);
+    let mut response = ListResponse::new(resources.len() as u64, resources.len());
     response.start_index = Some(1);
-    response.into_text(|value, text| text.push_str(&write_json(&value).unwrap_or_default()))
+    response.with_resources(&resources, |value, text| text.push_str(&write_json(value).unwrap_or_default()))
 }
 
 fn with_meta(mut value: Value, resource_type: &str, endpoint: &str, base: &str) -> Value {

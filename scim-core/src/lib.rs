@@ -31,7 +31,7 @@ pub use error::{Error, ErrorKind};
 pub use feed::{ChangeEntry, ChangeFeed, ChangeKind, EventSink, FeedCursor};
 pub use member_list::MemberList;
 pub use memory::MemoryStore;
-pub use page::{Page, PageRequest, Position, Start};
+pub use page::{Needs, Page, PageRequest, Position, Start};
 pub use scim_filter::Matcher;
 pub use scim_patch::{AttributeChange, Member, MemberDelta};
 pub use scim_schema::{

@@ -1,10 +1,10 @@
 //! Pages of a query's answer (RFC 7644 §3.4.2.4, RFC 9865).
 
-use scim_schema::ResourceType;
+use scim_schema::{Attribute, Resource, ResourceType};
 use serde::{Deserialize, Serialize};
 
 use crate::sort::{Sort, SortKey};
-use crate::store::{Query, StoreError, Stored};
+use crate::store::{Include, Query, StoreError, Stored};
 
 /// Which part of an answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,12 +92,53 @@ impl Position {
     }
 }
 
-impl Query {
-    /// Whether the filter or the sort looks at an attribute or an extension, by canonical name or URN. A resource
-    /// that has no others is enough to find out whether it matches, and where it stands.
+/// What a query looks at in resources of one type; see [`Query::needs`].
+#[derive(Clone, Debug)]
+pub struct Needs<'t> {
+    /// Attributes and extensions, by canonical name and URN.
+    names: Vec<&'t str>,
+    include: Include,
+}
+
+impl Needs<'_> {
+    /// The computed attributes among them.
+    pub fn include(&self) -> Include {
+        self.include
+    }
+
+    /// Whether it looks at an attribute, by canonical name, or at an extension, by URN.
     pub fn reads(&self, name: &str) -> bool {
-        let sorts = |sort: &Sort| name == "meta" || sort.uses(name);
-        self.filter.as_ref().is_some_and(|f| f.uses(name)) || self.sort.as_ref().is_some_and(sorts)
+        self.names.contains(&name)
+    }
+
+    /// A resource with what is needed of it, and its id; of one that is still text nothing else is read.
+    #[must_use]
+    pub fn of(&self, resource: &Resource) -> Resource {
+        if self.names.is_empty() {
+            return resource.clone();
+        }
+        resource.only(|name| name == "id" || self.reads(name))
+    }
+}
+
+impl Query {
+    /// What must be known of resources of that type to find out whether they match, and where they stand. A
+    /// store works it out once, not for each resource.
+    pub fn needs<'t>(&self, resource_type: &'t ResourceType) -> Needs<'t> {
+        let sorts = |sort: &Sort, name: &str| name == "meta" || sort.uses(name);
+        let reads = |name: &str| {
+            self.filter.as_ref().is_some_and(|f| f.uses(name))
+                || self.sort.as_ref().is_some_and(|s| sorts(s, name))
+        };
+        let names = resource_type.attributes().map(Attribute::name);
+        let urns = resource_type.extensions().iter().map(|extension| extension.schema().id());
+        Needs {
+            names: names.chain(urns).filter(|name| reads(name)).collect(),
+            include: Include {
+                members: resource_type.membership().is_some_and(|m| reads(m.attribute())),
+                memberships: resource_type.inverses().iter().any(|i| reads(i)),
+            },
+        }
     }
 
     /// Whether a resource of that type matches the filter.

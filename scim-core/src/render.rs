@@ -6,10 +6,10 @@ use serde::Serialize;
 use crate::error::Error;
 use crate::message::{ERROR, LIST_RESPONSE};
 
-/// A list response (RFC 7644 §3.4.2).
+/// A list response (RFC 7644 §3.4.2), but for its `Resources`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct ListResponse<R> {
+pub(crate) struct ListResponse {
     schemas: [&'static str; 1],
     total_results: u64,
     pub(crate) items_per_page: u64,
@@ -20,22 +20,18 @@ pub(crate) struct ListResponse<R> {
     pub(crate) previous_cursor: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) next_cursor: Option<String>,
-    /// Written last, by [`ListResponse::into_text`].
-    #[serde(skip)]
-    resources: Vec<R>,
 }
 
-impl<R> ListResponse<R> {
+impl ListResponse {
     /// One page of `total` results.
-    pub(crate) fn new(total: u64, resources: Vec<R>) -> Self {
+    pub(crate) fn new(total: u64, items_per_page: usize) -> Self {
         Self {
             schemas: [LIST_RESPONSE],
             total_results: total,
-            items_per_page: resources.len() as u64,
+            items_per_page: items_per_page as u64,
             start_index: None,
             previous_cursor: None,
             next_cursor: None,
-            resources,
         }
     }
 
@@ -45,12 +41,16 @@ impl<R> ListResponse<R> {
     }
 
     /// The JSON text, to which `write` adds each resource.
-    pub(crate) fn into_text(self, write: impl Fn(R, &mut String)) -> String {
+    pub(crate) fn with_resources<R>(
+        &self,
+        resources: impl IntoIterator<Item = R>,
+        write: impl Fn(R, &mut String),
+    ) -> String {
         let mut text = self.without_resources();
         // Into the object, which is not empty.
         text.pop();
         text.push_str(",\"Resources\":[");
-        for (resource, at) in self.resources.into_iter().zip(0..) {
+        for (resource, at) in resources.into_iter().zip(0..) {
             if at > 0 {
                 text.push(',');
             }

@@ -13,10 +13,10 @@ pub use self::secrets::take_secrets;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use scim_schema::{DateTime, Projection, ReadOptions, Registry, Report, ResourceType, Selection};
+use scim_schema::{DateTime, Projection, ReadOptions, Registry, Report, ResourceType};
 use sha2::{Digest, Sha256};
 
 use self::http_answer::{Answer, negotiate, prefers_minimal, respond};
@@ -234,12 +234,12 @@ impl Service {
     }
 
     /// The answer to a body over its limit.
-    pub fn payload_too_large(&self, limit: usize) -> Response<Bytes> {
+    pub fn payload_too_large(&self, limit: usize) -> Response<Body> {
         self.error(&Error::too_large("the body", limit, "bytes"))
     }
 
     /// The answer to an error that an adapter or server found before the service saw the request.
-    pub fn error(&self, error: &Error) -> Response<Bytes> {
+    pub fn error(&self, error: &Error) -> Response<Body> {
         let request_id = self.inner.environment.request_id();
         self.inner.error_response(error, &request_id, MEDIA_TYPE)
     }
@@ -263,7 +263,11 @@ impl Service {
         let (parts, body) = self.respond_with(request, &request_id).await.into_parts();
         match body.into_bytes().await {
             Ok(text) => Response::from_parts(parts, text),
-            Err(error) => self.inner.error_response(&error, &request_id, media_type),
+            Err(error) => {
+                let (parts, body) = self.inner.error_response(&error, &request_id, media_type).into_parts();
+                // It is whole.
+                Response::from_parts(parts, body.into_bytes().await.unwrap_or_default())
+            }
         }
     }
 
@@ -274,7 +278,7 @@ impl Service {
         let answer = self.inner.answer(&parts, &body, request_id, &mut report).await;
         let mut response = match begin(answer).await {
             Ok(answer) => respond(answer, media_type),
-            Err(error) => self.inner.error_response(&error, request_id, media_type).map(Body::from),
+            Err(error) => self.inner.error_response(&error, request_id, media_type),
         };
         if parts.method == Method::HEAD {
             *response.body_mut() = Body::default();
@@ -358,7 +362,8 @@ impl Inner {
         match operation {
             Operation::Get(resource_type, id) => {
                 let params = params(exchange)?;
-                self.get(&resource_type, &id, &params.selection, &preconditions, exchange).await
+                let projection = Projection::new(&resource_type, &params.selection, &[]);
+                self.get(&resource_type, &id, projection, &preconditions, exchange).await
             }
             Operation::List(resource_type) => {
                 let params = params(exchange)?;
@@ -490,17 +495,16 @@ impl Inner {
         }
     }
 
+    /// Reads a resource and shows it, unless the client has that version.
     async fn get(
         &self,
         resource_type: &Arc<ResourceType>,
         id: &str,
-        selection: &Selection,
+        projection: Projection,
         preconditions: &Preconditions,
         exchange: &Exchange,
     ) -> Result<Answer, Error> {
-        let projection = Projection::new(resource_type, selection, &[]);
         let include = Self::include(resource_type, &projection);
-        let tenant = &exchange.caller.tenant;
         let not_modified = |version| Answer {
             location: Some(location(resource_type, id, &exchange.base)),
             version: Some(version),
@@ -513,24 +517,21 @@ impl Inner {
             }
             return Ok(self.show_with_members(resource_type, shown, projection, exchange));
         }
-        let stored = self.store.get(tenant, resource_type, id, include).await?;
-        let stored = stored.ok_or_else(Error::not_found)?;
+        let stored = self.existing(resource_type, id, include, exchange).await?;
         if preconditions.check_read(stored.version)? {
             return Ok(not_modified(stored.version));
         }
         Ok(Self::show(StatusCode::OK, resource_type, &stored, &projection, exchange))
     }
 
-    fn error_response(&self, error: &Error, request_id: &str, media_type: &'static str) -> Response<Bytes> {
+    fn error_response(&self, error: &Error, request_id: &str, media_type: &'static str) -> Response<Body> {
         let kind = error.kind();
         if kind.status().is_server_error() && kind != ErrorKind::NotImplemented {
             let source = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
             tracing::error!(request_id, kind = ?kind, detail = error.detail(), source, "request failed");
         }
-        let text = Bytes::from(serde_json::to_vec(&error_body(error, request_id)).unwrap_or_default());
-        let mut response = respond(Answer::empty(kind.status()), media_type).map(|_| text);
+        let mut response = respond(Answer::json(kind.status(), &error_body(error, request_id)), media_type);
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
         if let Some(allow) = error.allow() {
             headers.insert(ALLOW, HeaderValue::from_static(allow));
         }

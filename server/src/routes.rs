@@ -195,7 +195,7 @@ async fn handle(routes: &Routes, mut request: Request, directory: Option<Directo
 }
 
 fn refuse(routes: &Routes, error: &Error) -> Response {
-    routes.service.error(error).map(Body::from)
+    routes.service.error(error).map(Body::new)
 }
 
 /// 503 with a `Retry-After`.

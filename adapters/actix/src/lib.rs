@@ -27,17 +27,15 @@ pub fn scope(path: &str, service: Service) -> Scope {
 
 async fn answer(service: &Service, request: &HttpRequest, body: web::Payload) -> Response<Body> {
     let Some(head) = incoming(request) else {
-        let error = Error::new(ErrorKind::InvalidSyntax, "the request could not be read");
-        return service.error(&error).map(Body::from);
+        return service.error(&Error::new(ErrorKind::InvalidSyntax, "the request could not be read"));
     };
     let (parts, ()) = head.into_parts();
     let limit = service.body_limit(&parts);
     match read(body, limit).await {
         Ok(body) => service.respond(Request::from_parts(parts, body)).await,
-        Err(Unread::TooLarge) => service.payload_too_large(limit).map(Body::from),
+        Err(Unread::TooLarge) => service.payload_too_large(limit),
         Err(Unread::Broken) => {
-            let error = Error::new(ErrorKind::InvalidSyntax, "the body could not be read");
-            service.error(&error).map(Body::from)
+            service.error(&Error::new(ErrorKind::InvalidSyntax, "the body could not be read"))
         }
     }
 }

@@ -24,14 +24,14 @@ pub fn router<S: Clone + Send + Sync + 'static>(service: Service) -> Router<S> {
 async fn answer(State(service): State<Service>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let limit = service.body_limit(&parts);
-    match read(body, limit).await {
-        Ok(body) => service.respond(Request::from_parts(parts, body)).await.map(Body::new),
-        Err(Unread::TooLarge) => service.payload_too_large(limit).map(Body::from),
+    let response = match read(body, limit).await {
+        Ok(body) => service.respond(Request::from_parts(parts, body)).await,
+        Err(Unread::TooLarge) => service.payload_too_large(limit),
         Err(Unread::Broken) => {
-            let error = Error::new(ErrorKind::InvalidSyntax, "the body could not be read");
-            service.error(&error).map(Body::from)
+            service.error(&Error::new(ErrorKind::InvalidSyntax, "the body could not be read"))
         }
-    }
+    };
+    response.map(Body::new)
 }
 
 /// Why there is no body.

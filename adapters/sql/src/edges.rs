@@ -36,22 +36,13 @@ pub(crate) struct Edges<'s> {
     session: &'s Session<'s>,
     registry: &'s Registry,
     tenant: &'s TenantId,
-    /// By the id of the member.
-    known: HashMap<String, Vec<Found>>,
+    /// Direct holders by the id of the member.
+    known: HashMap<String, Vec<Holder>>,
 }
 
-/// A resource that has another as a member.
-#[derive(Clone)]
-struct Found {
-    id: String,
-    resource_type: String,
-    display: Option<String>,
-}
-
-impl Found {
-    fn read(row: &Row<'_>) -> Result<Self, DatabaseError> {
-        Ok(Self { id: row.owned(0)?, resource_type: row.owned(1)?, display: row.owned_or_null(2)? })
-    }
+fn read_holder(row: &Row<'_>) -> Result<Holder, DatabaseError> {
+    let (id, resource_type, display) = (row.owned(0)?, row.owned(1)?, row.owned_or_null(2)?);
+    Ok(Holder { id, resource_type, display, direct: true })
 }
 
 impl<'s> Edges<'s> {
@@ -75,7 +66,7 @@ impl<'s> Edges<'s> {
             let wanted: Vec<Option<&str>> = level.iter().map(|id| Some(id.as_str())).collect();
             let params = params![self.tenant.as_str(), &keys, &wanted];
             let found = self.session.all(HOLDERS_OF_MANY, params, |row| {
-                Ok::<_, DatabaseError>((row.owned(3)?, Found::read(row)?))
+                Ok::<_, DatabaseError>((row.owned(3)?, read_holder(row)?))
             })?;
             self.known.extend(level.drain(..).map(|id| (id, Vec::new())));
             let mut next = HashSet::new();
@@ -127,8 +118,7 @@ impl<'s> Edges<'s> {
                 }
                 // A resource in a circle belongs to itself only if it is its own member.
                 if (depth == 0 || holder.id != id) && listed.insert(holder.id.clone()) {
-                    let Found { id, resource_type, display } = holder.clone();
-                    found.push(Holder { id, resource_type, display, direct: depth == 0 });
+                    found.push(Holder { direct: depth == 0, ..holder.clone() });
                 }
             }
         }
@@ -136,7 +126,7 @@ impl<'s> Edges<'s> {
     }
 
     /// Who has a resource as a member itself.
-    fn direct(&mut self, member: String) -> Result<&[Found], DatabaseError> {
+    fn direct(&mut self, member: String) -> Result<&[Holder], DatabaseError> {
         if self.known.len() > KNOWN {
             self.known.clear();
         }
@@ -146,7 +136,7 @@ impl<'s> Edges<'s> {
                 let member = unknown.key();
                 let key = fold(member);
                 let params = params![self.tenant.as_str(), key.as_ref(), member];
-                let found = self.session.all(HOLDERS, params, Found::read)?;
+                let found = self.session.all(HOLDERS, params, read_holder)?;
                 Ok(unknown.insert(found))
             }
         }

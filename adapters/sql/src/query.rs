@@ -7,8 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use scim_core::{
-    Include, Matcher, MemberList, Page, Position, Query, Sort, SortKey, Start, StoreError, Stored, TenantId,
-    WithMembers,
+    Include, MemberList, Page, Position, Query, SortKey, Start, StoreError, Stored, TenantId, WithMembers,
 };
 use scim_schema::{Registry, ResourceType};
 
@@ -170,9 +169,11 @@ impl Reader<'_> {
             return Ok(());
         }
         let scope = self.scope(resource_type);
-        let filter = query.filter.as_deref().filter(|_| !exact);
+        // Those that are known to match need not be looked at for it.
+        let unfiltered = exact.then(|| Query { filter: None, ..query.clone() });
+        let query = unfiltered.as_ref().unwrap_or(query);
         let is_found = matches!(walk, Walk::Found(_));
-        if filter.is_none() && query.sort.is_none() {
+        if query.filter.is_none() && query.sort.is_none() {
             let mut statement = walk.query(&scope, Wanted::Place, &rest);
             if !is_found {
                 walk.order(false, &mut statement);
@@ -184,16 +185,16 @@ impl Reader<'_> {
             });
         }
         let mut edges = self.edges();
-        let needed = needed(resource_type, filter, query.sort.as_ref());
+        let needs = query.needs(resource_type);
         let mut statement = walk.query(&scope, Wanted::Document, &rest);
         if !is_found {
             walk.order(false, &mut statement);
         }
         self.session.query(statement.sql(), &statement.params(), |row| {
             let found = Found::read(row)?;
-            let mut stored = found.read_by(query, resource_type)?;
-            edges.include(resource_type, &mut stored, needed)?;
-            if filter.is_none() || query.matches(resource_type, &stored) {
+            let mut stored = found.needed(resource_type, &needs)?;
+            edges.include(resource_type, &mut stored, needs.include())?;
+            if query.matches(resource_type, &stored) {
                 places.offer(Position::of(query, &stored), found.n);
             }
             Ok(())
@@ -522,15 +523,6 @@ macro_rules! by_numbers {
     ($($number:literal)*) => {
         concat!("SELECT ", columns!(), " FROM scim_resources r WHERE r.n IN (?1", $(", ?", $number,)* ")")
     };
-}
-
-/// The computed attributes that a filter and a sort read.
-fn needed(resource_type: &ResourceType, filter: Option<&Matcher>, sort: Option<&Sort>) -> Include {
-    let reads = |name: &str| filter.is_some_and(|f| f.uses(name)) || sort.is_some_and(|s| s.uses(name));
-    Include {
-        members: resource_type.membership().is_some_and(|m| reads(m.attribute())),
-        memberships: resource_type.inverses().iter().any(|i| reads(i)),
-    }
 }
 
 const ONE: &str = by_numbers!();

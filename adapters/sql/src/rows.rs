@@ -1,6 +1,6 @@
 //! Rows to resources and back.
 
-use scim_core::{AttributeChange, Member, MemberList, Query, StoreError, Stored};
+use scim_core::{AttributeChange, Member, MemberList, Needs, StoreError, Stored};
 use scim_schema::{DateTime, Object, Resource, ResourceType, UniqueKey, Value, write_json};
 
 use crate::error::DatabaseError;
@@ -44,11 +44,15 @@ impl<'r> Found<'r> {
         Ok(stored)
     }
 
-    /// What a query reads of it, and the id.
-    pub(crate) fn read_by(&self, query: &Query, resource_type: &ResourceType) -> Result<Stored, StoreError> {
+    /// What a query needs of it, without members and inverse attributes.
+    pub(crate) fn needed(
+        &self,
+        resource_type: &ResourceType,
+        needs: &Needs<'_>,
+    ) -> Result<Stored, StoreError> {
         let resource = Resource::from_text(self.document).map_err(malformed)?;
-        let mut stored = self.without_meta(resource.only(|name| name == "id" || query.reads(name)));
-        if query.reads("meta") {
+        let mut stored = self.without_meta(needs.of(&resource));
+        if needs.reads("meta") {
             stored.resource.set_meta(resource_type, stored.created, stored.last_modified, self.version);
         }
         Ok(stored)

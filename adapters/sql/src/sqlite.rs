@@ -68,7 +68,6 @@ impl From<PathBuf> for Options {
 pub(crate) struct SqliteFile {
     writer: Writer,
     readers: Readers,
-    commits: watch::Receiver<u64>,
     /// None where the file is only looked at.
     lock: Option<FileLock>,
 }
@@ -80,8 +79,8 @@ impl SqliteFile {
             let lock = FileLock::take(&options.path)?;
             let connection = open::open(&options)?;
             let writer = Writer::start(connection, &options.path)?;
-            let (readers, commits) = (Readers::open(&options)?, writer.commits());
-            Ok(Self { writer, readers, commits, lock: Some(lock) })
+            let readers = Readers::open(&options)?;
+            Ok(Self { writer, readers, lock: Some(lock) })
         });
         opened.await.unwrap_or_else(|_| Err(OpenError::Database { place, source: DatabaseError::Aborted }))
     }
@@ -93,8 +92,7 @@ impl SqliteFile {
             let connection = copy::open_to_read(&options.path)?;
             open::check_owner(&connection, &options.path)?;
             let writer = Writer::start(connection, &options.path)?;
-            let (readers, commits) = (Readers::open(&options)?, writer.commits());
-            Ok(Self { writer, readers, commits, lock: None })
+            Ok(Self { writer, readers: Readers::open(&options)?, lock: None })
         });
         opened.await.unwrap_or_else(|_| Err(OpenError::Database { place, source: DatabaseError::Aborted }))
     }
@@ -132,6 +130,6 @@ impl SqliteFile {
 
     /// None where another process may own the file.
     pub(crate) fn commit_count(&self) -> Option<u64> {
-        self.lock.as_ref().map(|_| *self.commits.borrow())
+        self.lock.as_ref().map(|_| self.writer.commit_count())
     }
 }

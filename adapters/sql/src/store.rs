@@ -144,10 +144,7 @@ impl SqlStore {
 
     /// What a write will put into the tables for its document, if it has one. It can be made ahead, in another
     /// thread than the transaction's.
-    ///
-    /// # Errors
-    /// When the document has no text.
-    pub fn draft(&self, write: &Write) -> Result<Option<Draft>, StoreError> {
+    pub fn draft(&self, write: &Write) -> Option<Draft> {
         commit::draft(&self.types.index, write)
     }
 
@@ -164,14 +161,12 @@ impl SqlStore {
         drafts: &[Option<&Draft>],
     ) -> Result<Vec<Committed>, StoreError> {
         let given = drafts.iter().copied().chain(std::iter::repeat(None));
-        let planned: Vec<(&Write, Option<&Draft>)> = batch.writes.iter().zip(given).collect();
-        let missing = |(write, given): &(&Write, Option<&Draft>)| match given {
-            Some(_) => Ok(None),
+        let missing = |(write, given): (&Write, Option<&Draft>)| match given {
+            Some(_) => None,
             None => self.draft(write),
         };
-        let made = planned.iter().map(missing).collect::<Result<Vec<_>, _>>()?;
-        let drafts: Vec<_> =
-            planned.iter().zip(&made).map(|((_, given), made)| given.or(made.as_ref())).collect();
+        let made: Vec<Option<Draft>> = batch.writes.iter().zip(given.clone()).map(missing).collect();
+        let drafts: Vec<_> = given.zip(&made).map(|(given, made)| given.or(made.as_ref())).collect();
         commit::commit(session, &self.types.index, tenant, batch, &drafts)
     }
 
@@ -321,7 +316,7 @@ impl Store for SqlStore {
 
     async fn commit(&self, tenant: &TenantId, batch: Batch) -> Result<Vec<Committed>, StoreError> {
         let (types, tenant) = (Arc::clone(&self.types), tenant.clone());
-        let drafts = commit::drafts(&types.index, &batch)?;
+        let drafts = commit::drafts(&types.index, &batch);
         let work = move |session: &Session<'_>| {
             let drafts: Vec<Option<&Draft>> = drafts.iter().map(Option::as_ref).collect();
             commit::commit(session, &types.index, &tenant, &batch, &drafts)

@@ -71,17 +71,15 @@ where
 {
     let (mut parts, body) = request.into_parts();
     let Some(uri) = below(mount, &parts.uri) else {
-        let error = Error::new(ErrorKind::NotFound, "there is no such endpoint");
-        return service.error(&error).map(Body::from);
+        return service.error(&Error::new(ErrorKind::NotFound, "there is no such endpoint"));
     };
     parts.uri = uri;
     let limit = service.body_limit(&parts);
     match read(body, limit).await {
         Ok(body) => service.respond(Request::from_parts(parts, body)).await,
-        Err(Unread::TooLarge) => service.payload_too_large(limit).map(Body::from),
+        Err(Unread::TooLarge) => service.payload_too_large(limit),
         Err(Unread::Broken) => {
-            let error = Error::new(ErrorKind::InvalidSyntax, "the body could not be read");
-            service.error(&error).map(Body::from)
+            service.error(&Error::new(ErrorKind::InvalidSyntax, "the body could not be read"))
         }
     }
 }

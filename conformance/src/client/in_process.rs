@@ -36,7 +36,8 @@ impl ScimClient for InProcess {
         let (parts, body) = request.into_parts();
         let limit = self.service.body_limit(&parts);
         if body.len() > limit {
-            return Ok(self.service.payload_too_large(limit));
+            let (parts, body) = self.service.payload_too_large(limit).into_parts();
+            return Ok(Response::from_parts(parts, body.into_bytes().await?));
         }
         Ok(self.service.handle(Request::from_parts(parts, body)).await)
     }

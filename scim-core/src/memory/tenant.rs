@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use scim_patch::{AttributeChange, Member, MemberDelta};
-use scim_schema::{Attribute, DateTime, Registry, Resource, ResourceType, UniqueKey, Value};
+use scim_schema::{DateTime, Registry, Resource, ResourceType, UniqueKey, Value};
 
 use super::narrow::unique_key;
 use crate::edges::{Holder, MAX_NESTING, set_holders, set_members};
@@ -72,37 +72,22 @@ impl Tenant {
         Some(self.stored(id, row, include, registry))
     }
 
-    pub(super) fn query<'q>(&self, query: &'q Query, registry: &Registry) -> Page {
+    pub(super) fn query(&self, query: &Query, registry: &Registry) -> Page {
         let unique = match (query.filter.as_ref(), query.resource_types.as_slice()) {
             (Some(filter), [resource_type]) => {
                 unique_key(filter, resource_type).map(|key| (resource_type.name().to_owned(), key))
             }
             _ => None,
         };
-        let read = |resource_type: &'q ResourceType| {
-            let names = resource_type.attributes().map(Attribute::name);
-            let urns = resource_type.extensions().iter().map(|extension| extension.schema().id());
-            (resource_type.name(), names.chain(urns).filter(|name| query.reads(name)).collect::<Vec<_>>())
-        };
-        let names: Vec<_> = query.resource_types.iter().map(|resource_type| read(resource_type)).collect();
+        let needs: Vec<_> = query.resource_types.iter().map(|t| (t.name(), query.needs(t))).collect();
         let one = unique.as_ref().and_then(|unique| self.unique.get(unique));
         let all = unique.is_none().then_some(&self.order);
         let candidates = all.into_iter().flatten().map(|(_, id)| id).chain(one).filter_map(|id| {
             let row = self.rows.get(id)?;
             let resource_type = row.resource_type.as_ref();
-            if !query.resource_types.iter().any(|t| t.name() == resource_type.name()) {
-                return None;
-            }
-            let include = Include {
-                members: resource_type.membership().is_some_and(|m| query.reads(m.attribute())),
-                memberships: resource_type.inverses().iter().any(|i| query.reads(i)),
-            };
-            let names = names.iter().find(|(of, _)| *of == resource_type.name()).map(|(_, names)| names)?;
-            let resource = match names.as_slice() {
-                [] => row.resource.clone(),
-                names => row.resource.only(|name| name == "id" || names.contains(&name)),
-            };
-            Some((resource_type, self.stored_as(resource, id, row, include, registry)))
+            let (_, needs) = needs.iter().find(|(name, _)| *name == resource_type.name())?;
+            let resource = needs.of(&row.resource);
+            Some((resource_type, self.stored_as(resource, id, row, needs.include(), registry)))
         });
         let mut page = query.answer(candidates);
         for stored in &mut page.resources {

@@ -94,18 +94,13 @@ impl Inner {
             let name = stored.resource.get("meta")?.get("resourceType")?.as_str()?;
             query.resource_types.iter().zip(&projections).find(|(t, _)| t.name() == name)
         };
+        let response = self.list_response(&query, &page, &paging, count, &bound, exchange)?;
         let shows_members = |stored: &Stored| found(stored).is_some_and(|(t, p)| Self::include(t, p).members);
-        let total = page.total;
         if apart && page.resources.iter().any(shows_members) {
-            let response = ListResponse::new(total, Vec::new());
-            let response = self.with_places(response, &query, &page, &paging, count, &bound, exchange)?;
-            let listed = page.resources.iter().filter_map(|stored| {
-                let (resource_type, projection) = found(stored)?;
-                Some(Listed {
-                    resource_type: Arc::clone(resource_type),
-                    projection: projection.clone(),
-                    stored: stored.clone(),
-                })
+            let listed = page.resources.into_iter().filter_map(|stored| {
+                let (resource_type, projection) = found(&stored)?;
+                let (resource_type, projection) = (Arc::clone(resource_type), projection.clone());
+                Some(Listed { resource_type, projection, stored })
             });
             return Ok(self.list_with_members(response, listed.collect(), include, exchange));
         }
@@ -113,9 +108,8 @@ impl Inner {
             let (_, projection) = found(stored)?;
             Some(projection.show(&stored.resource, &exchange.base))
         });
-        let response = ListResponse::new(total, shown.collect());
-        let response = self.with_places(response, &query, &page, &paging, count, &bound, exchange)?;
-        Ok(Answer::text(StatusCode::OK, response.into_text(|shown, text| shown.write_json(text))))
+        let text = response.with_resources(shown, |shown, text| shown.write_json(text));
+        Ok(Answer::text(StatusCode::OK, text))
     }
 
     fn matcher(
@@ -184,18 +178,17 @@ impl Inner {
         Ok((Paging::Cursor(cursor), count))
     }
 
-    /// Says of a list where in all results it stands.
-    #[expect(clippy::too_many_arguments, reason = "all parts of one answer")]
-    fn with_places<R>(
+    /// What is said of a page beside its resources: where in all results it stands.
+    fn list_response(
         &self,
-        mut response: ListResponse<R>,
         query: &Query,
         page: &Page,
         paging: &Paging,
         count: usize,
         bound: &[u8],
         exchange: &Exchange,
-    ) -> Result<ListResponse<R>, Error> {
+    ) -> Result<ListResponse, Error> {
+        let mut response = ListResponse::new(page.total, page.resources.len());
         match paging {
             Paging::Index { start } => response.start_index = Some(*start),
             Paging::Cursor(_) => {

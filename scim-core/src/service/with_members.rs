@@ -58,7 +58,7 @@ impl Inner {
     /// The answer that shows a list, of which some have members.
     pub(super) fn list_with_members(
         &self,
-        response: ListResponse<()>,
+        response: ListResponse,
         listed: VecDeque<Listed>,
         include: Include,
         exchange: &Exchange,
@@ -188,7 +188,7 @@ struct ListText {
     base: Arc<str>,
     include: Include,
     /// What the list says beside the resources.
-    response: ListResponse<()>,
+    response: ListResponse,
     /// What is still to be read.
     listed: VecDeque<Listed>,
     /// What was read and is still to be written.

@@ -268,7 +268,7 @@ impl Inner {
         Err(Error::new(ErrorKind::PreconditionFailed, "the resource has another version"))
     }
 
-    async fn existing(
+    pub(super) async fn existing(
         &self,
         resource_type: &ResourceType,
         id: &str,
@@ -366,13 +366,7 @@ impl Inner {
         }
         // Read again: what is shown is what is stored, computed attributes included.
         let projection = Projection::new(resource_type, shown.selection, shown.set);
-        let include = Self::include(resource_type, &projection);
-        if include.members {
-            let shown = self.with_members(resource_type, id, include, exchange).await?;
-            return Ok(self.show_with_members(resource_type, shown, projection, exchange));
-        }
-        let stored = self.existing(resource_type, id, include, exchange).await?;
-        Ok(Self::show(StatusCode::OK, resource_type, &stored, &projection, exchange))
+        self.get(resource_type, id, projection, &Preconditions::default(), exchange).await
     }
 
     /// A resource as a store would hand it out right after a create.

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::json::append_json;
+use crate::json::{ROOM, append_json};
 use crate::value::{Object, Value};
 
 /// The JSON text of a resource's own attributes, and attributes that were set beside it since.
@@ -57,7 +57,8 @@ impl Unread {
 
     /// The text of attributes. `None` where it could not be told from another one.
     pub(super) fn of(attributes: &Object) -> Option<Self> {
-        let mut text = String::from("{");
+        let mut text = String::with_capacity(ROOM);
+        text.push('{');
         let mut members = Vec::with_capacity(attributes.len());
         for (name, value) in attributes.iter() {
             if !members.is_empty() {

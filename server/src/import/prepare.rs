@@ -124,7 +124,7 @@ impl Rules {
         };
         let resource = self.read(body.clone(), &resource_type, Intent::Create).map_err(fault)?;
         let insertion = insertion(&resource, &resource_type);
-        let draft = self.store.draft(&insertion).map_err(|error| fault(error.to_string()))?;
+        let draft = self.store.draft(&insertion);
         let names = names_of(&resource, &resource_type);
         let number = line.number;
         Ok(Some(Incoming { number, resource_type, body, resource, members, names, insertion, draft }))

@@ -57,8 +57,8 @@ async fn kills_of_postgres_lose_nothing() {
     run.end().await;
 }
 
-/// `SCIMD_CRASH_KILLS` and `SCIMD_CRASH_SEED` set what is otherwise 3 and the time.
-fn setting(name: &str) -> Option<u64> {
+/// A number from the environment: `SCIMD_CRASH_KILLS` and `SCIMD_CRASH_SEED` set what is otherwise 3 and the time.
+pub(crate) fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
 }
 

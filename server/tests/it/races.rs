@@ -9,11 +9,11 @@ use reqwest::Method;
 use scim_test_postgres::{Cluster, Durability};
 use serde_json::{Value, json};
 
-use crate::crash::Random;
+use crate::crash::{Random, setting};
 use crate::scimd::{Client, Scimd, is_scim_error, user};
 
 const CLIENTS: usize = 64;
-const EDITORS: usize = 16;
+const EDITORS: u64 = 16;
 const PATCH: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -41,13 +41,8 @@ async fn races(scimd: &Scimd) {
     println!("{EDITORS} clients, {adds} members each: all there, {:?}", begun.elapsed());
 }
 
-/// A number from the environment, as `cargo xtask races` sets it.
-fn setting(name: &str) -> Option<usize> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
-}
-
-async fn one_name(client: &Client, rounds: usize) {
-    let mut random = Random::new(u64::try_from(rounds).unwrap());
+async fn one_name(client: &Client, rounds: u64) {
+    let mut random = Random::new(rounds);
     for round in 0..rounds {
         let name = format!("contested-name-of-round-{round}");
         let tasks: Vec<_> = (0..CLIENTS)
@@ -79,7 +74,7 @@ fn spelt(name: &str, random: &mut Random) -> String {
     name.chars().map(|c| if random.below(2) == 0 { c.to_ascii_uppercase() } else { c }).collect()
 }
 
-async fn members(client: &Client, adds: usize) {
+async fn members(client: &Client, adds: u64) {
     let schemas = ["urn:ietf:params:scim:schemas:core:2.0:Group"];
     let group = json!({"schemas": schemas, "displayName": "Everybody at once"});
     let (status, group) = client.send(Method::POST, "/Groups", group).await;
@@ -110,7 +105,7 @@ async fn members(client: &Client, adds: usize) {
     assert_eq!(group["meta"]["version"], format!("W/\"{}\"", 1 + EDITORS * adds));
 }
 
-async fn add_members(client: &Client, path: &str, editor: usize, adds: usize) -> Vec<String> {
+async fn add_members(client: &Client, path: &str, editor: u64, adds: u64) -> Vec<String> {
     let mut ids = Vec::new();
     for n in 0..adds {
         let id = client.create_user(&format!("member-{editor}-{n}")).await;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use scim_core::{Batch, Change, StoreError, Write};
+use scim_core::{Batch, Change, Write};
 
 use crate::index::Index;
 use crate::rows;
@@ -20,20 +20,20 @@ pub struct Draft {
 }
 
 /// For each write of a batch the draft of its document, if it has one.
-pub(crate) fn drafts(index: &Index, batch: &Batch) -> Result<Vec<Option<Draft>>, StoreError> {
+pub(crate) fn drafts(index: &Index, batch: &Batch) -> Vec<Option<Draft>> {
     batch.writes.iter().map(|write| draft(index, write)).collect()
 }
 
 /// The draft of a write's document, if it has one.
-pub(crate) fn draft(index: &Index, write: &Write) -> Result<Option<Draft>, StoreError> {
+pub(crate) fn draft(index: &Index, write: &Write) -> Option<Draft> {
     let document = match &write.change {
         Change::Insert { document, .. } => document,
         Change::Update { document: Some(document), .. } => document,
-        _ => return Ok(None),
+        _ => return None,
     };
-    Ok(Some(Draft {
+    Some(Draft {
         text: document.resource.text().into_owned(),
         unique: rows::unique_to_text(&document.unique),
         values: index.values(write.resource_type.name(), &document.resource),
-    }))
+    })
 }

@@ -82,6 +82,10 @@ impl Writer {
     pub(super) fn commits(&self) -> watch::Receiver<u64> {
         self.commits.clone()
     }
+
+    pub(super) fn commit_count(&self) -> u64 {
+        *self.commits.borrow()
+    }
 }
 
 /// Waits until all that was let in is done.
