@@ -47,6 +47,8 @@ impl DatabasePlace {
             Self::File(path) => {
                 let mut options = Options::new(path.clone());
                 options.bulk = bulk;
+                // The runtime is tokio's multi-threaded one.
+                options.write_here = true;
                 Ok(Database::open(options).await?)
             }
             Self::Server(options) => Ok(Database::connect(options.as_ref().clone()).await?),

@@ -35,6 +35,10 @@ pub struct Options {
     /// Whether a great deal is written at once: more memory, and the log goes into the file less often.
     /// Durability is the same. Default false.
     pub bulk: bool,
+    /// Whether who is alone writes on the thread that asks, which spares two changes of threads. Only on
+    /// tokio's multi-threaded runtime, and there not within a [`LocalSet`](tokio::task::LocalSet), where it
+    /// would panic: see [`block_in_place`](tokio::task::block_in_place). Default false.
+    pub write_here: bool,
 }
 
 impl Options {
@@ -48,6 +52,7 @@ impl Options {
             check_up_to: 32 << 20,
             max_pages: None,
             bulk: false,
+            write_here: false,
         }
     }
 }
@@ -78,7 +83,7 @@ impl SqliteFile {
         let opened = tokio::task::spawn_blocking(move || {
             let lock = FileLock::take(&options.path)?;
             let connection = open::open(&options)?;
-            let writer = Writer::start(connection, &options.path)?;
+            let writer = Writer::start(connection, &options.path, options.write_here)?;
             let readers = Readers::open(&options)?;
             Ok(Self { writer, readers, lock: Some(lock) })
         });
@@ -91,7 +96,7 @@ impl SqliteFile {
         let opened = tokio::task::spawn_blocking(move || {
             let connection = copy::open_to_read(&options.path)?;
             open::check_owner(&connection, &options.path)?;
-            let writer = Writer::start(connection, &options.path)?;
+            let writer = Writer::start(connection, &options.path, options.write_here)?;
             Ok(Self { writer, readers: Readers::open(&options)?, lock: None })
         });
         opened.await.unwrap_or_else(|_| Err(OpenError::Database { place, source: DatabaseError::Aborted }))

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use scim_core::{Caller, Dialect, Environment, MemoryStore, Service, StaticTokens, Store, TenantId};
 use scim_schema::{DateTime, Registry};
-use scim_sql::{Database, PostgresOptions, SqlStore};
+use scim_sql::{Database, Options, PostgresOptions, SqlStore};
 use scim_test_postgres::Cluster;
 
 pub(crate) const BASE: &str = "http://scim.example/scim/v2";
@@ -48,7 +48,9 @@ pub(crate) fn data(folder: &str) -> PathBuf {
 
 /// A store on an SQLite file in a folder.
 pub(crate) async fn sqlite(folder: &Path) -> SqlStore {
-    let database = Database::open(folder.join("scim.db")).await.unwrap();
+    let mut options = Options::new(folder.join("scim.db"));
+    options.write_here = true;
+    let database = Database::open(options).await.unwrap();
     SqlStore::new(database, Registry::standard()).await.unwrap()
 }
 

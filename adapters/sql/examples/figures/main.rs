@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use scim_sql::{Database, PostgresOptions};
+use scim_sql::{Database, Options as SqliteOptions, PostgresOptions};
 use scim_test_postgres::{Cluster, Durability};
 
 use crate::bare::{BareSqlite, Pgbench};
@@ -135,7 +135,7 @@ async fn sqlite(options: &Options, figures: &mut Figures) -> Result<()> {
     let floor = BareSqlite::new(&folder.path().join("bare.db"))?;
     let mut users = Users::default();
     if options.rows.contains(&Row::T14) {
-        let ours = Ours::new(Database::open(folder.path().join("scim.db")).await?, "acme").await?;
+        let ours = Ours::new(open(folder.path().join("scim.db")).await?, "acme").await?;
         for round in 1..=effort.rounds {
             println!("inserts on SQLite, round {round} of {}", effort.rounds);
             for together in [1, 16] {
@@ -149,9 +149,16 @@ async fn sqlite(options: &Options, figures: &mut Figures) -> Result<()> {
         return Ok(());
     }
     let loaded = Loaded::sqlite(&Kept::of(options, "sqlite")?)?;
-    let database = Database::open(loaded.file()).await?;
+    let database = open(loaded.file()).await?;
     with_load(options, &loaded, database, figures, || floor.inserts(1, &users.next(effort.users)?, effort))
         .await
+}
+
+/// Opens a file as `scimd` does.
+async fn open(path: PathBuf) -> Result<Database> {
+    let mut options = SqliteOptions::new(path);
+    options.write_here = true;
+    Ok(Database::open(options).await?)
 }
 
 async fn postgres(options: &Options, figures: &mut Figures) -> Result<()> {

@@ -1,11 +1,13 @@
-//! The one thread that writes: it groups what waits into one transaction.
+//! The one connection that writes: a thread has it, and groups what waits into one transaction.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::error::{DatabaseError, OpenError};
@@ -32,22 +34,29 @@ struct Outcome {
     answer: Answer,
 }
 
-/// The way to the writer thread.
+/// The way to the connection.
 pub(super) struct Writer {
     queue: Option<mpsc::Sender<Work>>,
+    pen: Arc<Mutex<Pen>>,
+    /// Whether who is alone writes on its own thread.
+    here: bool,
     commits: watch::Receiver<u64>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection, path: &Path) -> Result<Self, OpenError> {
+    /// `here`: who is alone writes on its own thread.
+    pub(super) fn start(connection: Connection, path: &Path, here: bool) -> Result<Self, OpenError> {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let (announce, commits) = watch::channel(0);
+        let pen = Pen { connection, expected: Expected::default(), announce, is_broken: false };
+        let pen = Arc::new(Mutex::new(pen));
+        let shared = Arc::clone(&pen);
         let thread = thread::Builder::new()
             .name("sqlite-writer".into())
-            .spawn(move || run(connection, waiting, &announce))
+            .spawn(move || run(&shared, waiting))
             .map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
-        Ok(Self { queue: Some(queue), commits, thread: Some(thread) })
+        Ok(Self { queue: Some(queue), pen, here, commits, thread: Some(thread) })
     }
 
     pub(super) async fn write<T, E, F>(&self, work: F) -> Result<T, E>
@@ -73,10 +82,32 @@ impl Writer {
             Some(Outcome { keep, answer: Box::new(answer) })
         });
         let queue = self.queue.as_ref().ok_or(DatabaseError::Stopped)?;
-        queue.send(work).await.map_err(|_| DatabaseError::Stopped)?;
+        if let Some(work) = self.write_here(queue, work) {
+            queue.send(work).await.map_err(|_| DatabaseError::Stopped)?;
+        }
         // The sender is dropped unused when the work panicked, or the thread has ended.
         let unused = |_| if queue.is_closed() { DatabaseError::Stopped } else { DatabaseError::Aborted };
         answer.await.map_err(unused)?
+    }
+
+    /// Does a piece of work at once, on this thread, where nobody else writes: then there is nothing to group, and
+    /// two changes of threads are spared. Otherwise the work is given back.
+    fn write_here(&self, queue: &mpsc::Sender<Work>, work: Work) -> Option<Work> {
+        let is_alone = queue.capacity() == queue.max_capacity();
+        let may_block =
+            || matches!(Handle::try_current(), Ok(h) if h.runtime_flavor() == RuntimeFlavor::MultiThread);
+        if !(self.here && is_alone && may_block()) {
+            return Some(work);
+        }
+        match self.pen.try_lock() {
+            // Several wrote together a moment ago: they come again.
+            Ok(pen) if pen.expected.writes > 1 => Some(work),
+            Ok(mut pen) => {
+                tokio::task::block_in_place(|| pen.write(work, || None));
+                None
+            }
+            Err(_) => Some(work),
+        }
     }
 
     pub(super) fn commits(&self) -> watch::Receiver<u64> {
@@ -112,76 +143,100 @@ struct Expected {
     patience: Duration,
 }
 
-fn run(mut connection: Connection, mut waiting: mpsc::Receiver<Work>, announce: &watch::Sender<u64>) {
-    let mut expected = Expected::default();
+impl Expected {
+    /// What waits, or comes in while there is patience for it.
+    fn receive(
+        &self,
+        next: &mut impl FnMut() -> Option<Work>,
+        started: Instant,
+        received: usize,
+    ) -> Option<Work> {
+        loop {
+            if let Some(work) = next() {
+                return Some(work);
+            }
+            if received >= self.writes || started.elapsed() >= self.patience {
+                return None;
+            }
+            thread::sleep(Duration::from_micros(50));
+        }
+    }
+}
+
+fn run(pen: &Mutex<Pen>, mut waiting: mpsc::Receiver<Work>) {
     while let Some(first) = waiting.blocking_recv() {
-        let mut answers = Vec::new();
-        let committed = group(&mut connection, first, &mut waiting, &mut answers, &mut expected);
-        if let Err(error) = &committed {
-            tracing::error!(error = %error, cause = ?std::error::Error::source(error), "writes failed");
-        } else {
-            announce.send_modify(|count| *count += 1);
-        }
-        for answer in answers {
-            answer(committed.clone());
-        }
-        if committed.as_ref().is_err_and(DatabaseError::is_sync_failure) {
-            // What the disk holds now is unknown. No write may be acknowledged on top of it.
-            tracing::error!("the disk did not confirm a write: no more writes until a restart");
+        let mut pen = pen.lock().unwrap_or_else(PoisonError::into_inner);
+        pen.write(first, || waiting.try_recv().ok());
+        if pen.is_broken {
             return;
         }
     }
 }
 
-/// One transaction with the first piece of work and what waits behind it. The answers of all whose work
-/// rests on it are pushed to `answers`.
-fn group(
-    connection: &mut Connection,
-    first: Work,
-    waiting: &mut mpsc::Receiver<Work>,
-    answers: &mut Vec<Answer>,
-    expected: &mut Expected,
-) -> Result<(), DatabaseError> {
-    let started = Instant::now();
-    let tx = match connection.transaction_with_behavior(TransactionBehavior::Immediate) {
-        Ok(tx) => tx,
-        Err(error) => {
-            let error = DatabaseError::from(error);
-            first(Err(error.clone()));
-            return Err(error);
-        }
-    };
-    // The first one needs no savepoint, which would keep a copy of each page that it changes: a great many for
-    // a great batch. If it fails, there is nothing else to keep.
-    if !perform(&tx, first, answers)? {
-        return tx.rollback().map_err(DatabaseError::from);
-    }
-    while answers.len() < GROUP && started.elapsed() < GROUP_TIME {
-        let Some(work) = receive(waiting, started, answers.len(), expected) else { break };
-        in_savepoint(&tx, work, answers)?;
-    }
-    let writes_done = Instant::now();
-    let committed = tx.commit().map_err(DatabaseError::from);
-    // Waiting pays only where a commit costs much more.
-    *expected = Expected { writes: answers.len(), patience: PATIENCE.min(writes_done.elapsed() / 4) };
-    committed
+/// The connection, for whoever writes.
+struct Pen {
+    connection: Connection,
+    expected: Expected,
+    announce: watch::Sender<u64>,
+    /// What the disk holds is unknown.
+    is_broken: bool,
 }
 
-/// What waits, or comes in while there is patience for it.
-fn receive(
-    waiting: &mut mpsc::Receiver<Work>,
-    started: Instant,
-    received: usize,
-    expected: &Expected,
-) -> Option<Work> {
-    loop {
-        if let Ok(work) = waiting.try_recv() {
-            return Some(work);
+impl Pen {
+    /// Writes a piece of work, and what comes next while there is patience for it, and answers.
+    fn write(&mut self, first: Work, next: impl FnMut() -> Option<Work>) {
+        if self.is_broken {
+            first(Err(DatabaseError::Stopped));
+            return;
         }
-        if received >= expected.writes || started.elapsed() >= expected.patience {
-            return None;
+        let mut answers = Vec::new();
+        let committed = self.group(first, next, &mut answers);
+        if let Err(error) = &committed {
+            tracing::error!(error = %error, cause = ?std::error::Error::source(error), "writes failed");
+        } else {
+            self.announce.send_modify(|count| *count += 1);
         }
-        thread::sleep(Duration::from_micros(50));
+        for answer in answers {
+            answer(committed.clone());
+        }
+        if committed.as_ref().is_err_and(DatabaseError::is_sync_failure) {
+            // No write may be acknowledged on top of it.
+            tracing::error!("the disk did not confirm a write: no more writes until a restart");
+            self.is_broken = true;
+        }
+    }
+
+    /// One transaction with the first piece of work and what comes behind it. The answers of all whose work
+    /// rests on it are pushed to `answers`.
+    fn group(
+        &mut self,
+        first: Work,
+        mut next: impl FnMut() -> Option<Work>,
+        answers: &mut Vec<Answer>,
+    ) -> Result<(), DatabaseError> {
+        let started = Instant::now();
+        let tx = match self.connection.transaction_with_behavior(TransactionBehavior::Immediate) {
+            Ok(tx) => tx,
+            Err(error) => {
+                let error = DatabaseError::from(error);
+                first(Err(error.clone()));
+                return Err(error);
+            }
+        };
+        // The first one needs no savepoint, which would keep a copy of each page that it changes: a great many for
+        // a great batch. If it fails, there is nothing else to keep.
+        if !perform(&tx, first, answers)? {
+            return tx.rollback().map_err(DatabaseError::from);
+        }
+        while answers.len() < GROUP && started.elapsed() < GROUP_TIME {
+            let Some(work) = self.expected.receive(&mut next, started, answers.len()) else { break };
+            in_savepoint(&tx, work, answers)?;
+        }
+        let writes_done = Instant::now();
+        let committed = tx.commit().map_err(DatabaseError::from);
+        // Waiting pays only where a commit costs much more.
+        self.expected = Expected { writes: answers.len(), patience: PATIENCE.min(writes_done.elapsed() / 4) };
+        committed
     }
 }
 

@@ -1,6 +1,7 @@
 //! The file: opening, migrations, grouped writes, faults.
 
 use std::fs;
+use std::thread;
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -16,7 +17,14 @@ const NOTES: &[Migration] = &[
 ];
 
 async fn notes(folder: &TempDir) -> Database {
-    let database = Database::open(folder.path().join("db")).await.unwrap();
+    notes_written(folder, false).await
+}
+
+/// `here`: who is alone writes on its own thread.
+async fn notes_written(folder: &TempDir, here: bool) -> Database {
+    let mut options = Options::new(folder.path().join("db"));
+    options.write_here = here;
+    let database = Database::open(options).await.unwrap();
     database.migrate("notes", NOTES).await.unwrap();
     database
 }
@@ -59,43 +67,88 @@ async fn what_was_written_is_there_after_reopening() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_failing_write_leaves_the_others_of_its_group() {
+    for here in [false, true] {
+        let folder = TempDir::new().unwrap();
+        let database = notes_written(&folder, here).await;
+        let mut tasks = Vec::new();
+        for i in 0..300 {
+            let database = database.clone();
+            tasks.push(tokio::spawn(async move {
+                database
+                    .write(move |tx| {
+                        insert(tx, &format!("first {i}"))?;
+                        // Each third breaks the unique index, after it has written something.
+                        insert(tx, &if i % 3 == 0 { format!("first {i}") } else { format!("second {i}") })
+                    })
+                    .await
+            }));
+        }
+        for (i, task) in tasks.into_iter().enumerate() {
+            let answer = task.await.unwrap();
+            assert_eq!(matches!(answer, Err(DatabaseError::NotUnique(_))), i % 3 == 0, "{answer:?}");
+        }
+        assert_eq!(count(&database).await, 400);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panicking_write_leaves_nothing_and_the_writer_goes_on() {
+    for here in [false, true] {
+        let folder = TempDir::new().unwrap();
+        let database = notes_written(&folder, here).await;
+        let answer = database
+            .write::<(), DatabaseError, _>(|tx| {
+                insert(tx, "lost")?;
+                panic!("as a test")
+            })
+            .await;
+        assert!(matches!(answer, Err(DatabaseError::Aborted)));
+        let answer = database.read::<(), DatabaseError, _>(|_| panic!("as a test")).await;
+        assert!(matches!(answer, Err(DatabaseError::Aborted)));
+        database.write(|tx| insert(tx, "kept")).await.unwrap();
+        assert_eq!(count(&database).await, 1);
+    }
+}
+
+/// Writes, and says on which thread.
+async fn writing_thread(database: &Database, text: &'static str) -> thread::ThreadId {
+    database.write(move |tx| insert(tx, text).map(|()| thread::current().id())).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_alone_writes_on_its_own_thread_if_it_may() {
     let folder = TempDir::new().unwrap();
-    let database = notes(&folder).await;
-    let mut tasks = Vec::new();
-    for i in 0..300 {
+    let database = notes_written(&folder, true).await;
+    let here = thread::current().id();
+    assert_eq!(writing_thread(&database, "alone").await, here);
+    // While another writes, the thread that asks is not held up.
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let (began, has_begun) = std::sync::mpsc::channel();
+    let slow = tokio::spawn({
         let database = database.clone();
-        tasks.push(tokio::spawn(async move {
-            database
-                .write(move |tx| {
-                    insert(tx, &format!("first {i}"))?;
-                    // Each third breaks the unique index, after it has written something.
-                    insert(tx, &if i % 3 == 0 { format!("first {i}") } else { format!("second {i}") })
-                })
-                .await
-        }));
-    }
-    for (i, task) in tasks.into_iter().enumerate() {
-        let answer = task.await.unwrap();
-        assert_eq!(matches!(answer, Err(DatabaseError::NotUnique(_))), i % 3 == 0, "{answer:?}");
-    }
-    assert_eq!(count(&database).await, 400);
+        async move {
+            let work = move |tx: &Session<'_>| {
+                began.send(()).unwrap();
+                wait.recv_timeout(Duration::from_secs(20)).unwrap();
+                insert(tx, "slow")
+            };
+            database.write(work).await
+        }
+    });
+    has_begun.recv_timeout(Duration::from_secs(20)).unwrap();
+    let mut second = std::pin::pin!(writing_thread(&database, "second"));
+    assert!(tokio::time::timeout(Duration::from_millis(100), second.as_mut()).await.is_err());
+    go.send(()).unwrap();
+    assert_ne!(second.await, here);
+    slow.await.unwrap().unwrap();
+    assert_eq!(count(&database).await, 3);
 }
 
 #[tokio::test]
-async fn a_panicking_write_leaves_nothing_and_the_writer_goes_on() {
+async fn a_runtime_of_one_thread_is_not_held_up_by_a_write() {
     let folder = TempDir::new().unwrap();
-    let database = notes(&folder).await;
-    let answer = database
-        .write::<(), DatabaseError, _>(|tx| {
-            insert(tx, "lost")?;
-            panic!("as a test")
-        })
-        .await;
-    assert!(matches!(answer, Err(DatabaseError::Aborted)));
-    let answer = database.read::<(), DatabaseError, _>(|_| panic!("as a test")).await;
-    assert!(matches!(answer, Err(DatabaseError::Aborted)));
-    database.write(|tx| insert(tx, "kept")).await.unwrap();
-    assert_eq!(count(&database).await, 1);
+    let database = notes_written(&folder, true).await;
+    assert_ne!(writing_thread(&database, "elsewhere").await, thread::current().id());
 }
 
 #[tokio::test]
