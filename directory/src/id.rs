@@ -1,10 +1,15 @@
-//! Identifiers: a prefix that says what it is, and 22 random characters.
+//! Identifiers: a prefix that says what it is, and 22 characters. Of what there is a great deal of, the first of
+//! them are the time.
 
 use std::fmt;
 
+use scim_schema::DateTime;
+
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-/// 22 characters of base 62 hold 131 bits.
-const RANDOM: usize = 22;
+/// How many characters follow the prefix. So many of base 62 hold 131 bits.
+const LENGTH: usize = 22;
+/// How many of them are the time, where it is in the id: milliseconds until the year 8893.
+const TIME: usize = 8;
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
@@ -17,8 +22,8 @@ macro_rules! id {
 
             /// Reads one that was given out; `None` if it can't be one.
             pub fn parse(text: &str) -> Option<Self> {
-                let random = text.strip_prefix(Self::PREFIX)?;
-                let well_formed = random.len() == RANDOM && random.bytes().all(|b| b.is_ascii_alphanumeric());
+                let rest = text.strip_prefix(Self::PREFIX)?;
+                let well_formed = rest.len() == LENGTH && rest.bytes().all(|b| b.is_ascii_alphanumeric());
                 well_formed.then(|| Self(text.to_owned()))
             }
 
@@ -78,20 +83,41 @@ id!(
     "evt_"
 );
 
-/// A new id for a resource of this SCIM type: `diruser_…` for `User`, `dirgroup_…` for `Group`.
+/// A new id for a resource of this SCIM type that is made now: `diruser_…` for `User`, `dirgroup_…` for `Group`.
+///
+/// Ids of a later millisecond sort behind earlier ones, so that the indexes of a large directory grow at their end and
+/// not everywhere. The other 14 characters are random.
 ///
 /// ```
-/// assert!(scim_directory::new_id("User").starts_with("diruser_"));
-/// assert_eq!(scim_directory::new_id("Group").len(), "dirgroup_".len() + 22);
+/// # use scim_schema::DateTime;
+/// let now = DateTime::from_unix_micros(1_790_000_000_000_000);
+/// assert!(scim_directory::new_id("User", now).starts_with("diruser_0VVrda1w"));
+/// assert_eq!(scim_directory::new_id("Group", now).len(), "dirgroup_".len() + 22);
 /// ```
-pub fn new_id(resource_type: &str) -> String {
+pub fn new_id(resource_type: &str, now: DateTime) -> String {
     let prefix = match resource_type {
         "User" => "diruser_",
         "Group" => "dirgroup_",
         "request" => "req_",
         _ => "dirres_",
     };
-    format!("{prefix}{}", random_text(RANDOM))
+    let mut id = String::with_capacity(prefix.len() + LENGTH);
+    id.push_str(prefix);
+    push_time(&mut id, now);
+    id.push_str(&random_text(LENGTH - TIME));
+    id
+}
+
+/// Characters that sort as the times do.
+fn push_time(id: &mut String, time: DateTime) {
+    let millis = u64::try_from(time.unix_micros() / 1000).unwrap_or(0);
+    let powers = (0..TIME as u32).rev().map(|power| 62_u64.pow(power));
+    id.extend(powers.filter_map(|power| digit(millis / power % 62)));
+}
+
+/// A number below 62 as a character.
+fn digit(number: u64) -> Option<char> {
+    ALPHABET.get(usize::try_from(number).ok()?).map(|&character| char::from(character))
 }
 
 /// Random letters and digits, all equally likely.
@@ -116,7 +142,7 @@ macro_rules! made_at_random {
         impl $name {
             /// A new one.
             pub(crate) fn random() -> Self {
-                Self(format!("{}{}", Self::PREFIX, random_text(RANDOM)))
+                Self(format!("{}{}", Self::PREFIX, random_text(LENGTH)))
             }
         }
     )*};
@@ -125,10 +151,11 @@ macro_rules! made_at_random {
 made_at_random!(EnvironmentId, OrganizationId, DirectoryId, TokenId, EndpointId);
 
 impl EventId {
-    /// The id that a hash gives.
-    pub(crate) fn of_hash(hash: [u8; 32]) -> Self {
+    /// The id that a time and a hash give.
+    pub(crate) fn of(time: DateTime, hash: [u8; 32]) -> Self {
         let (mut text, mut left) = (String::from(Self::PREFIX), hash);
-        for _ in 0..RANDOM {
+        push_time(&mut text, time);
+        for _ in TIME..LENGTH {
             // One digit of the hash as a number: the remainder of a long division.
             let mut remainder = 0_u16;
             for byte in &mut left {
@@ -136,7 +163,7 @@ impl EventId {
                 *byte = u8::try_from(number / 62).unwrap_or_default();
                 remainder = number % 62;
             }
-            text.extend(ALPHABET.get(usize::from(remainder)).map(|&character| char::from(character)));
+            text.extend(digit(u64::from(remainder)));
         }
         Self(text)
     }
@@ -148,4 +175,33 @@ pub(crate) fn random_bytes<const N: usize>() -> [u8; N] {
     #[expect(clippy::expect_used, reason = "without random numbers no id or secret can be made safely")]
     getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: i64) -> DateTime {
+        DateTime::from_unix_micros(millis * 1000)
+    }
+
+    #[test]
+    fn ids_sort_by_time() {
+        let times = [-5, 0, 1, 61, 62, 1_790_000_000_000, 1_790_000_000_001, 62_i64.pow(8) - 1];
+        let ids = times.map(|time| new_id("User", at(time)));
+        let [early, rest @ ..] = &ids;
+        assert!(early.starts_with("diruser_00000000"), "{early}");
+        assert!(rest.is_sorted(), "{ids:?}");
+        assert!(rest.iter().all(|id| id.len() == "diruser_".len() + LENGTH));
+        let events = times.map(|time| EventId::of(at(time), [7; 32]));
+        assert!(events.is_sorted(), "{events:?}");
+    }
+
+    #[test]
+    fn events_of_one_moment_are_told_apart_by_their_hash() {
+        let [one, other] = [[7; 32], [8; 32]].map(|hash| EventId::of(at(5), hash));
+        assert_ne!(one, other);
+        assert_eq!(EventId::of(at(5), [7; 32]), one);
+        assert_eq!(EventId::parse(one.as_str()), Some(one));
+    }
 }

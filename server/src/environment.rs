@@ -19,7 +19,7 @@ impl Environment for Machine {
     }
 
     fn new_id(&self, resource_type: &str) -> String {
-        scim_directory::new_id(resource_type)
+        scim_directory::new_id(resource_type, self.now())
     }
 
     /// The id that the request has in the log and in its answer.
@@ -30,7 +30,7 @@ impl Environment for Machine {
 
 /// An id for a request.
 pub(crate) fn new_request_id() -> String {
-    scim_directory::new_id("request")
+    Machine.new_id("request")
 }
 
 /// Runs the handling of a request under its id.

@@ -300,7 +300,7 @@ impl<'t> Recorder<'t> {
             news.entry.time.unix_micros(),
             news.entry.cause.request_id,
         );
-        EventId::of_hash(self.directories.keys().hash(&text))
+        EventId::of(news.entry.time, self.directories.keys().hash(&text))
     }
 
     /// Appends an event to the log, and a delivery for each endpoint that wants it.

@@ -60,15 +60,15 @@ async fn organizations_and_directories_are_kept(engine: Engine) {
 
 #[test]
 fn ids_say_what_they_are() {
-    for (id, prefix) in
-        [(new_id("User"), "diruser_"), (new_id("Group"), "dirgroup_"), (new_id("Device"), "dirres_")]
-    {
-        let random = id.strip_prefix(prefix).unwrap();
-        assert_eq!(random.len(), 22);
-        assert!(random.bytes().all(|b| b.is_ascii_alphanumeric()));
+    let now = scim_core::DateTime::from_unix_micros(1_790_000_000_000_000);
+    for (resource_type, prefix) in [("User", "diruser_"), ("Group", "dirgroup_"), ("Device", "dirres_")] {
+        let id = new_id(resource_type, now);
+        let rest = id.strip_prefix(prefix).unwrap();
+        assert_eq!(rest.len(), 22);
+        assert!(rest.bytes().all(|b| b.is_ascii_alphanumeric()));
         assert!(id.len() <= 32);
     }
-    assert_ne!(new_id("User"), new_id("User"));
+    assert_ne!(new_id("User", now), new_id("User", now));
     assert!(OrganizationId::parse("org_0123456789ABCDEFGHIJKL").is_some());
     for text in [
         "",

@@ -59,7 +59,7 @@ impl Environment for TestEnvironment {
     }
 
     fn new_id(&self, resource_type: &str) -> String {
-        new_id(resource_type)
+        new_id(resource_type, self.now())
     }
 }
 

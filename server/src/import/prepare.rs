@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use scim_core::{Change, Document, Precondition, Write, take_secrets};
+use scim_core::{Change, Document, Environment as _, Precondition, Write, take_secrets};
 use scim_schema::{
     Dialect, Intent, JsonLimits, Object, ReadOptions, Registry, Report, Resource, ResourceType, Value,
     parse_json, read,
@@ -12,6 +12,7 @@ use scim_sql::{Draft, SqlStore};
 
 use super::columns::Columns;
 use super::source::{Content, RawLine};
+use crate::environment::Machine;
 
 /// How many members one line may name.
 const MAX_MEMBERS: usize = 250_000;
@@ -179,7 +180,7 @@ impl Fault {
 
 /// The write that makes a new resource.
 fn insertion(resource: &Resource, resource_type: &Arc<ResourceType>) -> Write {
-    let id = scim_directory::new_id(resource_type.name());
+    let id = Machine.new_id(resource_type.name());
     let mut resource = resource.clone();
     resource.set_id(&id);
     let document = Document { unique: resource_type.unique_keys(&resource), resource };

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::prepare::Pass;
 use super::source::Place;
+use crate::environment::new_request_id;
 
 /// The name under which the database counts the migrations.
 pub(super) const NAMESPACE: &str = "import";
@@ -70,7 +71,7 @@ pub(super) struct Run {
 impl State {
     pub(super) fn new() -> Self {
         Self {
-            run: scim_directory::new_id("request"),
+            run: new_request_id(),
             pass: Pass::Single,
             place: Place::default(),
             holders: None,

@@ -10,6 +10,7 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use rusqlite::Connection;
+use scim_core::Environment as _;
 use scim_test_postgres::Cluster;
 use tempfile::TempDir;
 
@@ -59,7 +60,8 @@ impl Place {
             }
             Some(url) => {
                 let (cluster, name) = (Cluster::shared().unwrap(), name_of(url));
-                let new = format!("{name}_{}", scim_directory::new_id("copy").to_lowercase());
+                let new =
+                    format!("{name}_{}", scim_system::SystemEnvironment.new_id("copy").replace('-', "_"));
                 cluster.sql("postgres", &format!("CREATE DATABASE {new} TEMPLATE {name}")).unwrap();
                 copy.url = Some(cluster.url(&new));
             }

@@ -6,8 +6,13 @@ use super::arrows::PURE;
 use crate::workspace::{Metadata, Sources};
 
 /// What the `clippy.toml` of a pure crate must ban.
-const BANNED: &[&str] =
-    &["std::time::SystemTime::now", "std::time::Instant::now", "uuid::Uuid::new_v4", "getrandom::fill"];
+const BANNED: &[&str] = &[
+    "std::time::SystemTime::now",
+    "std::time::Instant::now",
+    "uuid::Uuid::new_v4",
+    "uuid::Uuid::now_v7",
+    "getrandom::fill",
+];
 
 /// Within how many lines of a crate's documentation its first example begins.
 const OPENING: usize = 25;
