@@ -21,7 +21,8 @@ pub(super) struct Tenant {
     rows: HashMap<String, Row>,
     /// Ids in the order of creation.
     order: BTreeSet<(i64, String)>,
-    unique: HashMap<(String, UniqueKey), String>,
+    /// Ids by the name of their resource type and a unique value.
+    unique: HashMap<String, HashMap<UniqueKey, String>>,
     /// Members by the id of the resource that has them, in the order in which they came.
     members: HashMap<String, IndexMap<String, Member>>,
     /// The inverse: who has a resource as a member.
@@ -75,12 +76,12 @@ impl Tenant {
     pub(super) fn query(&self, query: &Query, registry: &Registry) -> Page {
         let unique = match (query.filter.as_ref(), query.resource_types.as_slice()) {
             (Some(filter), [resource_type]) => {
-                unique_key(filter, resource_type).map(|key| (resource_type.name().to_owned(), key))
+                unique_key(filter, resource_type).map(|key| (resource_type.name(), key))
             }
             _ => None,
         };
         let needs: Vec<_> = query.resource_types.iter().map(|t| (t.name(), query.needs(t))).collect();
-        let one = unique.as_ref().and_then(|unique| self.unique.get(unique));
+        let one = unique.as_ref().and_then(|(name, key)| self.unique.get(*name)?.get(key));
         let all = unique.is_none().then_some(&self.order);
         let candidates = all.into_iter().flatten().map(|(_, id)| id).chain(one).filter_map(|id| {
             let row = self.rows.get(id)?;
@@ -232,9 +233,9 @@ impl Tenant {
         id: &str,
         keys: &[UniqueKey],
     ) -> Result<(), StoreError> {
+        let Some(taken) = self.unique.get(resource_type.name()) else { return Ok(()) };
         for key in keys {
-            let owner = self.unique.get(&(resource_type.name().to_owned(), key.clone()));
-            if owner.is_some_and(|owner| owner != id) {
+            if taken.get(key).is_some_and(|owner| owner != id) {
                 return Err(StoreError::Conflict { attribute: key.attribute.clone() });
             }
         }
@@ -252,9 +253,8 @@ impl Tenant {
         let Document { mut resource, unique } = document;
         resource.pack();
         resource.set_meta(&resource_type, commit.now, commit.now, 1);
-        for key in &unique {
-            self.unique.insert((resource_type.name().to_owned(), key.clone()), id.to_owned());
-        }
+        let taken = self.unique.entry(resource_type.name().to_owned()).or_default();
+        taken.extend(unique.iter().map(|key| (key.clone(), id.to_owned())));
         self.order.insert((commit.now.unix_micros(), id.to_owned()));
         let row = Row {
             resource_type,
@@ -322,8 +322,8 @@ impl Tenant {
         self.record(id, ChangeKind::Deleted, Vec::new(), Vec::new(), removed.clone(), commit);
         let row = self.rows.remove(id).ok_or(StoreError::NotFound)?;
         self.order.remove(&(row.created.unix_micros(), id.to_owned()));
-        for key in &row.unique {
-            self.unique.remove(&(row.resource_type.name().to_owned(), key.clone()));
+        if let Some(taken) = self.unique.get_mut(row.resource_type.name()) {
+            row.unique.iter().for_each(|key| drop(taken.remove(key)));
         }
         for holder in self.holders.remove(id).unwrap_or_default() {
             let lost = self.members.get_mut(&holder).and_then(|m| m.shift_remove(id));
@@ -353,6 +353,7 @@ impl Tenant {
         })
     }
 
+    /// Another document. `meta` is set with the version that it makes; see [`touch`](Self::touch).
     fn set_document(
         &mut self,
         id: &str,
@@ -360,16 +361,14 @@ impl Tenant {
         unique: Vec<UniqueKey>,
     ) -> Result<(), StoreError> {
         let row = self.rows.get_mut(id).ok_or(StoreError::NotFound)?;
-        let name = row.resource_type.name().to_owned();
-        for key in std::mem::replace(&mut row.unique, unique.clone()) {
-            self.unique.remove(&(name.clone(), key));
-        }
-        for key in unique {
-            self.unique.insert((name.clone(), key), id.to_owned());
-        }
         resource.pack();
-        resource.set_meta(&row.resource_type, row.created, row.last_modified, row.version);
         row.resource = resource;
+        if row.unique != unique {
+            let taken = self.unique.entry(row.resource_type.name().to_owned()).or_default();
+            row.unique.iter().for_each(|key| drop(taken.remove(key)));
+            taken.extend(unique.iter().map(|key| (key.clone(), id.to_owned())));
+            row.unique = unique;
+        }
         Ok(())
     }
 
