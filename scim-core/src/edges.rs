@@ -70,7 +70,7 @@ pub fn set_holders(resource: &mut Resource, inverse: &str, holders: &[Holder], r
 
 /// The members that a resource's document holds as an array, taken out of it.
 pub fn take_members(resource: &mut Resource, membership: &Membership) -> Vec<Member> {
-    match resource.attributes_mut().remove(membership.attribute()) {
+    match resource.remove(membership.attribute()) {
         Some(values) => values.elements().iter().filter_map(Member::of).collect(),
         None => Vec::new(),
     }

@@ -32,15 +32,43 @@ pub(crate) fn apply(
     resource: &Resource,
     report: &mut Report,
 ) -> Result<Outcome, PatchError> {
+    let needed = plan.attributes();
+    let part = resource.unread_part(|name| needed.contains(&name));
+    // Without `schemas`, all extensions count.
+    let Some(part) = part.filter(|part| part.contains("schemas")) else {
+        // Not a clone of what may be text, which would be read twice.
+        return apply_to(plan, resource, Resource::from_canonical(resource.attributes().clone()), report);
+    };
+    let done = apply_to(plan, &part, part.clone(), report)?;
+    let differs = |name: &&str| part.get(name) != done.resource.get(name);
+    // Those that were there, then what is new in its own order.
+    let (present, new): (Vec<&str>, Vec<&str>) =
+        needed.into_iter().filter(differs).partition(|name| part.contains(name));
+    let new = done.resource.attributes().keys().filter(|name| new.contains(name));
+    let changes: Vec<_> =
+        present.into_iter().chain(new).map(|name| (name, done.resource.get(name).cloned())).collect();
+    let mut whole = resource.clone();
+    if !changes.is_empty() {
+        whole.edit(&changes);
+    }
+    Ok(Outcome { resource: whole, changed: done.changed, changes: done.changes })
+}
+
+/// Carries a plan out on a copy of a resource, or of a part that has all that the plan is about.
+fn apply_to(
+    plan: &Plan<'_>,
+    original: &Resource,
+    copy: Resource,
+    report: &mut Report,
+) -> Result<Outcome, PatchError> {
     let mut work = Work {
         resource_type: plan.resource_type,
-        original: resource,
-        // Not a clone of what may be text, which would be read twice.
-        resource: Resource::from_canonical(resource.attributes().clone()),
+        original,
+        resource: copy,
         lists: Vec::new(),
         touched: Vec::with_capacity(plan.steps.len()),
         hidden: Vec::new(),
-        schemas_differ: resource.get("schemas").is_none(),
+        schemas_differ: original.get("schemas").is_none(),
         budget: Budget { left: plan.limits.max_work, limit: plan.limits.max_work },
         limits: plan.limits,
         report,

@@ -138,6 +138,23 @@ impl<'t> Plan<'t> {
         self.steps.iter().any(|step| step.is_comparison() && step.is_on(attribute))
     }
 
+    /// The attributes and extension containers that the plan is about, each once, and `schemas`.
+    pub(crate) fn attributes(&self) -> Vec<&'t str> {
+        let mut names = vec!["schemas"];
+        let mut has_extensions = false;
+        for step in &self.steps {
+            match step.base_attribute() {
+                Some(name) if names.contains(&name) => {}
+                Some(name) => names.push(name),
+                None => has_extensions = true,
+            }
+        }
+        // One that comes or goes makes a look at the others.
+        let extensions = self.resource_type.extensions().iter().filter(|_| has_extensions);
+        names.extend(extensions.map(|extension| extension.schema().id()));
+        names
+    }
+
     /// Applies the plan to a copy of the resource. What is given is never changed, so that a request is
     /// done as a whole or not at all.
     ///

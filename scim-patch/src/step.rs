@@ -119,7 +119,15 @@ impl<'t> AttributeEdit<'t> {
     }
 }
 
-impl Step<'_> {
+impl<'t> Step<'t> {
+    /// The attribute that the step is about, unless it is about extensions.
+    pub(crate) fn base_attribute(&self) -> Option<&'t str> {
+        match &self.edit {
+            Edit::Attribute(located, _) if located.extension.is_none() => Some(located.attribute.name()),
+            _ => None,
+        }
+    }
+
     /// Whether the step edits that attribute of the base schema.
     pub(crate) fn is_on(&self, name: &str) -> bool {
         matches!(&self.edit, Edit::Attribute(l, _) if l.extension.is_none() && l.attribute.name() == name)

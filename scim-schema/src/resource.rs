@@ -77,11 +77,12 @@ impl Resource {
 
     /// The text of the attributes, which may have been written before.
     pub fn text(&self) -> Cow<'_, str> {
-        match &self.content {
-            Content::Unread(unread) if unread.beside().is_empty() => unread.text().into(),
-            // Values have no map that JSON can't have.
-            _ => write_json(self).unwrap_or_default().into(),
-        }
+        let written = match &self.content {
+            Content::Read(_) => None,
+            Content::Unread(unread) => unread.text(),
+        };
+        // Values have no map that JSON can't have.
+        written.unwrap_or_else(|| write_json(self).unwrap_or_default().into())
     }
 
     /// The attributes and extension containers.
@@ -125,6 +126,72 @@ impl Resource {
                 .collect(),
             Content::Unread(unread) => unread.only(wanted),
         })
+    }
+
+    /// As [`only`](Self::only), where that saves reading the others: of a resource that is text, of which no values
+    /// have been made yet.
+    pub fn unread_part(&self, wanted: impl Fn(&str) -> bool) -> Option<Self> {
+        match &self.content {
+            Content::Unread(unread) if !unread.is_read() => Some(Self::from_canonical(unread.only(wanted))),
+            _ => None,
+        }
+    }
+
+    /// Whether there is such an attribute or extension container, by canonical name or URN.
+    pub fn contains(&self, name: &str) -> bool {
+        match &self.content {
+            Content::Read(attributes) => attributes.contains(name),
+            Content::Unread(unread) => unread.find(name).is_some() || unread.beside().contains(name),
+        }
+    }
+
+    /// Gives attributes and extension containers other values, or takes them away. What is new stands at the end,
+    /// in front of `meta`. A resource that is text stays so, and the others of its attributes are not read.
+    ///
+    /// ```
+    /// use scim_schema::{Resource, Value};
+    ///
+    /// let mut resource = Resource::from_text(r#"{"id":"1","active":true,"title":"Guide"}"#)?;
+    /// resource.edit(&[("active", Some(Value::from(false))), ("title", None), ("locale", Some(Value::from("en")))]);
+    /// assert_eq!(resource.text(), r#"{"id":"1","active":false,"locale":"en"}"#);
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    pub fn edit(&mut self, changes: &[(&str, Option<Value>)]) {
+        if let Content::Unread(unread) = &mut self.content
+            && unread.edit(changes).is_some()
+        {
+            return;
+        }
+        let attributes = self.attributes_mut();
+        for (name, value) in changes {
+            match (attributes.get_mut(name), value) {
+                (Some(present), Some(value)) => present.clone_from(value),
+                (None, Some(value)) => {
+                    let meta = attributes.remove("meta");
+                    attributes.push(name, value.clone());
+                    if let Some(meta) = meta {
+                        attributes.push("meta", meta);
+                    }
+                }
+                (_, None) => drop(attributes.remove(name)),
+            }
+        }
+    }
+
+    /// Takes an attribute or extension container out. A resource that is text stays so.
+    pub fn remove(&mut self, name: &str) -> Option<Value> {
+        match &mut self.content {
+            Content::Read(attributes) => attributes.remove(name),
+            Content::Unread(unread) => match unread.find(name) {
+                Some(member) => {
+                    let value = member.read();
+                    self.edit(&[(name, None)]);
+                    Some(value)
+                }
+                None if unread.beside().contains(name) => unread.beside_mut().remove(name),
+                None => None,
+            },
+        }
     }
 
     /// The value of a common or base attribute, or the container of an extension, by canonical name or URN.

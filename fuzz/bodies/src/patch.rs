@@ -13,14 +13,19 @@ const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:
 
 /// A PATCH that is accepted leaves a valid resource, or the very same one and no changes; one that is refused says so in
 /// few words and changes nothing; what is readOnly stays as it was; what was done needs not be done again; and a change
-/// of members by id does what the same request does to the list. The input is the list of operations.
+/// of members by id does what the same request does to the list. Whether the resource is values or still text makes no
+/// difference. The input is the list of operations.
 pub fn patch_apply(data: &[u8]) {
     let Ok(operations) = parse_json(data, JsonLimits::default()) else { return };
     for dialect in [Dialect::strict(), Dialect::default()] {
         for (before, name) in [(&*USER, "User"), (&*GROUP, "Group")] {
             let request = Request { operations: &operations, dialect: &dialect, target: resource_type(name) };
             let untouched = before.clone();
-            match request.apply(before) {
+            let outcome = request.apply(before);
+            let mut text = before.clone();
+            text.pack();
+            assert_eq!(request.apply(&text), outcome, "of a resource that is text, something else is made");
+            match outcome {
                 Ok(outcome) => request.check(before, &outcome),
                 Err(error) => check_error(&error, &operations),
             }

@@ -26,9 +26,10 @@ impl Inner {
         exchange: &mut Exchange,
     ) -> Result<(), Error> {
         let places = reference_places(resource_type);
+        let part = resource.unread_part(|name| places.iter().any(|place| place.root() == name));
         let mut ids: Vec<String> = members.iter().map(|m| m.id.clone()).collect();
         for place in &places {
-            ids.extend(place.id_in(resource).map(str::to_owned));
+            ids.extend(place.id_in(part.as_ref().unwrap_or(resource)).map(str::to_owned));
         }
         if ids.is_empty() {
             return Ok(());
@@ -59,15 +60,25 @@ impl Inner {
             }
         }
         for place in &places {
-            let Some(id) = place.id_in(resource).map(str::to_owned) else { continue };
+            let present = part.as_ref().unwrap_or(resource);
+            let Some(id) = place.id_in(present).map(str::to_owned) else { continue };
+            let reference = place.reference_in(present);
             let found = types.next().flatten();
-            match found.and_then(|name| self.registry.resource_type(&name).cloned()) {
-                Some(found) => place.set_reference(resource, &relative(&found, &id)),
+            match found.and_then(|name| self.registry.resource_type(&name)) {
+                Some(found) => {
+                    let right = relative(found, &id);
+                    if reference != Some(&right) {
+                        place.set_reference(resource, &right);
+                    }
+                }
                 None if self.config.check_references => {
                     let detail = format!("{}: the value is the id of no resource", place.path());
                     return Err(Error::new(ErrorKind::InvalidValue, detail));
                 }
-                None => place.drop_stale_reference(resource, &id),
+                None if reference.is_some_and(|reference| is_stale(reference, &id)) => {
+                    place.drop_reference(resource);
+                }
+                None => {}
             }
         }
         Ok(())
@@ -89,6 +100,15 @@ impl ReferencePlace<'_> {
         value.and_then(Value::as_object)
     }
 
+    /// The top-level attribute, or the extension.
+    fn root(&self) -> &str {
+        self.container.unwrap_or(self.attribute.name())
+    }
+
+    fn reference_in<'r>(&self, resource: &'r Resource) -> Option<&'r str> {
+        self.object(resource)?.get("$ref").and_then(Value::as_str)
+    }
+
     fn id_in<'r>(&self, resource: &'r Resource) -> Option<&'r str> {
         self.object(resource)?.get("value").and_then(Value::as_str)
     }
@@ -108,12 +128,8 @@ impl ReferencePlace<'_> {
         }
     }
 
-    /// A reference to a resource of this service (they are relative) that is not the one with this id is
-    /// what a PATCH of the value left behind.
-    fn drop_stale_reference(&self, resource: &mut Resource, id: &str) {
-        let Some(object) = self.object_mut(resource) else { return };
-        let is_stale = |reference: &str| !reference.contains(':') && reference.rsplit('/').next() != Some(id);
-        if object.get("$ref").and_then(Value::as_str).is_some_and(is_stale) {
+    fn drop_reference(&self, resource: &mut Resource) {
+        if let Some(object) = self.object_mut(resource) {
             object.remove("$ref");
         }
     }
@@ -124,6 +140,12 @@ impl ReferencePlace<'_> {
             None => self.attribute.name().to_owned(),
         }
     }
+}
+
+/// A reference to a resource of this service (they are relative) that is not the one with this id is
+/// what a PATCH of the value left behind.
+fn is_stale(reference: &str, id: &str) -> bool {
+    !reference.contains(':') && reference.rsplit('/').next() != Some(id)
 }
 
 fn reference_places(resource_type: &ResourceType) -> Vec<ReferencePlace<'_>> {

@@ -190,13 +190,13 @@ impl Inner {
                 }
             };
             if let Some(membership) = resource_type.membership() {
-                resource.attributes_mut().remove(membership.attribute());
+                resource.remove(membership.attribute());
                 changes.retain(|c| root(&c.path) != membership.attribute());
             }
             for computed in resource_type.inverses() {
-                resource.attributes_mut().remove(computed);
+                resource.remove(computed);
             }
-            resource.attributes_mut().remove("meta");
+            resource.remove("meta");
             self.take_secrets(&mut resource, resource_type, id, exchange).await?;
             let mut nobody = Vec::new();
             let added = match &mut members {

@@ -96,7 +96,27 @@ impl Patch {
         let mut report = Report::default();
         let outcome = Plan::new(&body(operations), &self.resource_type, &self.options(), &mut report)
             .and_then(|plan| plan.apply(before, &mut report));
+        self.same_of_text(before, operations, &outcome, &report);
         (outcome, report)
+    }
+
+    /// A resource that is still text, of which only a part is read, becomes what one of values becomes.
+    fn same_of_text(
+        &self,
+        before: &Resource,
+        operations: &str,
+        outcome: &Result<Outcome, PatchError>,
+        report: &Report,
+    ) {
+        let mut packed = before.clone();
+        packed.pack();
+        let mut of_text = Report::default();
+        let again = Plan::new(&body(operations), &self.resource_type, &self.options(), &mut of_text)
+            .and_then(|plan| plan.apply(&packed, &mut of_text));
+        assert_eq!((&again, of_text.notes()), (outcome, report.notes()));
+        if let Ok(again) = again {
+            assert_eq!(value(&again.resource.text()), Value::Object(again.resource.into_attributes()));
+        }
     }
 
     /// The resource after a PATCH that must succeed and change something.

@@ -41,10 +41,17 @@ impl<'s> Shown<'s> {
         for member in unread.members() {
             let rule = rules.of(member.name);
             if let Some(Rule::Whole(References::Nowhere)) = rule {
-                if whole.is_empty() {
-                    whole.start = member.from;
+                match member.place {
+                    Some(place) if whole.is_empty() => whole = place,
+                    Some(place) => whole.end = place.end,
+                    None => {
+                        copy_part(unread, std::mem::take(&mut whole), empty, text);
+                        separate(empty, text);
+                        append(text, member.name);
+                        text.push(':');
+                        text.push_str(member.value);
+                    }
                 }
-                whole.end = member.to;
                 continue;
             }
             copy_part(unread, std::mem::take(&mut whole), empty, text);
@@ -67,7 +74,7 @@ impl<'s> Shown<'s> {
 fn copy_part(unread: &Unread, part: Range<usize>, empty: usize, text: &mut String) {
     if !part.is_empty() {
         separate(empty, text);
-        text.push_str(unread.part(part.start, part.end));
+        text.push_str(unread.part(part));
     }
 }
 

@@ -131,6 +131,75 @@ fn what_is_set_is_the_same_beside_a_text() {
 }
 
 #[test]
+fn what_is_edited_is_the_same_in_a_text() {
+    let registry = Registry::standard();
+    let user_type = registry.resource_type("User").unwrap();
+    let time = DateTime::from_unix_micros(0);
+    let other = |text: &str| Some(Value::from(text));
+    let edits: [&[(&str, Option<Value>)]; 8] = [
+        &[("active", Some(Value::from(false)))],
+        &[("userName", other("a \"b\" \\ \n")), ("active", Some(Value::from(false)))],
+        &[("externalId", None), ("nothing", None)],
+        &[("title", other("Guide")), ("locale", other("en"))],
+        &[("emails", None), ("title", other("Guide")), ("id", other("u2"))],
+        &[("meta", None), ("groups", None)],
+        &[("groups", other("g"))],
+        &[("a \"name\"", other("x")), ("active", None)],
+    ];
+    let projection = Projection::new(user_type, &Selection::Default, &[]);
+    let mut all = three(&user());
+    for changes in edits.iter().cycle().take(20) {
+        for resource in &mut all {
+            resource.set_meta(user_type, time, time, 1);
+            resource.set_computed("groups", vec![Value::from("h")]);
+            resource.edit(changes);
+            for (name, value) in *changes {
+                assert_eq!((resource.get(name), resource.contains(name)), (value.as_ref(), value.is_some()));
+            }
+        }
+        let mut copies = all.clone();
+        assert_eq!(copies[0], copies[2], "{changes:?}");
+        // What is computed is beside the text, and so behind what is new.
+        for resource in &mut copies {
+            resource.remove_computed("groups");
+        }
+        let [read, text, packed] = copies;
+        assert_eq!(read, text, "{changes:?}");
+        assert_eq!(read, packed, "{changes:?}");
+        assert_eq!(shown(&read, &projection), shown(&packed, &projection), "{changes:?}");
+        assert_eq!(write_json(&read).unwrap(), packed.text(), "{changes:?}");
+        assert_eq!(read.id(), packed.id());
+        let [read, _, packed] = &all;
+        for name in ["active", "groups", "meta", "emails", "nothing"] {
+            assert_eq!(
+                read.only(|n| n == name).into_attributes(),
+                packed.only(|n| n == name).into_attributes(),
+                "{changes:?}"
+            );
+            assert_eq!(read.clone().remove(name), packed.clone().remove(name), "{changes:?}");
+        }
+    }
+}
+
+#[test]
+fn many_edits_are_written_into_one_text() {
+    let names: Vec<String> = (0..40).map(|n| format!("a{n}")).collect();
+    let long = "x".repeat(200);
+    let mut read =
+        Resource::from_canonical(names.iter().map(|name| (name.as_str(), long.as_str())).collect());
+    let mut packed = read.clone();
+    packed.pack();
+    for (name, at) in names.iter().zip(0_i64..) {
+        for resource in [&mut read, &mut packed] {
+            resource.edit(&[(name, Some(Value::from(at)))]);
+            resource.pack();
+        }
+        assert_eq!(read, packed);
+        assert_eq!(read.text(), packed.text());
+    }
+}
+
+#[test]
 fn a_part_of_a_resource_has_what_was_wanted() {
     for mut resource in three(&user()) {
         resource.set_computed("groups", vec![Value::from("g")]);
