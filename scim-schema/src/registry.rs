@@ -114,6 +114,7 @@ impl RegistryBuilder {
                 membership: None,
                 inverses: Vec::new(),
                 default_projection: OnceLock::new(),
+                facts: OnceLock::new(),
             });
             builder.resource_types.push(ResourceType {
                 name: "Group".into(),
@@ -124,6 +125,7 @@ impl RegistryBuilder {
                 membership: Some(Membership { attribute: "members".into(), inverse: Some("groups".into()) }),
                 inverses: Vec::new(),
                 default_projection: OnceLock::new(),
+                facts: OnceLock::new(),
             });
         }
         builder
@@ -217,6 +219,7 @@ impl RegistryBuilder {
             membership,
             inverses: Vec::new(),
             default_projection: OnceLock::new(),
+            facts: OnceLock::new(),
         });
         Ok(self)
     }

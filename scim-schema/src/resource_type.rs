@@ -119,6 +119,19 @@ pub struct ResourceType {
     pub(crate) inverses: Vec<String>,
     /// What answers show unless a request asks for something else.
     pub(crate) default_projection: OnceLock<Projection>,
+    pub(crate) facts: OnceLock<Facts>,
+}
+
+/// What each request asks of a resource type, found out once. Names are those of common and base attributes, and
+/// the URNs of extensions.
+#[derive(Clone, Debug)]
+pub(crate) struct Facts {
+    /// Whether something is shown on request only.
+    shows_on_request: bool,
+    /// Where values are that must be unique.
+    unique: Vec<String>,
+    /// Where something is never returned.
+    hiding: Vec<String>,
 }
 
 impl ResourceType {
@@ -135,12 +148,34 @@ impl ResourceType {
     /// Whether it has attributes that are shown on request only (`returned: request`, RFC 7643 §7): what the
     /// answer to a write shows then depends on what was set.
     pub fn shows_on_request(&self) -> bool {
-        let on_request = |attribute: &Attribute| {
-            let subs = attribute.sub_attributes().iter();
-            subs.chain([attribute]).any(|a| a.returned() == Returned::Request)
-        };
-        let extended = self.extensions.iter().flat_map(|extension| extension.schema.attributes());
-        self.attributes().chain(extended).any(on_request)
+        self.facts().shows_on_request
+    }
+
+    /// Names of common and base attributes, and URNs of extensions, that are never returned or have parts that
+    /// are not.
+    pub fn hiding(&self) -> &[String] {
+        &self.facts().hiding
+    }
+
+    fn facts(&self) -> &Facts {
+        self.facts.get_or_init(|| {
+            let with_parts = |attribute: &Attribute, is: fn(&Attribute) -> bool| {
+                is(attribute) || attribute.sub_attributes().iter().any(is)
+            };
+            let places = |is: fn(&Attribute) -> bool| -> Vec<String> {
+                let base = self.attributes().filter(|a| with_parts(a, is)).map(Attribute::name);
+                let has = |e: &&Extension| e.schema.attributes().iter().any(|a| with_parts(a, is));
+                let extensions = self.extensions.iter().filter(has).map(|e| e.schema.id());
+                base.chain(extensions).map(str::to_owned).collect()
+            };
+            let mut unique = places(|a| a.uniqueness() != Uniqueness::None);
+            unique.retain(|name| name != "id");
+            Facts {
+                shows_on_request: !places(|a| a.returned() == Returned::Request).is_empty(),
+                unique,
+                hiding: places(Attribute::is_hidden),
+            }
+        })
     }
 
     /// What the type is for, for people.
@@ -243,15 +278,22 @@ impl ResourceType {
 
     /// The values that must be unique among the resources of this type and tenant, with their paths.
     pub fn unique_keys(&self, resource: &Resource) -> Vec<UniqueKey> {
+        let unique = &self.facts().unique;
+        let part = resource.unread_part(|name| unique.iter().any(|u| u == name));
+        let resource = part.as_ref().unwrap_or(resource);
         let mut keys = Vec::new();
-        for attribute in self.attributes().filter(|a| a.name() != "id") {
-            collect_unique(None, attribute, resource.get(attribute.name()), &mut keys);
-        }
-        for extension in &self.extensions {
-            let Some(container) = resource.get(extension.schema.id()) else { continue };
+        for name in unique {
+            let Some(value) = resource.get(name) else { continue };
+            let Some(extension) = self.extension(name) else {
+                if let Some(attribute) = self.attribute(name) {
+                    collect_unique(None, attribute, value, &mut keys);
+                }
+                continue;
+            };
             for attribute in extension.schema.attributes() {
-                let value = container.get(attribute.name());
-                collect_unique(Some(extension), attribute, value, &mut keys);
+                if let Some(value) = value.get(attribute.name()) {
+                    collect_unique(Some(extension), attribute, value, &mut keys);
+                }
             }
         }
         keys
@@ -302,10 +344,9 @@ fn located<'t>(
 fn collect_unique(
     extension: Option<&Extension>,
     attribute: &Attribute,
-    value: Option<&Value>,
+    value: &Value,
     keys: &mut Vec<UniqueKey>,
 ) {
-    let Some(value) = value else { return };
     let mut collect = |definition: &Attribute, sub: Option<&Attribute>, value: &Value| {
         let text = match value {
             Value::String(s) => uniqueness_key(s, definition.case_exact()),

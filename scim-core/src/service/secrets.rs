@@ -47,19 +47,24 @@ impl Inner {
 /// and values. A store must not see it.
 pub fn take_secrets(resource: &mut Resource, resource_type: &ResourceType) -> Vec<(String, Value)> {
     let mut taken = Vec::new();
-    for attribute in resource_type.attributes() {
-        take_hidden(None, attribute, resource.attributes_mut(), &mut taken);
-    }
-    for extension in resource_type.extensions() {
-        let urn = extension.schema().id();
-        let Some(container) = resource.attributes_mut().get_mut(urn).and_then(Value::as_object_mut) else {
+    for name in resource_type.hiding() {
+        if !resource.contains(name) {
+            continue;
+        }
+        let Some(extension) = resource_type.extension(name) else {
+            if let Some(attribute) = resource_type.attribute(name) {
+                take_hidden(None, attribute, resource.attributes_mut(), &mut taken);
+            }
+            continue;
+        };
+        let Some(container) = resource.attributes_mut().get_mut(name).and_then(Value::as_object_mut) else {
             continue;
         };
         for attribute in extension.schema().attributes() {
-            take_hidden(Some(urn), attribute, container, &mut taken);
+            take_hidden(Some(name), attribute, container, &mut taken);
         }
         if container.is_empty() {
-            resource.attributes_mut().remove(urn);
+            resource.attributes_mut().remove(name);
         }
     }
     taken
