@@ -129,6 +129,9 @@ fn special_bytes(word: u64) -> u64 {
     (below(word, b' ') | equal(b'"') | equal(b'\\')) & HIGH
 }
 
+/// How many elements and members may be open before room is made for more: about those of a resource.
+const ROOM_FOR_VALUES: usize = 32;
+
 #[derive(Clone, Copy)]
 enum Breach {
     Depth,
@@ -149,7 +152,8 @@ struct Reader {
 
 impl Reader {
     fn new(limits: JsonLimits) -> Self {
-        Self { limits, nodes: 0, depth: 0, breach: None, items: Vec::new(), members: Vec::new() }
+        let (items, members) = (Vec::with_capacity(ROOM_FOR_VALUES), Vec::with_capacity(ROOM_FOR_VALUES));
+        Self { limits, nodes: 0, depth: 0, breach: None, items, members }
     }
 
     fn read<'de, D: Deserializer<'de>>(&mut self, deserializer: D) -> Result<Value, D::Error> {

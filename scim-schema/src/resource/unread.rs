@@ -10,8 +10,11 @@ use ecow::EcoVec;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::json::{ROOM, append_json};
+use crate::json::append_json;
 use crate::value::{Object, Value};
+
+/// How much room a text begins with, in bytes: few resources are longer.
+const ROOM: usize = 4096;
 
 /// So many members may have another value than the text says. Each is looked for among the others.
 const MAX_EDITS: usize = 8;
@@ -157,7 +160,7 @@ impl Unread {
 
     /// What is text, written anew.
     fn draft(&self, stays: impl Fn(&str) -> bool) -> Option<Draft> {
-        let mut draft = Draft::new(self.text.len() + ROOM, self.members.len());
+        let mut draft = Draft::new(self.text.len() + ROOM / 4, self.members.len());
         for member in self.members().filter(|member| stays(member.name)) {
             draft.push_written(&member)?;
         }
