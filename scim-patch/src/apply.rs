@@ -33,13 +33,15 @@ pub(crate) fn apply(
     report: &mut Report,
 ) -> Result<Outcome, PatchError> {
     let needed = plan.attributes();
-    let part = resource.unread_part(|name| needed.contains(&name));
-    // Without `schemas`, all extensions count.
-    let Some(part) = part.filter(|part| part.contains("schemas")) else {
+    // Without `schemas`, all extensions are looked at.
+    let has_schemas = resource.contains("schemas");
+    let part = if has_schemas { resource.unread_part(|name| needed.contains(&name)) } else { None };
+    let Some(part) = part else {
         // Not a clone of what may be text, which would be read twice.
-        return apply_to(plan, resource, Resource::from_canonical(resource.attributes().clone()), report);
+        let copy = Resource::from_canonical(resource.attributes().clone());
+        return apply_to(plan, resource, copy, has_schemas, report);
     };
-    let done = apply_to(plan, &part, part.clone(), report)?;
+    let done = apply_to(plan, &part, part.clone(), has_schemas, report)?;
     let differs = |name: &&str| part.get(name) != done.resource.get(name);
     // Those that were there, then what is new in its own order.
     let (present, new): (Vec<&str>, Vec<&str>) =
@@ -59,6 +61,7 @@ fn apply_to(
     plan: &Plan<'_>,
     original: &Resource,
     copy: Resource,
+    has_schemas: bool,
     report: &mut Report,
 ) -> Result<Outcome, PatchError> {
     let mut work = Work {
@@ -68,7 +71,7 @@ fn apply_to(
         lists: Vec::new(),
         touched: Vec::with_capacity(plan.steps.len()),
         hidden: Vec::new(),
-        schemas_differ: original.get("schemas").is_none(),
+        schemas_differ: !has_schemas,
         budget: Budget { left: plan.limits.max_work, limit: plan.limits.max_work },
         limits: plan.limits,
         report,

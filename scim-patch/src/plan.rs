@@ -138,9 +138,9 @@ impl<'t> Plan<'t> {
         self.steps.iter().any(|step| step.is_comparison() && step.is_on(attribute))
     }
 
-    /// The attributes and extension containers that the plan is about, each once, and `schemas`.
+    /// The attributes and extension containers that the plan is about, each once; with extensions, `schemas`.
     pub(crate) fn attributes(&self) -> Vec<&'t str> {
-        let mut names = vec!["schemas"];
+        let mut names = Vec::with_capacity(self.steps.len().min(16));
         let mut has_extensions = false;
         for step in &self.steps {
             match step.base_attribute() {
@@ -149,9 +149,11 @@ impl<'t> Plan<'t> {
                 None => has_extensions = true,
             }
         }
-        // One that comes or goes makes a look at the others.
-        let extensions = self.resource_type.extensions().iter().filter(|_| has_extensions);
-        names.extend(extensions.map(|extension| extension.schema().id()));
+        if has_extensions {
+            // Where one comes or goes, the others are looked at.
+            names.extend(self.resource_type.extensions().iter().map(|extension| extension.schema().id()));
+            names.push("schemas");
+        }
         names
     }
 

@@ -186,6 +186,14 @@ impl Attribute {
         self.mutability == Mutability::WriteOnly || self.returned == Returned::Never
     }
 
+    /// Whether a client gives the id of one other resource in it, as in `manager`: `value`, with `$ref` beside it.
+    pub fn names_a_resource(&self) -> bool {
+        !self.multi_valued()
+            && self.mutability() != Mutability::ReadOnly
+            && self.sub_attribute("value").is_some()
+            && self.sub_attribute("$ref").is_some_and(Self::refers_to_resources)
+    }
+
     /// Whether values are references to resources of this server: a reference whose types are names of
     /// resource types rather than `external` or `uri`.
     pub fn refers_to_resources(&self) -> bool {

@@ -7,8 +7,8 @@ use std::fmt;
 use compact_str::CompactString;
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
+pub(crate) use self::write::append_json;
 pub use self::write::write_json;
-pub(crate) use self::write::{ROOM, append_json};
 use crate::value::{Entry, Number, Object, Value};
 
 /// Limits for reading JSON from a client; see `parse_json`.

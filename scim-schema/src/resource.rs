@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use compact_str::{CompactString, format_compact};
 use serde::{Serialize, Serializer};
 
 pub(crate) use self::unread::Unread;
@@ -290,13 +291,18 @@ impl Resource {
         version: u64,
     ) {
         let endpoint = resource_type.endpoint();
-        let location = format!("{}/{}", endpoint.strip_prefix('/').unwrap_or(endpoint), self.id());
+        let endpoint = endpoint.strip_prefix('/').unwrap_or(endpoint);
+        let id = self.id();
+        let mut location = CompactString::with_capacity(endpoint.len() + 1 + id.len());
+        for part in [endpoint, "/", id] {
+            location.push_str(part);
+        }
         let mut meta = Object::with_capacity(5);
         meta.push("resourceType", resource_type.name());
-        meta.push("created", created.to_string());
-        meta.push("lastModified", last_modified.to_string());
+        meta.push("created", created.to_compact());
+        meta.push("lastModified", last_modified.to_compact());
         meta.push("location", location);
-        meta.push("version", etag(version));
+        meta.push("version", format_compact!("W/\"{version}\""));
         let attributes = self.beside("meta");
         attributes.remove("meta");
         attributes.push("meta", meta);

@@ -132,6 +132,8 @@ pub(crate) struct Facts {
     unique: Vec<String>,
     /// Where something is never returned.
     hiding: Vec<String>,
+    /// Where another resource is named.
+    referring: Vec<String>,
 }
 
 impl ResourceType {
@@ -157,6 +159,12 @@ impl ResourceType {
         &self.facts().hiding
     }
 
+    /// Names of common and base attributes that name one other resource, and URNs of extensions that have such an
+    /// attribute; see [`Attribute::names_a_resource`].
+    pub fn referring(&self) -> &[String] {
+        &self.facts().referring
+    }
+
     fn facts(&self) -> &Facts {
         self.facts.get_or_init(|| {
             let with_parts = |attribute: &Attribute, is: fn(&Attribute) -> bool| {
@@ -174,6 +182,7 @@ impl ResourceType {
                 shows_on_request: !places(|a| a.returned() == Returned::Request).is_empty(),
                 unique,
                 hiding: places(Attribute::is_hidden),
+                referring: places(Attribute::names_a_resource),
             }
         })
     }

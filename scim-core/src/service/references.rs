@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use scim_patch::Member;
-use scim_schema::{Attribute, Leniency, Mutability, Object, Resource, ResourceType, Value};
+use scim_schema::{Attribute, Leniency, Object, Resource, ResourceType, Value};
 
 use super::{Exchange, Inner};
 use crate::config::UnknownMembers;
@@ -149,19 +149,16 @@ fn is_stale(reference: &str, id: &str) -> bool {
 }
 
 fn reference_places(resource_type: &ResourceType) -> Vec<ReferencePlace<'_>> {
-    let refers = |attribute: &&Attribute| {
-        !attribute.multi_valued()
-            && attribute.mutability() != Mutability::ReadOnly
-            && attribute.sub_attribute("value").is_some()
-            && attribute.sub_attribute("$ref").is_some_and(Attribute::refers_to_resources)
-    };
-    let base = resource_type
-        .attributes()
-        .filter(refers)
-        .map(|attribute| ReferencePlace { container: None, attribute });
-    let extensions = resource_type.extensions().iter().flat_map(|extension| {
-        let attributes = extension.schema().attributes().iter().filter(refers);
-        attributes.map(|attribute| ReferencePlace { container: Some(extension.schema().id()), attribute })
-    });
-    base.chain(extensions).collect()
+    let mut places = Vec::new();
+    for name in resource_type.referring() {
+        let Some(extension) = resource_type.extension(name) else {
+            let attribute = resource_type.attribute(name);
+            places.extend(attribute.map(|attribute| ReferencePlace { container: None, attribute }));
+            continue;
+        };
+        let attributes = extension.schema().attributes().iter().filter(|a| a.names_a_resource());
+        let container = Some(extension.schema().id());
+        places.extend(attributes.map(|attribute| ReferencePlace { container, attribute }));
+    }
+    places
 }

@@ -10,7 +10,7 @@ use serde::ser::{
 use super::{is_plain, plain_length};
 
 /// How much room a text begins with, in bytes. That of a resource is moved once or twice.
-pub(crate) const ROOM: usize = 1024;
+const ROOM: usize = 1024;
 
 /// Writes JSON text without spaces, the same as `serde_json::to_string` does, in less time.
 ///
