@@ -32,15 +32,15 @@ pub(crate) fn apply(
     resource: &Resource,
     report: &mut Report,
 ) -> Result<Outcome, PatchError> {
-    let needed = plan.attributes();
-    // Without `schemas`, all extensions are looked at.
     let has_schemas = resource.contains("schemas");
-    let part = if has_schemas { resource.unread_part(|name| needed.contains(&name)) } else { None };
-    let Some(part) = part else {
+    // Without `schemas`, all extensions are looked at.
+    if !resource.is_unread() || !has_schemas {
         // Not a clone of what may be text, which would be read twice.
         let copy = Resource::from_canonical(resource.attributes().clone());
         return apply_to(plan, resource, copy, has_schemas, report);
-    };
+    }
+    let needed = plan.attributes();
+    let part = resource.only(|name| needed.contains(&name));
     let done = apply_to(plan, &part, part.clone(), has_schemas, report)?;
     let differs = |name: &&str| part.get(name) != done.resource.get(name);
     // Those that were there, then what is new in its own order.

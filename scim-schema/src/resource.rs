@@ -129,20 +129,17 @@ impl Resource {
         })
     }
 
-    /// As [`only`](Self::only), where that saves reading the others: of a resource that is text, of which no values
-    /// have been made yet.
-    pub fn unread_part(&self, wanted: impl Fn(&str) -> bool) -> Option<Self> {
-        match &self.content {
-            Content::Unread(unread) if !unread.is_read() => Some(Self::from_canonical(unread.only(wanted))),
-            _ => None,
-        }
+    /// Whether it is text of which no values have been made yet, so that [`only`](Self::only) saves reading the
+    /// others.
+    pub fn is_unread(&self) -> bool {
+        matches!(&self.content, Content::Unread(unread) if !unread.is_read())
     }
 
     /// Whether there is such an attribute or extension container, by canonical name or URN.
     pub fn contains(&self, name: &str) -> bool {
         match &self.content {
             Content::Read(attributes) => attributes.contains(name),
-            Content::Unread(unread) => unread.find(name).is_some() || unread.beside().contains(name),
+            Content::Unread(unread) => unread.has(name) || unread.beside().contains(name),
         }
     }
 
@@ -200,7 +197,7 @@ impl Resource {
     pub fn get(&self, name: &str) -> Option<&Value> {
         match &self.content {
             Content::Read(attributes) => attributes.get(name),
-            Content::Unread(unread) if unread.find(name).is_some() => unread.read().get(name),
+            Content::Unread(unread) if unread.has(name) => unread.read().get(name),
             Content::Unread(unread) => unread.beside().get(name),
         }
     }
@@ -272,7 +269,7 @@ impl Resource {
 
     /// Where an attribute can be set at the end: beside the text, if it is not in it.
     fn beside(&mut self, name: &str) -> &mut Object {
-        let in_text = |unread: &Unread| unread.find(name).or_else(|| unread.find("meta")).is_some();
+        let in_text = |unread: &Unread| unread.has(name) || unread.has("meta");
         if matches!(&self.content, Content::Unread(unread) if in_text(unread)) {
             return self.attributes_mut();
         }

@@ -288,7 +288,7 @@ impl ResourceType {
     /// The values that must be unique among the resources of this type and tenant, with their paths.
     pub fn unique_keys(&self, resource: &Resource) -> Vec<UniqueKey> {
         let unique = &self.facts().unique;
-        let part = resource.unread_part(|name| unique.iter().any(|u| u == name));
+        let part = resource.is_unread().then(|| resource.only(|name| unique.iter().any(|u| u == name)));
         let resource = part.as_ref().unwrap_or(resource);
         let mut keys = Vec::new();
         for name in unique {

@@ -26,7 +26,8 @@ impl Inner {
         exchange: &mut Exchange,
     ) -> Result<(), Error> {
         let places = reference_places(resource_type);
-        let part = resource.unread_part(|name| places.iter().any(|place| place.root() == name));
+        let refers = |name: &str| places.iter().any(|place| place.root() == name);
+        let part = resource.is_unread().then(|| resource.only(refers));
         let mut ids: Vec<String> = members.iter().map(|m| m.id.clone()).collect();
         for place in &places {
             ids.extend(place.id_in(part.as_ref().unwrap_or(resource)).map(str::to_owned));

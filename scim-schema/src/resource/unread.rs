@@ -189,10 +189,18 @@ impl Unread {
         self.text.get(part).unwrap_or_default()
     }
 
+    /// The names of the members that are text.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.members.iter().map(|member| self.part(member.name.0 as usize..member.name.1 as usize))
+    }
+
     fn position(&self, name: &str) -> Option<usize> {
-        self.members
-            .iter()
-            .position(|member| self.part(member.name.0 as usize..member.name.1 as usize) == name)
+        self.names().position(|known| known == name)
+    }
+
+    /// Whether a member of that name is text.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.position(name).is_some()
     }
 
     /// The member of that name, if it is text.
@@ -280,7 +288,8 @@ impl Unread {
     /// The attributes for which `wanted` says so.
     pub(super) fn only(&self, wanted: impl Fn(&str) -> bool) -> Object {
         let mut attributes = Object::new();
-        for member in self.members().filter(|member| wanted(member.name)) {
+        let found = (0..).zip(self.names()).filter(|(_, name)| wanted(name));
+        for member in found.filter_map(|(at, _)| self.member(at)) {
             attributes.push(member.name, member.read());
         }
         for (name, value) in self.beside.iter().filter(|(name, _)| wanted(name)) {
