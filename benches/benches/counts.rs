@@ -5,8 +5,11 @@
 use std::collections::HashSet;
 use std::hint::black_box;
 
+use bytes::Bytes;
 use gungraun::prelude::*;
 use gungraun::{Callgrind, main};
+use http::{Request, Response};
+use scim_benches::service::Served;
 use scim_benches::{corpus, fixtures, ours};
 use scim_filter::{Filter, Matcher};
 use scim_patch::Outcome;
@@ -144,6 +147,33 @@ fn resource_project((user, user_type): (&'static Resource, &'static ResourceType
     ours::project_user(black_box(user), user_type)
 }
 
+type Exchange = (&'static Served, Request<Bytes>);
+
+/// A service with as many users as keep what their number alone costs out of the count, and a request to it.
+fn served(request: fn(&Served) -> Request<Bytes>) -> Exchange {
+    let served = leak(Served::new(20));
+    let request = request(served);
+    (served, request)
+}
+
+#[library_benchmark]
+#[bench::user(served(|served| served.get(7)))]
+fn service_get((served, request): Exchange) -> Response<Bytes> {
+    served.answer(black_box(request))
+}
+
+#[library_benchmark]
+#[bench::active(served(|served| served.patch(7, true)))]
+fn service_patch((served, request): Exchange) -> Response<Bytes> {
+    served.answer(black_box(request))
+}
+
+#[library_benchmark]
+#[bench::user(served(Served::post_new))]
+fn service_post((served, request): Exchange) -> Response<Bytes> {
+    served.answer(black_box(request))
+}
+
 library_benchmark_group!(
     name = counts,
     benchmarks = [
@@ -153,7 +183,10 @@ library_benchmark_group!(
         patch_group_add,
         patch_group_remove,
         resource_parse,
-        resource_project
+        resource_project,
+        service_get,
+        service_patch,
+        service_post
     ]
 );
 

@@ -17,3 +17,4 @@ pub mod ours;
 pub mod peers;
 pub mod population;
 pub mod random;
+pub mod service;
