@@ -216,7 +216,11 @@ impl Import {
     async fn write(&mut self, incoming: Vec<Incoming>, next: State) -> Result<()> {
         let lines = Arc::new(incoming);
         match self.attempt(&lines, 0..lines.len(), &next, true).await {
-            Ok(_) => return Ok(()),
+            Ok(_) => {
+                // It takes a while to let go of so many values: meanwhile the next ones can be written.
+                tokio::task::spawn_blocking(move || drop(lines));
+                return Ok(());
+            }
             Err(MergeError::Store(error)) if is_of_one_line(&error) => {}
             Err(error) => return Err(failed(error)),
         }

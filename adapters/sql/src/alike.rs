@@ -1,5 +1,6 @@
 //! Resources that have a value in common with others: what whoever brings many resources asks first.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
 
 use scim_core::{StoreError, Stored, TenantId};
@@ -42,10 +43,10 @@ pub(crate) fn find<T: Found>(
     tenant: &TenantId,
     resource_type: &ResourceType,
     attribute: &str,
-    like: &[Resource],
+    like: &[impl Borrow<Resource>],
 ) -> Result<Vec<Alike<T>>, StoreError> {
     let keys: Vec<Option<Key>> =
-        like.iter().map(|resource| Key::of(index, resource_type, attribute, resource)).collect();
+        like.iter().map(|like| Key::of(index, resource_type, attribute, like.borrow())).collect();
     let search = Search { session, tenant: tenant.as_str(), resource_type, attribute };
     let mut found: HashMap<Key, Alike<T>> = HashMap::new();
     for unique in [true, false] {

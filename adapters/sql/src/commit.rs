@@ -250,10 +250,10 @@ impl<'c> Commit<'c> {
     ) -> Result<(i64, i64), StoreError> {
         let name = write.resource_type.name();
         let change = self.log_creation(write)?;
-        let n = self.session.first(
+        let n = self.session.insert(
             "INSERT INTO scim_resources
                  (tenant, type, id, version, created, modified, label, unique_keys, document, created_by)
-             VALUES (?1, ?2, ?3, 1, ?4, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING RETURNING n",
+             VALUES (?1, ?2, ?3, 1, ?4, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
             params![
                 self.tenant,
                 name,
@@ -264,7 +264,7 @@ impl<'c> Commit<'c> {
                 &draft.text,
                 change
             ],
-            |row| row.int(0),
+            "n",
         )?;
         let n = n.ok_or_else(id_taken)?;
         for key in &document.unique {

@@ -102,6 +102,24 @@ impl<'s> Session<'s> {
         }
     }
 
+    /// Inserts a row and answers its number, which is in the column `number`; `None` if what was in the way stays.
+    ///
+    /// On SQLite without `RETURNING`, for which a copy is made of each page that the statement changes.
+    pub(crate) fn insert(
+        &self,
+        sql: &str,
+        params: &[Param<'_>],
+        number: &str,
+    ) -> Result<Option<i64>, DatabaseError> {
+        match self.inner {
+            Inner::Sqlite(connection) => {
+                let rows = self.execute(sql, params)?;
+                Ok((rows > 0).then(|| connection.last_insert_rowid()))
+            }
+            Inner::Postgres(_) => self.first(&format!("{sql} RETURNING {number}"), params, |row| row.int(0)),
+        }
+    }
+
     /// Runs statements one after the other and says how many rows each changed. On PostgreSQL they are sent
     /// together and cost one round trip.
     ///

@@ -1,5 +1,6 @@
 //! The store and its feed.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -181,7 +182,7 @@ impl SqlStore {
         tenant: &TenantId,
         resource_type: &ResourceType,
         attribute: &str,
-        like: &[Resource],
+        like: &[impl Borrow<Resource>],
     ) -> Result<Vec<Alike>, StoreError> {
         alike::find(session, &self.types.index, tenant, resource_type, attribute, like)
     }
@@ -196,7 +197,7 @@ impl SqlStore {
         tenant: &TenantId,
         resource_type: &ResourceType,
         attribute: &str,
-        like: &[Resource],
+        like: &[impl Borrow<Resource>],
     ) -> Result<Vec<Alike<String>>, StoreError> {
         alike::find(session, &self.types.index, tenant, resource_type, attribute, like)
     }

@@ -202,8 +202,8 @@ impl Target {
         let mut found = HashMap::new();
         for ((resource_type, attribute), at) in open {
             let Some(resource_type) = self.rules.registry.resource_type(&resource_type) else { continue };
-            let like: Vec<Resource> =
-                at.iter().filter_map(|at| lines.get(*at)).map(|line| line.resource.clone()).collect();
+            let like: Vec<&Resource> =
+                at.iter().filter_map(|at| lines.get(*at)).map(|line| &line.resource).collect();
             let alike = self.store.alike_in(session, &self.tenant, resource_type, attribute, &like)?;
             found.extend(at.into_iter().zip(alike));
         }

@@ -10,15 +10,13 @@ use crate::session::{Engine, Statement};
 const LOG: &str = "INSERT INTO scim_changes (tenant, type, id, kind, version, created, modified, document,
          changes, cause, request_id, time)
      SELECT tenant, type, id, ?2, version, created, modified, document, ?3, ?4, ?5, ?6
-     FROM scim_resources WHERE n = ?1
-     RETURNING seq";
+     FROM scim_resources WHERE n = ?1";
 
 /// Of a resource that is created here. Its document is left out until it becomes another.
 const LOG_CREATION: &str =
     "INSERT INTO scim_changes (tenant, type, id, kind, version, created, modified, document, cause,
          request_id, time)
-     VALUES (?1, ?2, ?3, ?4, 1, ?5, ?5, '', ?6, ?7, ?5)
-     RETURNING seq";
+     VALUES (?1, ?2, ?3, ?4, 1, ?5, ?5, '', ?6, ?7, ?5)";
 
 /// Puts the document of a resource into the change that created it.
 const KEEP_DOCUMENT: &str =
@@ -60,7 +58,7 @@ impl Commit<'_> {
             &cause.kind,
             &cause.request_id
         ];
-        Ok(self.session.first(LOG_CREATION, params, |row| row.int(0))?.unwrap_or_default())
+        Ok(self.session.insert(LOG_CREATION, params, "seq")?.unwrap_or_default())
     }
 
     /// Records with whom a resource was created.
@@ -111,7 +109,7 @@ impl Commit<'_> {
             &cause.request_id,
             self.batch.now.unix_micros()
         ];
-        let change = self.session.first(LOG, params, |row| row.int(0))?.unwrap_or_default();
+        let change = self.session.insert(LOG, params, "seq")?.unwrap_or_default();
         self.log_members(change, 1, entry.added)?;
         self.log_members(change, 0, entry.removed)
     }
