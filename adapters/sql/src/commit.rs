@@ -7,6 +7,8 @@
 mod draft;
 mod log;
 mod members;
+mod once;
+mod request;
 mod together;
 
 use std::borrow::Cow;
@@ -18,8 +20,10 @@ use scim_core::{
 use scim_schema::{DateTime, UniqueKey, fold};
 
 pub use self::draft::Draft;
-pub(crate) use self::draft::{draft, drafts};
+pub(crate) use self::draft::draft;
+use self::draft::drafts;
 use self::log::Entry;
+pub(crate) use self::request::Request;
 
 use crate::error::DatabaseError;
 use crate::index::{FORGET_VALUE, INSERT_UNIQUE, INSERT_VALUE, Index, RowKey, unique_text};

@@ -4,8 +4,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use scim_core::{Committed, StoreError};
 use tokio::sync::watch;
 
+use crate::commit::Request;
 use crate::error::{DatabaseError, OpenError};
 use crate::migrate::{self, Migration};
 use crate::postgres::{Manner, Postgres, PostgresOptions};
@@ -142,6 +144,15 @@ impl Database {
         match &self.inner.backend {
             Backend::Sqlite(file) => file.write(work).await,
             Backend::Postgres(server) => server.write(manner, work).await,
+        }
+    }
+
+    /// Commits a batch, as [`Database::write`] does. On PostgreSQL new resources that wait at the same time may
+    /// be inserted together.
+    pub(crate) async fn commit(&self, request: Request) -> Result<Vec<Committed>, StoreError> {
+        match &self.inner.backend {
+            Backend::Sqlite(file) => file.write(move |session: &Session<'_>| request.run(session)).await,
+            Backend::Postgres(server) => server.commit(request).await,
         }
     }
 

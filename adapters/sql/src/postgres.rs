@@ -4,14 +4,17 @@ mod bell;
 mod connection;
 mod dialect;
 mod fault;
+mod lanes;
 mod options;
 mod pool;
+mod queue;
 mod transaction;
 pub(crate) mod value;
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
+use scim_core::{Committed, StoreError};
 use tokio::sync::watch;
 
 use self::bell::Bell;
@@ -19,6 +22,7 @@ use self::connection::Connection;
 pub use self::options::PostgresOptions;
 use self::pool::{Kind, Pool};
 pub(crate) use self::transaction::PostgresTransaction;
+use crate::commit::Request;
 use crate::error::{DatabaseError, OpenError};
 use crate::session::Session;
 
@@ -66,6 +70,15 @@ impl Postgres {
     {
         let answer = self.writers.run(manner, work).await;
         if answer.is_ok() && !manner.quiet {
+            self.bell.ring();
+        }
+        answer
+    }
+
+    /// Commits a batch.
+    pub(crate) async fn commit(&self, request: Request) -> Result<Vec<Committed>, StoreError> {
+        let answer = self.writers.commit(request).await;
+        if answer.is_ok() {
             self.bell.ring();
         }
         answer

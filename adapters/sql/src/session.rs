@@ -219,6 +219,22 @@ impl<'s> Session<'s> {
         }
     }
 
+    /// Runs a statement that is a transaction of its own, where that is possible: on PostgreSQL, before any other
+    /// statement. The first row of its answer; `None` if there is none, and nothing was written then.
+    ///
+    /// The statement writes only where it answers with a row.
+    pub(crate) fn once<T, E: From<DatabaseError>>(
+        &self,
+        sql: &str,
+        params: &[Param<'_>],
+        read: impl FnOnce(&Row<'_>) -> Result<T, E>,
+    ) -> Result<Option<T>, E> {
+        let Inner::Postgres(transaction) = self.inner else { return Ok(None) };
+        storable(params)?;
+        let rows = transaction.once(sql, params)?.unwrap_or_default();
+        rows.first().map(|row| read(&Row { inner: InnerRow::Postgres(row) })).transpose()
+    }
+
     /// Runs the statements of a migration.
     pub(crate) fn define(&self, sql: &str) -> Result<(), DatabaseError> {
         match self.inner {

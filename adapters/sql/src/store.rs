@@ -12,7 +12,7 @@ use scim_core::{
 use scim_schema::{Registry, Resource, ResourceType};
 
 use crate::alike::Alike;
-use crate::commit::Draft;
+use crate::commit::{Draft, Request};
 use crate::database::Database;
 use crate::error::{DatabaseError, OpenError};
 use crate::fences::Fences;
@@ -38,7 +38,7 @@ pub struct SqlStore {
 #[derive(Debug)]
 struct Types {
     registry: Arc<Registry>,
-    index: Index,
+    index: Arc<Index>,
     thresholds: Thresholds,
     fences: Fences,
 }
@@ -48,7 +48,7 @@ impl Types {
         let index =
             Index::new(&registry, options).map_err(|attribute| OpenError::NotIndexable { attribute })?;
         let thresholds = options.thresholds.clone();
-        Ok(Self { registry, index, fences: Fences::new(thresholds.step), thresholds })
+        Ok(Self { registry, index: Arc::new(index), fences: Fences::new(thresholds.step), thresholds })
     }
 }
 
@@ -316,13 +316,7 @@ impl Store for SqlStore {
     }
 
     async fn commit(&self, tenant: &TenantId, batch: Batch) -> Result<Vec<Committed>, StoreError> {
-        let (types, tenant) = (Arc::clone(&self.types), tenant.clone());
-        let drafts = commit::drafts(&types.index, &batch);
-        let work = move |session: &Session<'_>| {
-            let drafts: Vec<Option<&Draft>> = drafts.iter().map(Option::as_ref).collect();
-            commit::commit(session, &types.index, &tenant, &batch, &drafts)
-        };
-        self.database.write(work).await
+        self.database.commit(Request::new(&self.types.index, tenant, batch)).await
     }
 }
 

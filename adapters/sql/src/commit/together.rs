@@ -91,9 +91,10 @@ impl<'c> Commit<'c> {
                 document.unique.iter().map(key)
             })
             .collect();
-        let keys = Columns::of(keys.iter().map(|(id, attribute, key)| (*id, *attribute, key.as_ref())));
-        let values = Columns::of(documents().flat_map(|(write, _, draft)| {
-            draft.values.iter().map(|(path, value)| (write.id.as_str(), &**path, value.as_str()))
+        let Columns([key_ids, key_attributes, keys]) =
+            Columns::of(keys.iter().map(|(id, attribute, key)| [id, *attribute, key.as_ref()].map(Some)));
+        let Columns([value_ids, paths, values]) = Columns::of(documents().flat_map(|(write, _, draft)| {
+            draft.values.iter().map(|(path, value)| [write.id.as_str(), path, value].map(Some))
         }));
         let now = self.batch.now.unix_micros();
         let found = self.session.first(
@@ -106,12 +107,12 @@ impl<'c> Commit<'c> {
                 &labels,
                 &unique,
                 &texts,
-                &keys.0,
-                &keys.1,
-                &keys.2,
-                &values.0,
-                &values.1,
-                &values.2,
+                &key_ids,
+                &key_attributes,
+                &keys,
+                &value_ids,
+                &paths,
+                &values,
                 ChangeKind::Created.as_str(),
                 &self.batch.cause.kind,
                 &self.batch.cause.request_id
@@ -119,7 +120,7 @@ impl<'c> Commit<'c> {
             |row| Ok::<_, DatabaseError>((row.int(0)?, row.int(1)?)),
         )?;
         let (inserted, taken) = found.unwrap_or_default();
-        if inserted < int(writes.len() as u64) || taken < int(keys.0.len() as u64) {
+        if inserted < int(writes.len() as u64) || taken < int(keys.len() as u64) {
             self.session.execute("ROLLBACK TO SAVEPOINT together", &[])?;
             return Ok(None);
         }
@@ -129,17 +130,17 @@ impl<'c> Commit<'c> {
     }
 }
 
-/// Rows of three texts, as arrays.
-struct Columns<'t>(Vec<Option<&'t str>>, Vec<Option<&'t str>>, Vec<Option<&'t str>>);
+/// Rows of texts, as arrays.
+pub(super) struct Columns<'t, const N: usize>(pub(super) [Vec<Option<&'t str>>; N]);
 
-impl<'t> Columns<'t> {
-    fn of(rows: impl Iterator<Item = (&'t str, &'t str, &'t str)>) -> Self {
-        let mut columns = Self(Vec::new(), Vec::new(), Vec::new());
-        for (a, b, c) in rows {
-            columns.0.push(Some(a));
-            columns.1.push(Some(b));
-            columns.2.push(Some(c));
+impl<'t, const N: usize> Columns<'t, N> {
+    pub(super) fn of(rows: impl Iterator<Item = [Option<&'t str>; N]>) -> Self {
+        let mut columns = std::array::from_fn(|_| Vec::new());
+        for row in rows {
+            for (column, text) in columns.iter_mut().zip(row) {
+                column.push(text);
+            }
         }
-        columns
+        Self(columns)
     }
 }

@@ -45,7 +45,8 @@ impl Connection {
         if options.prepare {
             let given = config.get_options().unwrap_or_default();
             let all = format!(
-                "{given} -c statement_timeout={} -c lock_timeout={}",
+                "{given} -c statement_timeout={} -c lock_timeout={} \
+                 -c default_transaction_isolation=read\\ committed",
                 options.statement_timeout.as_millis(),
                 options.lock_timeout.as_millis()
             );
@@ -65,6 +66,11 @@ impl Connection {
 
     pub(super) fn client(&self) -> &Arc<Client> {
         &self.client
+    }
+
+    /// Whether it is the same server process for all transactions, with the settings that it began with.
+    pub(super) fn is_own(&self) -> bool {
+        self.prepare
     }
 
     /// Whether the other end is known to be gone.

@@ -7,18 +7,22 @@ use std::task::Poll;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use scim_core::{Committed, StoreError};
 use tokio::runtime::Runtime;
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::connection::{Connection, runtime};
+use super::lanes::{Lane, Lanes};
 use super::options::PostgresOptions;
+use super::queue::Queue;
 use super::transaction::{PostgresTransaction, State};
 use super::{Manner, SHARDS, fault};
+use crate::commit::Request;
 use crate::error::DatabaseError;
 use crate::session::Session;
 
 /// How many pieces of work may wait; more wait to be let in.
-const QUEUE: usize = 1024;
+pub(super) const QUEUE: usize = 1024;
 /// How often work is done again that another transaction was in the way of.
 const CONFLICTS: u32 = 5;
 /// How often work is done again that a connection was lost under, before its commit.
@@ -46,27 +50,39 @@ impl Kind {
 
 /// The way to the threads.
 pub(super) struct Pool {
-    queue: Option<mpsc::Sender<Job>>,
+    queue: Arc<Queue<Job>>,
+    /// Where a connection is our own: behind a pooler a statement can't be a transaction of its own.
+    lanes: Option<Arc<Lanes>>,
     threads: Vec<JoinHandle<()>>,
 }
 
-struct Job {
-    manner: Manner,
-    work: Box<dyn Work>,
+pub(super) enum Job {
+    Work { manner: Manner, work: Box<dyn Awaited> },
+    Lane(Lane),
 }
 
 /// A piece of work, with the way to answer.
-trait Work: Send {
+pub(super) trait Work: Send {
     /// Does it. Says whether what it wrote stays.
     fn run(&mut self, session: &Session<'_>) -> bool;
+}
+
+/// A piece of work that somebody waits for.
+pub(super) trait Awaited: Work {
     /// Answers with what the last run said, unless its transaction came to nothing.
     fn answer(self: Box<Self>, transaction: Result<(), DatabaseError>);
 }
 
-struct Task<T, E, F> {
+pub(super) struct Task<T, E, F> {
     work: F,
     result: Option<Result<T, E>>,
     reply: oneshot::Sender<Result<T, E>>,
+}
+
+impl<T, E, F> Task<T, E, F> {
+    pub(super) fn new(work: F, reply: oneshot::Sender<Result<T, E>>) -> Self {
+        Self { work, result: None, reply }
+    }
 }
 
 impl<T, E, F> Work for Task<T, E, F>
@@ -80,7 +96,14 @@ where
         let result = done.unwrap_or_else(|_| Err(DatabaseError::Aborted.into()));
         self.result.insert(result).is_ok()
     }
+}
 
+impl<T, E, F> Awaited for Task<T, E, F>
+where
+    F: FnMut(&Session<'_>) -> Result<T, E> + Send,
+    T: Send,
+    E: From<DatabaseError> + Send,
+{
     fn answer(self: Box<Self>, transaction: Result<(), DatabaseError>) {
         let answer = match (transaction, self.result) {
             (Ok(()), Some(result)) => result,
@@ -98,8 +121,7 @@ impl Pool {
         workers: usize,
         first_shard: u64,
     ) -> std::io::Result<Self> {
-        let (queue, waiting) = mpsc::channel(QUEUE);
-        let waiting = Arc::new(Mutex::new(waiting));
+        let queue = Arc::new(Queue::new(QUEUE));
         let mut threads = Vec::new();
         for number in 0..workers.max(1) as u64 {
             let shard = i64::try_from(first_shard.wrapping_add(number) % SHARDS).unwrap_or_default();
@@ -112,15 +134,16 @@ impl Pool {
                 pause: PAUSE,
                 not_before: None,
             };
-            let waiting = Arc::clone(&waiting);
+            let queue = Arc::clone(&queue);
             let name = match kind {
                 Kind::Read => "postgres-reader",
                 Kind::Write => "postgres-writer",
             };
             threads
-                .push(thread::Builder::new().name(name.to_owned()).spawn(move || worker.work_off(&waiting))?);
+                .push(thread::Builder::new().name(name.to_owned()).spawn(move || worker.work_off(&queue))?);
         }
-        Ok(Self { queue: Some(queue), threads })
+        let lanes = (kind == Kind::Write && options.prepare).then(|| Lanes::new(workers));
+        Ok(Self { queue, lanes, threads })
     }
 
     pub(super) async fn run<T, E, F>(&self, manner: Manner, work: F) -> Result<T, E>
@@ -130,17 +153,29 @@ impl Pool {
         E: From<DatabaseError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let job = Job { manner, work: Box::new(Task { work, result: None, reply }) };
-        let queue = self.queue.as_ref().ok_or(DatabaseError::Stopped)?;
-        queue.send(job).await.map_err(|_| DatabaseError::Stopped)?;
+        let job = Job::Work { manner, work: Box::new(Task::new(work, reply)) };
+        self.queue.send(job).await;
         answer.await.map_err(|_| DatabaseError::Aborted)?
+    }
+
+    /// Does what a request asks for, together with others that can be joined if they wait at the same time.
+    pub(super) async fn commit(&self, request: Request) -> Result<Vec<Committed>, StoreError> {
+        let lanes = self.lanes.as_ref().filter(|_| request.can_be_joined());
+        let request = match lanes {
+            Some(lanes) => match lanes.enter(request, &self.queue) {
+                Ok(answer) => return answer.await.map_err(|_| DatabaseError::Aborted)?,
+                Err(request) => *request,
+            },
+            None => request,
+        };
+        self.run(Manner::default(), move |session: &Session<'_>| request.run(session)).await
     }
 }
 
 /// Waits until all that was let in is done.
 impl Drop for Pool {
     fn drop(&mut self) {
-        self.queue = None;
+        self.queue.close();
         for thread in self.threads.drain(..) {
             // A piece of work may hold the last handle; then this is one of the threads itself.
             if thread.thread().id() != thread::current().id() {
@@ -150,7 +185,7 @@ impl Drop for Pool {
     }
 }
 
-struct Worker {
+pub(super) struct Worker {
     runtime: Runtime,
     options: Arc<PostgresOptions>,
     kind: Kind,
@@ -174,20 +209,30 @@ enum End {
 }
 
 impl Worker {
-    fn work_off(mut self, waiting: &Mutex<mpsc::Receiver<Job>>) {
+    fn work_off(mut self, queue: &Arc<Queue<Job>>) {
         // The connection is looked after while there is nothing to do.
-        while let Some(job) = self.runtime.block_on(async { waiting.lock().await.recv().await }) {
-            let Job { manner, mut work } = job;
-            let done = self.perform(manner, &mut *work);
-            if let Err(error) = &done {
-                tracing::warn!(%error, cause = ?std::error::Error::source(error), "work on the database failed");
+        while let Some(job) = self.runtime.block_on(queue.next()) {
+            match job {
+                Job::Work { manner, mut work } => {
+                    let done = self.perform(manner, &mut *work);
+                    work.answer(done);
+                }
+                Job::Lane(lane) => self.drive(lane, queue),
             }
-            work.answer(done);
         }
         self.hang_up();
     }
 
-    fn perform(&mut self, manner: Manner, work: &mut dyn Work) -> Result<(), DatabaseError> {
+    pub(super) fn perform(&mut self, manner: Manner, work: &mut dyn Work) -> Result<(), DatabaseError> {
+        let done = self.persist(manner, work);
+        if let Err(error) = &done {
+            tracing::warn!(%error, cause = ?std::error::Error::source(error), "work on the database failed");
+        }
+        done
+    }
+
+    /// Does it again where that may help.
+    fn persist(&mut self, manner: Manner, work: &mut dyn Work) -> Result<(), DatabaseError> {
         let (mut conflicts, mut losses) = (0, 0);
         loop {
             match self.attempt(manner, work)? {
@@ -231,11 +276,18 @@ impl Worker {
         let transaction =
             PostgresTransaction::new(&self.runtime, connection, self.kind, &begin, timeout, self.shard);
         let keep = work.run(&Session::postgres(&transaction));
-        let State { begun, failed, conflict, lost, .. } = transaction.into_state();
+        let State { begun, failed, conflict, lost, uncertain, .. } = transaction.into_state();
         match failed {
+            Some(error) if uncertain => {
+                // It must not be done again.
+                self.connection = None;
+                Ok(End::Failed(error))
+            }
             Some(error) if lost => Ok(End::Lost(error)),
             Some(error) => {
-                self.end("ROLLBACK");
+                if begun {
+                    self.end("ROLLBACK");
+                }
                 if conflict {
                     return Ok(End::Conflict(error));
                 }

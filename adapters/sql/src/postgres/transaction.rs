@@ -8,6 +8,7 @@ use futures_util::StreamExt as _;
 use futures_util::future::{join, join_all};
 use tokio::runtime::Runtime;
 use tokio_postgres::Row;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 
 use super::connection::{Connection, Known};
@@ -44,6 +45,8 @@ pub(super) struct State {
     pub(super) conflict: bool,
     /// The connection is of no more use.
     pub(super) lost: bool,
+    /// It was lost under a statement that commits itself: nobody knows whether it did.
+    pub(super) uncertain: bool,
     cursors: usize,
 }
 
@@ -75,6 +78,26 @@ impl<'t> PostgresTransaction<'t> {
 
     pub(crate) fn rows(&self, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>, DatabaseError> {
         self.run(self.send(sql, params)).map(|(rows, _)| rows)
+    }
+
+    /// Runs a statement that is a transaction of its own, unless this one has begun or the connection may be
+    /// another for each transaction. `None`: it did not run, or a unique value is taken, and nothing was written.
+    pub(crate) fn once(&self, sql: &str, params: &[Param<'_>]) -> Result<Option<Vec<Row>>, DatabaseError> {
+        if self.state.borrow().begun || !self.connection.is_own() {
+            return Ok(None);
+        }
+        match self.wait(self.send(sql, params)) {
+            Ok((rows, _)) => Ok(Some(rows)),
+            Err(Some(error)) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => Ok(None),
+            Err(error) => {
+                let refused = error.as_ref().and_then(tokio_postgres::Error::code)
+                    == Some(&SqlState::READ_ONLY_SQL_TRANSACTION);
+                let error = self.failure(error);
+                let mut state = self.state.borrow_mut();
+                state.uncertain = state.lost && !refused;
+                Err(error)
+            }
+        }
     }
 
     /// Statements that are sent together.
@@ -180,26 +203,34 @@ impl<'t> PostgresTransaction<'t> {
             let (began, answer) = join(self.connection.client().batch_execute(self.begin), work).await;
             began.and(answer)
         };
-        let answer = self.runtime.block_on(async {
+        self.wait(both).map_err(|error| self.failure(error))
+    }
+
+    /// Waits for an answer. The error is `None` where none comes.
+    fn wait<T>(
+        &self,
+        work: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, Option<tokio_postgres::Error>> {
+        self.runtime.block_on(async {
             match self.limit {
-                Some(limit) => tokio::time::timeout(limit, both).await.ok(),
-                None => Some(both.await),
+                Some(limit) => tokio::time::timeout(limit, work).await.map_err(|_| None)?.map_err(Some),
+                None => work.await.map_err(Some),
             }
-        });
-        let error = match answer {
-            Some(Ok(answer)) => return Ok(answer),
-            Some(Err(error)) => error,
-            None => return Err(self.lose(DatabaseError::silent())),
-        };
+        })
+    }
+
+    /// Notes what an error means for the transaction.
+    fn failure(&self, error: Option<tokio_postgres::Error>) -> DatabaseError {
+        let Some(error) = error else { return self.lose(DatabaseError::silent()) };
         self.state.borrow_mut().conflict |= fault::is_conflict(&error);
-        let read_only = error.code() == Some(&tokio_postgres::error::SqlState::READ_ONLY_SQL_TRANSACTION);
+        let read_only = error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION);
         match DatabaseError::from(error) {
             // It was not the server that has become one which only reads.
             DatabaseError::Lost(source) if read_only && self.kind == Kind::Read => {
-                Err(self.fail(DatabaseError::Statement(source)))
+                self.fail(DatabaseError::Statement(source))
             }
-            error @ DatabaseError::Lost(_) => Err(self.lose(error)),
-            error => Err(self.fail(error)),
+            error @ DatabaseError::Lost(_) => self.lose(error),
+            error => self.fail(error),
         }
     }
 

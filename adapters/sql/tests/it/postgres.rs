@@ -471,6 +471,20 @@ async fn of_two_that_lock_each_other_out_both_get_through() {
 }
 
 #[tokio::test]
+async fn inserts_that_wait_share_transactions() {
+    let store = store(&new_database()).await;
+    let insert = |i: usize| commit(&store, user(&format!("u{i}")), 0);
+    let answers = futures_util::future::join_all((0..200).map(insert)).await;
+    assert!(answers.iter().all(Result::is_ok));
+    let count = |sql: &'static str| {
+        store.database().read(move |session| session.first::<_, DatabaseError>(sql, &[], |row| row.int(0)))
+    };
+    assert_eq!(count("SELECT count(*) FROM scim_resources").await.unwrap(), Some(200));
+    let transactions = count("SELECT count(DISTINCT xmin::text) FROM scim_resources").await.unwrap().unwrap();
+    assert!(transactions < 100, "{transactions}");
+}
+
+#[tokio::test]
 async fn nothing_of_a_pooled_session_is_kept_in_its_connection() {
     let mut options = PostgresOptions::new(&new_database()).unwrap();
     options.prepare = false;
