@@ -2,17 +2,19 @@
 
 mod endpoints;
 mod known_tokens;
+mod log;
 mod reads;
 mod tokens;
 
-pub(crate) use endpoints::read_event_types;
+pub(crate) use endpoints::{Key, read_event_types, split};
+pub use log::{Direction, EventFilter, LogPage, LogPosition, LoggedEvent};
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
 use scim_schema::DateTime;
 use scim_sql::{Database, DatabaseError, Engine, Row, Session, params};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use self::known_tokens::KnownTokens;
 use crate::error::DirectoryError;
@@ -43,6 +45,8 @@ struct Inner {
     environment_id: EnvironmentId,
     /// Told when there may be new deliveries.
     new_deliveries: Notify,
+    /// Changes when there are new events.
+    written: watch::Sender<()>,
     /// Until when no use of a token is recorded, because the database could not do it: microseconds since
     /// 1970-01-01T00:00:00Z.
     no_records_until: AtomicI64,
@@ -59,9 +63,15 @@ impl Directories {
         database.migrate(NAMESPACE, MIGRATIONS).await?;
         let fingerprint = keys.fingerprint();
         let environment_id = database.write(move |session| begin(session, &fingerprint)).await?;
-        let (new_deliveries, no_records_until) = (Notify::new(), AtomicI64::new(i64::MIN));
-        let known_tokens = KnownTokens::default();
-        let inner = Inner { database, keys, environment_id, new_deliveries, no_records_until, known_tokens };
+        let inner = Inner {
+            database,
+            keys,
+            environment_id,
+            new_deliveries: Notify::new(),
+            written: watch::Sender::new(()),
+            no_records_until: AtomicI64::new(i64::MIN),
+            known_tokens: KnownTokens::default(),
+        };
         Ok(Self { inner: Arc::new(inner), normalizer: Normalizer::default(), allow_loopback_http: false })
     }
 
@@ -229,17 +239,32 @@ impl Directories {
     /// # Errors
     /// [`DirectoryError::NotFound`].
     pub async fn set_directory_enabled(&self, id: &DirectoryId, enabled: bool) -> Result<(), DirectoryError> {
+        self.switch(id, "enabled", enabled).await
+    }
+
+    /// Keeps the events of a directory back, or lets them go. The identity provider is let in all the same, and
+    /// what it changes is recorded: nothing is lost while the application is under maintenance.
+    ///
+    /// # Errors
+    /// [`DirectoryError::NotFound`].
+    pub async fn set_delivery_paused(&self, id: &DirectoryId, paused: bool) -> Result<(), DirectoryError> {
+        self.switch(id, "delivery_paused", paused).await?;
+        self.new_deliveries().notify_one();
+        Ok(())
+    }
+
+    async fn switch(&self, id: &DirectoryId, flag: &'static str, on: bool) -> Result<(), DirectoryError> {
         let row = id.clone();
         self.database()
             .write(move |session| {
-                let update = "UPDATE dir_directories SET enabled = ?2 WHERE id = ?1";
-                match session.execute(update, params![row.as_str(), enabled])? {
+                let update = format!("UPDATE dir_directories SET {flag} = ?2 WHERE id = ?1");
+                match session.execute(&update, params![row.as_str(), on])? {
                     0 => Err(DirectoryError::NotFound { what: "directory" }),
                     _ => Ok(()),
                 }
             })
             .await?;
-        tracing::info!(directory = %id, enabled, "directory switched");
+        tracing::info!(directory = %id, flag, on, "directory switched");
         Ok(())
     }
 
@@ -263,7 +288,8 @@ impl Directories {
 const SELECT_ORGANIZATION: &str = "SELECT id, display_name, external_id, created FROM dir_organizations";
 
 const SELECT_DIRECTORY: &str =
-    "SELECT id, organization, name, provider, enabled, created, sequence FROM dir_directories";
+    "SELECT id, organization, name, provider, enabled, created, sequence, delivery_paused
+    FROM dir_directories";
 
 fn fresh_organization(new: NewOrganization, now: DateTime) -> Result<Organization, DirectoryError> {
     check_name("display_name", &new.display_name)?;
@@ -310,6 +336,7 @@ fn fresh_directory(
         name: new.name,
         provider: new.provider,
         enabled: true,
+        delivery_paused: false,
         created: now,
         sequence: 0,
     })
@@ -317,8 +344,8 @@ fn fresh_directory(
 
 fn insert_directory(session: &Session<'_>, row: &Directory) -> Result<(), DirectoryError> {
     let insert = "INSERT INTO dir_directories
-            (id, organization, name, provider, state, enabled, created, sequence)
-        SELECT ?1, id, ?3, ?4, 'active', 1, ?5, 0 FROM dir_organizations WHERE id = ?2";
+            (id, organization, name, provider, state, enabled, delivery_paused, created, sequence)
+        SELECT ?1, id, ?3, ?4, 'active', 1, 0, ?5, 0 FROM dir_organizations WHERE id = ?2";
     let values = params![
         row.id.as_str(),
         row.organization_id.as_str(),
@@ -339,6 +366,7 @@ fn read_directory(row: &Row<'_>) -> Result<Directory, DirectoryError> {
         name: row.owned(2)?,
         provider: Provider::parse(row.text(3)?).unwrap_or_default(),
         enabled: row.flag(4)?,
+        delivery_paused: row.flag(7)?,
         created: DateTime::from_unix_micros(row.int(5)?),
         sequence: row.unsigned(6)?,
     })

@@ -203,7 +203,7 @@ impl Dispatcher {
         let attempt = Attempt {
             url: due.url,
             event_id: due.event_id,
-            secrets: vec![due.secret],
+            secrets: due.secrets,
             body: due.body.into(),
             time: now,
             number: due.attempts + 1,

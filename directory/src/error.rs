@@ -15,6 +15,9 @@ pub enum DirectoryError {
     /// The change feed could not be read.
     #[error("the change feed can't be read")]
     Feed(#[from] scim_core::StoreError),
+    /// Events could not be published.
+    #[error("the outlet of events fails: {0}")]
+    Outlet(#[source] scim_core::BoxError),
     /// There is no such thing.
     #[error("there is no such {what}")]
     NotFound {

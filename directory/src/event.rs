@@ -2,77 +2,131 @@
 
 use scim_schema::{DateTime, Object, Value};
 
-use crate::id::{DirectoryId, EventId};
+use crate::id::{DirectoryId, EventId, OrganizationId};
 
-/// The kinds of events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum EventType {
+macro_rules! event_types {
+    ($($(#[$doc:meta])* $variant:ident: $text:literal, $object:literal, $display:literal;)*) => {
+        /// The kinds of events.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[non_exhaustive]
+        pub enum EventType {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl EventType {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// The `type` of the event.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)*
+                }
+            }
+
+            /// The `object` of the event: what `data` is.
+            pub fn object(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $object,)*
+                }
+            }
+
+            /// The name for people.
+            pub fn display_name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $display,)*
+                }
+            }
+        }
+    };
+}
+
+event_types! {
     /// A user came, or is active again.
-    UserCreated,
+    UserCreated: "organization.directory.user_created", "DirectoryUser", "Directory User Created";
     /// A user's attributes or groups changed.
-    UserUpdated,
+    UserUpdated: "organization.directory.user_updated", "DirectoryUser", "Directory User Updated";
     /// A user was deactivated or went: `data.reason` is `deactivated` or `removed`.
-    UserDeleted,
+    UserDeleted: "organization.directory.user_deleted", "DirectoryUser", "Directory User Deleted";
     /// A group came.
-    GroupCreated,
+    GroupCreated: "organization.directory.group_created", "DirectoryGroup", "Directory Group Created";
     /// A group's attributes or members changed.
-    GroupUpdated,
+    GroupUpdated: "organization.directory.group_updated", "DirectoryGroup", "Directory Group Updated";
     /// A group went.
-    GroupDeleted,
+    GroupDeleted: "organization.directory.group_deleted", "DirectoryGroup", "Directory Group Deleted";
+    /// A user came to a group, directly. Recorded where that is switched on, delivered to who asks for it.
+    GroupUserAdded: "organization.directory.group_user_added", "DirectoryMembership", "Directory Group User Added";
+    /// A user left a group, or was not in it directly any more. As [`EventType::GroupUserAdded`].
+    GroupUserRemoved:
+        "organization.directory.group_user_removed", "DirectoryMembership", "Directory Group User Removed";
+    /// A directory's identity provider is let in.
+    DirectoryEnabled: "organization.directory_enabled", "Directory", "Directory Enabled";
+    /// A directory's identity provider is kept out.
+    DirectoryDisabled: "organization.directory_disabled", "Directory", "Directory Disabled";
+    /// An endpoint was disabled because it is gone, or had failures only for five days.
+    EndpointDisabled: "webhook.endpoint_disabled", "WebhookEndpoint", "Webhook Endpoint Disabled";
+    /// The fourth attempt to deliver an event failed.
+    DeliveryFailing: "webhook.delivery_failing", "WebhookDelivery", "Webhook Delivery Failing";
+    /// The last attempt to deliver an event failed.
+    DeliveryExhausted: "webhook.delivery_exhausted", "WebhookDelivery", "Webhook Delivery Exhausted";
+    /// An endpoint of which [`EventType::DeliveryFailing`] was told acknowledges again.
+    DeliveryRecovered: "webhook.delivery_recovered", "WebhookDelivery", "Webhook Delivery Recovered";
 }
 
 impl EventType {
-    /// All of them.
-    pub const ALL: [Self; 6] = [
-        Self::UserCreated,
-        Self::UserUpdated,
-        Self::UserDeleted,
-        Self::GroupCreated,
-        Self::GroupUpdated,
-        Self::GroupDeleted,
-    ];
-
-    /// The `type` of the event.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::UserCreated => "organization.directory.user_created",
-            Self::UserUpdated => "organization.directory.user_updated",
-            Self::UserDeleted => "organization.directory.user_deleted",
-            Self::GroupCreated => "organization.directory.group_created",
-            Self::GroupUpdated => "organization.directory.group_updated",
-            Self::GroupDeleted => "organization.directory.group_deleted",
-        }
-    }
-
     /// The type of that name.
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|t| t.as_str() == text)
+        Self::ALL.iter().copied().find(|t| t.as_str() == text)
     }
 
-    /// The `object` of the event: what `data` is.
-    pub fn object(self) -> &'static str {
-        match self {
-            Self::UserCreated | Self::UserUpdated | Self::UserDeleted => "DirectoryUser",
-            Self::GroupCreated | Self::GroupUpdated | Self::GroupDeleted => "DirectoryGroup",
-        }
+    /// Whether endpoints get it that name no event types: what changed about users, groups and directories.
+    pub fn is_default(self) -> bool {
+        !self.is_notice() && !matches!(self, Self::GroupUserAdded | Self::GroupUserRemoved)
     }
 
-    /// The name for people.
-    pub fn display_name(self) -> &'static str {
-        match self {
-            Self::UserCreated => "Directory User Created",
-            Self::UserUpdated => "Directory User Updated",
-            Self::UserDeleted => "Directory User Deleted",
-            Self::GroupCreated => "Directory Group Created",
-            Self::GroupUpdated => "Directory Group Updated",
-            Self::GroupDeleted => "Directory Group Deleted",
-        }
+    /// Whether it is about deliveries and not about a directory.
+    pub fn is_notice(self) -> bool {
+        matches!(
+            self,
+            Self::EndpointDisabled
+                | Self::DeliveryFailing
+                | Self::DeliveryExhausted
+                | Self::DeliveryRecovered
+        )
     }
 
     /// Whether its deliveries go before those of other events: access must end at once.
     pub(crate) fn is_urgent(self) -> bool {
         self == Self::UserDeleted
+    }
+}
+
+/// Which deliveries go first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Lane {
+    /// Access must end at once.
+    Urgent,
+    /// What changes day by day.
+    Live,
+    /// What a directory brings in when it begins.
+    Bulk,
+}
+
+impl Lane {
+    pub(crate) fn of(event_type: EventType, cause: &scim_core::Cause) -> Self {
+        match event_type.is_urgent() {
+            true => Self::Urgent,
+            false if cause.kind == INITIAL_SYNC => Self::Bulk,
+            false => Self::Live,
+        }
+    }
+
+    pub(crate) fn code(self) -> i64 {
+        match self {
+            Self::Urgent => 0,
+            Self::Live => 1,
+            Self::Bulk => 2,
+        }
     }
 }
 
@@ -85,9 +139,11 @@ const INITIAL_SYNC: &str = "import";
 pub struct Event {
     /// The id, also the `webhook-id` of each delivery attempt.
     pub id: EventId,
-    /// The directory it is of.
-    pub directory_id: DirectoryId,
-    /// Counts the events of the directory from 1, without gaps.
+    /// The organization it is of; `None` for an event about deliveries.
+    pub organization_id: Option<OrganizationId>,
+    /// The directory it is of; `None` for an event about deliveries.
+    pub directory_id: Option<DirectoryId>,
+    /// Counts the events of the directory from 1, without gaps; 0 for an event of none.
     pub sequence: u64,
     /// The kind.
     pub event_type: EventType,

@@ -5,6 +5,7 @@ mod check;
 mod clock;
 mod directories;
 mod dispatcher;
+mod endpoint;
 mod error;
 mod event;
 mod id;
@@ -14,22 +15,27 @@ mod lock;
 mod model;
 mod normalize;
 mod projection;
+mod reader;
 mod relay;
 mod tables;
 mod transport;
 
 pub use clock::Clock;
-pub use directories::Directories;
+pub use directories::{Direction, Directories, EventFilter, LogPage, LogPosition, LoggedEvent};
 pub use dispatcher::{Dispatcher, DispatcherConfig};
+pub use endpoint::{
+    Acknowledge, CreatedEndpoint, Endpoint, EndpointSettings, Health, NewEndpoint, Ordering, Profile,
+};
 pub use error::DirectoryError;
 pub use event::{Event, EventType};
 pub use id::{DirectoryId, EndpointId, EnvironmentId, EventId, OrganizationId, TokenId, new_id};
 pub use json::python_json;
 pub use keys::{Keys, KeysError};
 pub use model::{
-    Backlog, CreatedEndpoint, DeliveryRecord, DeliveryState, Directory, DirectoryAccess, Endpoint,
-    IssuedToken, NewDirectory, NewEndpoint, NewOrganization, Organization, PlainToken, Provider, Token,
+    Backlog, DeliveryRecord, DeliveryState, Directory, DirectoryAccess, IssuedToken, NewDirectory,
+    NewOrganization, Organization, PlainToken, Provider, Token,
 };
 pub use normalize::{GroupRef, MemberCounts, Normalizer, Subject};
+pub use reader::{Outlet, Reader};
 pub use relay::Relay;
 pub use transport::{Attempt, Transport};

@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use scim_core::TenantId;
 use scim_schema::DateTime;
-use scim_webhook::Secret;
 
-use crate::event::EventType;
 use crate::id::{DirectoryId, EndpointId, OrganizationId, TokenId};
 
 /// What a new organization needs.
@@ -102,6 +100,8 @@ pub struct Directory {
     pub provider: Provider,
     /// Whether its identity provider is let in.
     pub enabled: bool,
+    /// Whether its events are kept back: they are recorded, and delivered when that ends.
+    pub delivery_paused: bool,
     /// When it was created.
     pub created: DateTime,
     /// How many events it has had.
@@ -190,50 +190,6 @@ impl DirectoryAccess {
     }
 }
 
-/// What a new webhook endpoint needs.
-#[derive(Clone, Debug, Default)]
-#[expect(clippy::exhaustive_structs, reason = "made to be written with struct update syntax")]
-pub struct NewEndpoint {
-    /// Where to deliver: HTTPS.
-    pub url: String,
-    /// Which events; none for all.
-    pub event_types: Vec<EventType>,
-    /// Of which organization; `None` for all.
-    pub organization_id: Option<OrganizationId>,
-    /// The secret to sign with; `None` for a new one.
-    pub secret: Option<Secret>,
-}
-
-/// A webhook endpoint.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Endpoint {
-    /// The id.
-    pub id: EndpointId,
-    /// Where to deliver.
-    pub url: String,
-    /// Which events; none for all.
-    pub event_types: Vec<EventType>,
-    /// Of which organization; `None` for all.
-    pub organization_id: Option<OrganizationId>,
-    /// Whether events are delivered.
-    pub enabled: bool,
-    /// Why not, if the program has disabled it: `gone` after a 410.
-    pub disabled_reason: Option<String>,
-    /// When it was created.
-    pub created: DateTime,
-}
-
-/// An endpoint just created.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct CreatedEndpoint {
-    /// The endpoint.
-    pub endpoint: Endpoint,
-    /// The secret to give to the receiver.
-    pub secret: Secret,
-}
-
 /// How far an event's delivery to an endpoint is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -246,15 +202,29 @@ pub enum DeliveryState {
     Exhausted,
     /// The receiver answered 410.
     Refused,
+    /// A later event of the same subject took its place before it was delivered.
+    Superseded,
 }
 
 impl DeliveryState {
+    /// A stable name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Delivered => "delivered",
+            Self::Exhausted => "exhausted",
+            Self::Refused => "refused",
+            Self::Superseded => "superseded",
+        }
+    }
+
     pub(crate) fn code(self) -> i64 {
         match self {
             Self::Pending => 0,
             Self::Delivered => 1,
             Self::Exhausted => 2,
             Self::Refused => 3,
+            Self::Superseded => 4,
         }
     }
 
@@ -263,6 +233,7 @@ impl DeliveryState {
             1 => Self::Delivered,
             2 => Self::Exhausted,
             3 => Self::Refused,
+            4 => Self::Superseded,
             _ => Self::Pending,
         }
     }
@@ -298,4 +269,6 @@ pub struct Backlog {
     pub delivered: u64,
     /// Given up, or refused for good.
     pub failed: u64,
+    /// Replaced by a later event of their subject before they were delivered.
+    pub superseded: u64,
 }

@@ -150,10 +150,12 @@ impl Relay {
         let directories = self.directories.clone();
         // After an error the place is read again: it is not known what became of the transaction.
         let Some(progress) = database.write(move |session| work(session, &directories, &known)).await? else {
+            self.directories.tell_readers();
             return Ok(Step::Overtaken);
         };
         if progress.events > 0 {
             self.directories.new_deliveries().notify_one();
+            self.directories.tell_readers();
         }
         tracing::debug!(entries = progress.entries, events = progress.events, "events written");
         self.known = Some(progress.known);

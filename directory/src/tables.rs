@@ -10,13 +10,21 @@ pub(crate) const NAMESPACE: &str = "directory";
 /// - `dir_subjects` and `dir_members` are users, groups and memberships as of the feed cursor: what has been
 ///   told by events, no more and no less. `told` is what the last event said beside the document; `members`
 ///   and `users` count the members of a group.
-/// - `dir_events.sequence` has no gap within a directory.
-/// - `dir_deliveries.state`: 0 pending, 1 delivered, 2 exhausted, 3 refused for good. While an attempt is made,
-///   `holder` is the dispatcher that makes it; it is that dispatcher's alone until `leased_until`.
+/// - `dir_events.position` orders all events; they are written under the lock of the row of `dir_feed`, so
+///   that a reader who has seen a position has seen all before it. `sequence` has no gap within a directory;
+///   events of no directory have none of either. `lane` is that of its deliveries.
+/// - `dir_deliveries.state`: see `DeliveryState`. While an attempt is made, `holder` is the dispatcher that
+///   makes it; it is that dispatcher's alone until `leased_until`. `lane`: 0 at once, 1 live, 2 in bulk.
+///   `told_as` is the type that is said instead of the event's. `directory` is 0 for events of none. `status`
+///   to `elapsed` are of the last attempt; those before it are in `dir_attempts`.
+/// - `dir_endpoints`: `failures` in a row since the last success, the first of them at `failing_since`; no
+///   attempt before `not_before`; one at a time while `is_slow`. Lists have a space between their entries.
+/// - `dir_endpoint_keys.kind`: 0 an HMAC secret, 1 an Ed25519 key. The one without `expires` is the current.
 /// - `dir_feed` has one row: the last entry whose work is done; with `fanned_out` the entry behind it is
 ///   begun, and its users up to that id have their events.
-pub(crate) const MIGRATIONS: &[Migration] =
-    &[Migration { up: UP_1, down: DOWN_1 }, Migration { up: UP_2, down: DOWN_2 }];
+/// - `dir_readers` are programs that read the log beside the dispatchers, and how far each is; a place is
+///   its `holder`'s alone until `leased_until`.
+pub(crate) const MIGRATIONS: &[Migration] = &[Migration { up: UP_1, down: DOWN_1 }];
 
 const UP_1: &str = "
 CREATE TABLE dir_settings (
@@ -39,6 +47,7 @@ CREATE TABLE dir_directories (
     provider TEXT NOT NULL,
     state TEXT NOT NULL,
     enabled INTEGER NOT NULL,
+    delivery_paused INTEGER NOT NULL,
     created INTEGER NOT NULL,
     sequence INTEGER NOT NULL
 ) STRICT;
@@ -60,13 +69,50 @@ CREATE TABLE dir_endpoints (
     number INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,
     url TEXT NOT NULL,
+    description TEXT NOT NULL,
     event_types TEXT NOT NULL,
-    organization TEXT REFERENCES dir_organizations (id),
-    secret BLOB NOT NULL,
+    organizations TEXT NOT NULL,
+    directories TEXT NOT NULL,
+    profile TEXT NOT NULL,
+    acknowledge TEXT NOT NULL,
+    ordering TEXT NOT NULL,
+    headers BLOB,
+    rate INTEGER,
+    concurrency INTEGER,
     enabled INTEGER NOT NULL,
     disabled_reason TEXT,
-    created INTEGER NOT NULL
+    disabled_at INTEGER,
+    created INTEGER NOT NULL,
+    updated INTEGER NOT NULL,
+    failures INTEGER NOT NULL,
+    failing_since INTEGER,
+    not_before INTEGER,
+    is_slow INTEGER NOT NULL,
+    last_delivered INTEGER
 ) STRICT;
+
+CREATE TABLE dir_endpoint_keys (
+    number INTEGER PRIMARY KEY,
+    endpoint INTEGER NOT NULL REFERENCES dir_endpoints (number),
+    kind INTEGER NOT NULL,
+    sealed BLOB NOT NULL,
+    created INTEGER NOT NULL,
+    expires INTEGER
+) STRICT;
+CREATE INDEX dir_endpoint_keys_of ON dir_endpoint_keys (endpoint, number);
+
+CREATE TABLE dir_api_keys (
+    key_id TEXT PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    hash BLOB NOT NULL,
+    suffix TEXT NOT NULL,
+    scopes TEXT NOT NULL,
+    created INTEGER NOT NULL,
+    expires INTEGER,
+    last_used INTEGER,
+    revoked INTEGER
+) WITHOUT ROWID, STRICT;
 
 CREATE TABLE dir_subjects (
     directory INTEGER NOT NULL,
@@ -94,13 +140,14 @@ CREATE INDEX dir_members_by_member ON dir_members (directory, member, holder);
 
 CREATE TABLE dir_events (
     position INTEGER PRIMARY KEY,
-    directory INTEGER NOT NULL REFERENCES dir_directories (number),
-    sequence INTEGER NOT NULL,
+    directory INTEGER REFERENCES dir_directories (number),
+    sequence INTEGER,
     id TEXT NOT NULL UNIQUE,
     type TEXT NOT NULL,
     subject TEXT NOT NULL,
     version INTEGER NOT NULL,
     occurred_at INTEGER NOT NULL,
+    lane INTEGER NOT NULL,
     body TEXT NOT NULL,
     UNIQUE (directory, sequence)
 ) STRICT;
@@ -109,19 +156,45 @@ CREATE TABLE dir_deliveries (
     position INTEGER PRIMARY KEY,
     endpoint INTEGER NOT NULL REFERENCES dir_endpoints (number),
     event INTEGER NOT NULL REFERENCES dir_events (position),
+    directory INTEGER NOT NULL,
     subject TEXT NOT NULL,
-    urgent INTEGER NOT NULL,
+    lane INTEGER NOT NULL,
     state INTEGER NOT NULL,
     attempts INTEGER NOT NULL,
     due INTEGER NOT NULL,
+    told_as TEXT,
+    last_attempt INTEGER,
     status INTEGER,
     reason TEXT,
+    excerpt TEXT,
+    elapsed INTEGER,
     finished INTEGER,
+    leased_until INTEGER,
+    holder TEXT,
     UNIQUE (event, endpoint)
 ) STRICT;
-CREATE INDEX dir_deliveries_due ON dir_deliveries (endpoint, urgent, due, position) WHERE state = 0;
-CREATE INDEX dir_deliveries_first ON dir_deliveries (endpoint, subject, position)
-    WHERE state = 0 AND attempts = 0;
+CREATE INDEX dir_deliveries_due ON dir_deliveries (endpoint, lane, directory, due, position) WHERE state = 0;
+CREATE INDEX dir_deliveries_of_subject ON dir_deliveries (endpoint, subject, position) WHERE state = 0;
+CREATE INDEX dir_deliveries_leased ON dir_deliveries (leased_until) WHERE leased_until IS NOT NULL;
+CREATE INDEX dir_deliveries_failed ON dir_deliveries (endpoint, position) WHERE state IN (2, 3);
+
+CREATE TABLE dir_attempts (
+    number INTEGER PRIMARY KEY,
+    delivery INTEGER NOT NULL,
+    made_at INTEGER NOT NULL,
+    status INTEGER,
+    reason TEXT,
+    excerpt TEXT,
+    elapsed INTEGER
+) STRICT;
+CREATE INDEX dir_attempts_of ON dir_attempts (delivery, number);
+
+CREATE TABLE dir_readers (
+    name TEXT PRIMARY KEY,
+    position INTEGER NOT NULL,
+    holder TEXT,
+    leased_until INTEGER
+) WITHOUT ROWID, STRICT;
 
 CREATE TABLE dir_feed (
     one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -134,27 +207,19 @@ INSERT INTO dir_feed (one, major, minor) VALUES (1, 0, 0);
 
 const DOWN_1: &str = "
 DROP TABLE dir_feed;
+DROP TABLE dir_readers;
+DROP TABLE dir_attempts;
 DROP TABLE dir_deliveries;
 DROP TABLE dir_events;
 DROP TABLE dir_members;
 DROP TABLE dir_subjects;
+DROP TABLE dir_api_keys;
+DROP TABLE dir_endpoint_keys;
 DROP TABLE dir_endpoints;
 DROP TABLE dir_tokens;
 DROP TABLE dir_directories;
 DROP TABLE dir_organizations;
 DROP TABLE dir_settings;
-";
-
-const UP_2: &str = "
-ALTER TABLE dir_deliveries ADD COLUMN leased_until INTEGER;
-ALTER TABLE dir_deliveries ADD COLUMN holder TEXT;
-CREATE INDEX dir_deliveries_leased ON dir_deliveries (leased_until) WHERE leased_until IS NOT NULL;
-";
-
-const DOWN_2: &str = "
-DROP INDEX dir_deliveries_leased;
-ALTER TABLE dir_deliveries DROP COLUMN holder;
-ALTER TABLE dir_deliveries DROP COLUMN leased_until;
 ";
 
 #[cfg(test)]
@@ -170,15 +235,15 @@ mod tests {
         let file = Database::open(folder.path().join("scim.db")).await.unwrap();
         let server = Database::connect(PostgresOptions::new(&url).unwrap()).await.unwrap();
         for database in [file, server] {
-            for version in [2, 1, 0, 1, 2, 0, 2] {
+            for version in [1, 0, 1] {
                 database.migrate_to(NAMESPACE, MIGRATIONS, version).await.unwrap();
             }
             let lease = |session: &Session<'_>| {
                 session.execute("UPDATE dir_deliveries SET leased_until = 0, holder = ''", params![])
             };
             assert_eq!(database.write(lease).await.unwrap(), 0);
-            database.migrate_to(NAMESPACE, MIGRATIONS, 1).await.unwrap();
-            assert!(database.write(lease).await.is_err(), "the columns are gone");
+            database.migrate_to(NAMESPACE, MIGRATIONS, 0).await.unwrap();
+            assert!(database.write(lease).await.is_err(), "the tables are gone");
         }
     }
 }

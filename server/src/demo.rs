@@ -230,9 +230,8 @@ async fn ensure_directories(directories: &Directories, options: &DemoOptions) ->
 async fn ensure_endpoints(directories: &Directories, urls: &[String], state: &State) -> Result<()> {
     let known = directories.endpoints().await?;
     for url in urls {
-        if !known.iter().any(|endpoint| endpoint.url == *url) {
-            let new =
-                NewEndpoint { url: url.clone(), secret: Some(state.secret()?), ..NewEndpoint::default() };
+        if !known.iter().any(|endpoint| endpoint.settings.url == *url) {
+            let new = NewEndpoint { secret: Some(state.secret()?), ..NewEndpoint::at(url) };
             directories.create_endpoint(new, now()).await.context("--webhook-url can't be used")?;
         }
     }

@@ -59,7 +59,7 @@ async fn provision(config: &Config, directories: &Directories) -> Result<()> {
     for webhook in &config.webhooks {
         let secret = webhook.secret()?;
         let generated = secret.is_none();
-        let new = NewEndpoint { url: webhook.url.clone(), secret, ..NewEndpoint::default() };
+        let new = NewEndpoint { secret, ..NewEndpoint::at(&webhook.url) };
         let created = directories
             .ensure_endpoint(new, now())
             .await

@@ -105,7 +105,7 @@ impl<'s> Session<'s> {
     /// Inserts a row and answers its number, which is in the column `number`; `None` if what was in the way stays.
     ///
     /// On SQLite without `RETURNING`, for which a copy is made of each page that the statement changes.
-    pub(crate) fn insert(
+    pub fn insert(
         &self,
         sql: &str,
         params: &[Param<'_>],

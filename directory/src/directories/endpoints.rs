@@ -1,34 +1,42 @@
 //! Webhook endpoints.
 
+use std::time::Duration;
+
 use scim_schema::DateTime;
-use scim_sql::{Row, Session, params};
+use scim_sql::{Param, Row, Session, params};
 use scim_webhook::{Secret, check_url};
 
-use super::{Directories, exclude};
+use super::{Directories, check_name, exclude};
+use crate::endpoint::{
+    Acknowledge, CreatedEndpoint, Endpoint, EndpointSettings, Health, NewEndpoint, Ordering, Profile,
+};
 use crate::error::DirectoryError;
 use crate::event::EventType;
-use crate::id::{EndpointId, OrganizationId, random_bytes};
-use crate::model::{CreatedEndpoint, Endpoint, NewEndpoint};
+use crate::id::{DirectoryId, EndpointId, OrganizationId, random_bytes};
 
 /// How long an endpoint's URL may be, in bytes.
 const URL_LIMIT: usize = 2048;
+/// How many secrets an endpoint may have whose time is not over, beside the current one.
+const OLD_SECRETS: i64 = 10;
+/// How many rows a transaction deletes, so that no other write waits for long.
+const ROWS: i64 = 5_000;
 
 impl Directories {
     /// Creates a webhook endpoint. It gets the events from now on.
     ///
     /// # Errors
-    /// [`DirectoryError::Url`] or [`DirectoryError::Invalid`] when the URL is not allowed,
-    /// [`DirectoryError::NotFound`] without the organization.
+    /// [`DirectoryError::Url`] or [`DirectoryError::Invalid`] when a setting is not allowed,
+    /// [`DirectoryError::NotFound`] without an organization or directory that is named.
     pub async fn create_endpoint(
         &self,
         new: NewEndpoint,
         now: DateTime,
     ) -> Result<CreatedEndpoint, DirectoryError> {
-        let (created, sealed) = self.fresh_endpoint(new, now)?;
-        let row = created.endpoint.clone();
-        self.database().write(move |session| insert(session, &row, &sealed)).await?;
-        tracing::info!(endpoint = %created.endpoint.id, "webhook endpoint created");
-        Ok(created)
+        let fresh = self.fresh_endpoint(new, now)?;
+        let row = fresh.clone();
+        self.database().write(move |session| row.insert(session)).await?;
+        tracing::info!(endpoint = %fresh.endpoint.id, "webhook endpoint created");
+        Ok(fresh.created())
     }
 
     /// Creates a webhook endpoint unless there is one with the URL: then `None`. Of several processes that ask
@@ -41,52 +49,22 @@ impl Directories {
         new: NewEndpoint,
         now: DateTime,
     ) -> Result<Option<CreatedEndpoint>, DirectoryError> {
-        let (created, sealed) = self.fresh_endpoint(new, now)?;
-        let row = created.endpoint.clone();
+        let fresh = self.fresh_endpoint(new, now)?;
+        let row = fresh.clone();
         let is_new = self
             .database()
             .write(move |session| {
                 exclude(session)?;
                 let select = "SELECT 1 FROM dir_endpoints WHERE url = ?1 LIMIT 1";
-                if session.first(select, params![&row.url], |_| Ok::<_, DirectoryError>(()))?.is_some() {
+                let url = params![&row.endpoint.settings.url];
+                if session.first(select, url, |_| Ok::<_, DirectoryError>(()))?.is_some() {
                     return Ok::<_, DirectoryError>(false);
                 }
-                insert(session, &row, &sealed)?;
+                row.insert(session)?;
                 Ok(true)
             })
             .await?;
-        Ok(is_new.then_some(created))
-    }
-
-    /// A checked endpoint, and its secret as the database keeps it.
-    fn fresh_endpoint(
-        &self,
-        new: NewEndpoint,
-        now: DateTime,
-    ) -> Result<(CreatedEndpoint, Vec<u8>), DirectoryError> {
-        if new.url.len() > URL_LIMIT {
-            return Err(DirectoryError::Invalid { field: "url", problem: "is longer than 2048 bytes" });
-        }
-        check_url(&new.url, self.allow_loopback_http)?;
-        let secret = match new.secret {
-            Some(secret) => secret,
-            None => Secret::from_bytes(&random_bytes::<32>()).map_err(|_| DirectoryError::WrongKeys)?,
-        };
-        let mut event_types = new.event_types;
-        event_types.sort_unstable();
-        event_types.dedup();
-        let endpoint = Endpoint {
-            id: EndpointId::random(),
-            url: new.url,
-            event_types,
-            organization_id: new.organization_id,
-            enabled: true,
-            disabled_reason: None,
-            created: now,
-        };
-        let sealed =
-            self.keys().seal(secret.as_bytes(), endpoint.id.as_str()).ok_or(DirectoryError::WrongKeys)?;
-        Ok((CreatedEndpoint { endpoint, secret }, sealed))
+        Ok(is_new.then(|| fresh.created()))
     }
 
     /// All endpoints, in order of creation.
@@ -94,74 +72,410 @@ impl Directories {
     /// # Errors
     /// When the database can't answer.
     pub async fn endpoints(&self) -> Result<Vec<Endpoint>, DirectoryError> {
+        let this = self.clone();
         self.database()
-            .read(|session| {
-                let select = "SELECT id, url, event_types, organization, enabled, disabled_reason, created
-                    FROM dir_endpoints ORDER BY number";
-                session.all(select, params![], read_endpoint)
+            .read(move |session| {
+                let select = format!("{SELECT_ENDPOINT} ORDER BY number");
+                session.all(&select, params![], |row| read_endpoint(&this, row))
             })
             .await
     }
 
-    /// Starts or stops delivery to an endpoint. Deliveries that wait are kept while it is stopped; events
-    /// that come meanwhile are not delivered to it.
+    /// One endpoint.
     ///
     /// # Errors
-    /// [`DirectoryError::NotFound`].
-    pub async fn set_endpoint_enabled(&self, id: &EndpointId, enabled: bool) -> Result<(), DirectoryError> {
+    /// When the database can't answer.
+    pub async fn endpoint(&self, id: &EndpointId) -> Result<Option<Endpoint>, DirectoryError> {
+        let (this, id) = (self.clone(), id.clone());
+        self.database()
+            .read(move |session| {
+                let select = format!("{SELECT_ENDPOINT} WHERE id = ?1");
+                session.first(&select, params![id.as_str()], |row| read_endpoint(&this, row))
+            })
+            .await
+    }
+
+    /// Gives an endpoint other settings. Deliveries that wait go by the new ones; events that were recorded
+    /// before do not come to it because of them.
+    ///
+    /// # Errors
+    /// As [`Directories::create_endpoint`].
+    pub async fn update_endpoint(
+        &self,
+        id: &EndpointId,
+        settings: EndpointSettings,
+        now: DateTime,
+    ) -> Result<(), DirectoryError> {
+        let settings = self.checked(settings)?;
         let row = id.clone();
+        let headers = self.sealed_headers(&settings, id)?;
         self.database()
             .write(move |session| {
-                let update = "UPDATE dir_endpoints SET enabled = ?2, disabled_reason = NULL WHERE id = ?1";
-                match session.execute(update, params![row.as_str(), enabled])? {
+                check_scope(session, &settings)?;
+                let update = "UPDATE dir_endpoints
+                    SET url = ?2, description = ?3, event_types = ?4, organizations = ?5, directories = ?6,
+                        profile = ?7, acknowledge = ?8, ordering = ?9, headers = ?10, rate = ?11,
+                        concurrency = ?12, updated = ?13
+                    WHERE id = ?1";
+                let lists = Lists::of(&settings);
+                let values = settings_values(&row, &settings, &lists, headers.as_deref(), now);
+                match session.execute(update, &values)? {
                     0 => Err(DirectoryError::NotFound { what: "endpoint" }),
                     _ => Ok(()),
                 }
+            })
+            .await?;
+        tracing::info!(endpoint = %id, "webhook endpoint changed");
+        self.new_deliveries().notify_one();
+        Ok(())
+    }
+
+    /// Starts or stops delivery to an endpoint. Deliveries that wait are kept while it is stopped; events
+    /// that come meanwhile are not delivered to it, unless they are replayed.
+    ///
+    /// # Errors
+    /// [`DirectoryError::NotFound`].
+    pub async fn set_endpoint_enabled(
+        &self,
+        id: &EndpointId,
+        enabled: bool,
+        now: DateTime,
+    ) -> Result<(), DirectoryError> {
+        let row = id.clone();
+        self.database()
+            .write(move |session| {
+                // Its past does not count against it any more.
+                let update = "UPDATE dir_endpoints
+                    SET enabled = ?2, disabled_reason = NULL, disabled_at = ?3, updated = ?4,
+                        failures = 0, failing_since = NULL, not_before = NULL, is_slow = 0
+                    WHERE id = ?1 AND enabled <> ?2";
+                let at = (!enabled).then(|| now.unix_micros());
+                let values = params![row.as_str(), enabled, at, now.unix_micros()];
+                if session.execute(update, values)? == 0 {
+                    number_of(session, &row)?;
+                }
+                Ok::<_, DirectoryError>(())
             })
             .await?;
         tracing::info!(endpoint = %id, enabled, "webhook endpoint switched");
         self.new_deliveries().notify_one();
         Ok(())
     }
+
+    /// Deletes an endpoint with all that is known of its deliveries.
+    ///
+    /// # Errors
+    /// [`DirectoryError::NotFound`].
+    pub async fn delete_endpoint(&self, id: &EndpointId, now: DateTime) -> Result<(), DirectoryError> {
+        self.set_endpoint_enabled(id, false, now).await?;
+        let row = id.clone();
+        let number = self.database().read(move |session| number_of(session, &row)).await?;
+        loop {
+            let rows = self.database().write(move |session| delete_some(session, number)).await?;
+            if rows == 0 {
+                break;
+            }
+        }
+        tracing::info!(endpoint = %id, "webhook endpoint deleted");
+        Ok(())
+    }
+
+    /// Gives an endpoint a new secret to sign with. Until `overlap` is over, deliveries are signed with those
+    /// before it too, so that the receiver can change in between: see [`Endpoint::OVERLAP`].
+    ///
+    /// # Errors
+    /// [`DirectoryError::NotFound`]; [`DirectoryError::Invalid`] when the endpoint has ten old secrets whose
+    /// time is not over.
+    pub async fn rotate_secret(
+        &self,
+        id: &EndpointId,
+        secret: Option<Secret>,
+        overlap: Duration,
+        now: DateTime,
+    ) -> Result<Secret, DirectoryError> {
+        let secret = secret.map_or_else(fresh_secret, Ok)?;
+        let sealed = self.sealed(secret.as_bytes(), id)?;
+        let row = id.clone();
+        let end = now.plus_micros(i64::try_from(overlap.as_micros()).unwrap_or(i64::MAX));
+        self.database()
+            .write(move |session| {
+                let number = number_of(session, &row)?;
+                let delete =
+                    "DELETE FROM dir_endpoint_keys WHERE endpoint = ?1 AND kind = 0 AND expires <= ?2";
+                session.execute(delete, params![number, now.unix_micros()])?;
+                let update = "UPDATE dir_endpoint_keys SET expires = ?2
+                    WHERE endpoint = ?1 AND kind = 0 AND expires IS NULL";
+                session.execute(update, params![number, end.unix_micros()])?;
+                let count = "SELECT count(*) FROM dir_endpoint_keys WHERE endpoint = ?1 AND kind = 0";
+                let count = session.first(count, params![number], |row| row.int(0))?.unwrap_or_default();
+                if count > OLD_SECRETS {
+                    let problem =
+                        "has ten earlier ones whose time is not over: wait, or rotate with a shorter overlap";
+                    return Err(DirectoryError::Invalid { field: "secret", problem });
+                }
+                insert_key(session, number, Key::Secret, &sealed, now)
+            })
+            .await?;
+        tracing::info!(endpoint = %id, overlap = overlap.as_secs(), "webhook secret rotated");
+        Ok(secret)
+    }
+
+    fn fresh_endpoint(&self, new: NewEndpoint, now: DateTime) -> Result<FreshEndpoint, DirectoryError> {
+        let settings = self.checked(new.settings)?;
+        let secret = new.secret.map_or_else(fresh_secret, Ok)?;
+        let id = EndpointId::random();
+        let (sealed, headers) = (self.sealed(secret.as_bytes(), &id)?, self.sealed_headers(&settings, &id)?);
+        let endpoint = Endpoint {
+            id,
+            settings,
+            enabled: true,
+            disabled_reason: None,
+            disabled_at: None,
+            created: now,
+            updated: now,
+            health: Health::default(),
+        };
+        Ok(FreshEndpoint { endpoint, secret, sealed, headers })
+    }
+
+    /// Settings that are allowed, in the form in which they are kept.
+    fn checked(&self, mut settings: EndpointSettings) -> Result<EndpointSettings, DirectoryError> {
+        if settings.url.len() > URL_LIMIT {
+            return Err(DirectoryError::Invalid { field: "url", problem: "is longer than 2048 bytes" });
+        }
+        check_url(&settings.url, self.allow_loopback_http)?;
+        if !settings.description.is_empty() {
+            check_name("description", &settings.description)?;
+        }
+        for (field, value) in [("rate", settings.rate), ("concurrency", settings.concurrency)] {
+            if value == Some(0) {
+                return Err(DirectoryError::Invalid { field, problem: "must not be 0" });
+            }
+        }
+        settings.event_types.sort_unstable();
+        settings.event_types.dedup();
+        settings.organization_ids.sort_unstable();
+        settings.organization_ids.dedup();
+        settings.directory_ids.sort_unstable();
+        settings.directory_ids.dedup();
+        Ok(settings)
+    }
+
+    /// Header fields may hold credentials.
+    fn sealed_headers(
+        &self,
+        settings: &EndpointSettings,
+        id: &EndpointId,
+    ) -> Result<Option<Vec<u8>>, DirectoryError> {
+        if settings.headers.is_empty() {
+            return Ok(None);
+        }
+        let text = serde_json::to_vec(&settings.headers).unwrap_or_default();
+        self.sealed(&text, id).map(Some)
+    }
+
+    fn sealed(&self, plain: &[u8], id: &EndpointId) -> Result<Vec<u8>, DirectoryError> {
+        self.keys().seal(plain, id.as_str()).ok_or(DirectoryError::WrongKeys)
+    }
 }
 
-fn insert(session: &Session<'_>, endpoint: &Endpoint, sealed: &[u8]) -> Result<(), DirectoryError> {
-    let organization = endpoint.organization_id.as_ref().map(OrganizationId::as_str);
-    if let Some(organization) = organization {
-        let select = "SELECT 1 FROM dir_organizations WHERE id = ?1";
-        let found = session.first(select, params![organization], |_| Ok::<_, DirectoryError>(()))?;
-        found.ok_or(DirectoryError::NotFound { what: "organization" })?;
+/// What an endpoint signs with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Key {
+    /// An HMAC secret.
+    Secret,
+}
+
+impl Key {
+    pub(crate) fn code(self) -> i64 {
+        match self {
+            Self::Secret => 0,
+        }
     }
-    let event_types: Vec<&str> = endpoint.event_types.iter().map(|t| t.as_str()).collect();
-    let insert = "INSERT INTO dir_endpoints (id, url, event_types, organization, secret, enabled, created)
-        VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6)";
-    session.execute(
-        insert,
-        params![
-            endpoint.id.as_str(),
-            &endpoint.url,
-            &event_types.join(" "),
-            organization,
-            sealed,
-            endpoint.created.unix_micros()
-        ],
-    )?;
+}
+
+#[derive(Clone, Debug)]
+struct FreshEndpoint {
+    endpoint: Endpoint,
+    secret: Secret,
+    /// As the database keeps it.
+    sealed: Vec<u8>,
+    headers: Option<Vec<u8>>,
+}
+
+impl FreshEndpoint {
+    fn insert(&self, session: &Session<'_>) -> Result<(), DirectoryError> {
+        let Endpoint { id, settings, created, .. } = &self.endpoint;
+        check_scope(session, settings)?;
+        let insert = "INSERT INTO dir_endpoints
+                (id, url, description, event_types, organizations, directories, profile, acknowledge,
+                 ordering, headers, rate, concurrency, updated, created, enabled, failures, is_slow)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13, 1, 0, 0)";
+        let lists = Lists::of(settings);
+        session.execute(insert, &settings_values(id, settings, &lists, self.headers.as_deref(), *created))?;
+        insert_key(session, number_of(session, id)?, Key::Secret, &self.sealed, *created)
+    }
+
+    fn created(self) -> CreatedEndpoint {
+        CreatedEndpoint { endpoint: self.endpoint, secret: self.secret }
+    }
+}
+
+/// Lists as the table holds them: entries with a space between.
+struct Lists {
+    event_types: String,
+    organizations: String,
+    directories: String,
+}
+
+impl Lists {
+    fn of(settings: &EndpointSettings) -> Self {
+        let types: Vec<&str> = settings.event_types.iter().map(|t| t.as_str()).collect();
+        let organizations: Vec<&str> = settings.organization_ids.iter().map(OrganizationId::as_str).collect();
+        let directories: Vec<&str> = settings.directory_ids.iter().map(DirectoryId::as_str).collect();
+        Self {
+            event_types: types.join(" "),
+            organizations: organizations.join(" "),
+            directories: directories.join(" "),
+        }
+    }
+}
+
+/// From `?1`, the id, to `?13`, the time of the change.
+fn settings_values<'a>(
+    id: &'a EndpointId,
+    settings: &'a EndpointSettings,
+    lists: &'a Lists,
+    headers: Option<&'a [u8]>,
+    now: DateTime,
+) -> [Param<'a>; 13] {
+    [
+        id.as_str().into(),
+        settings.url.as_str().into(),
+        settings.description.as_str().into(),
+        lists.event_types.as_str().into(),
+        lists.organizations.as_str().into(),
+        lists.directories.as_str().into(),
+        settings.profile.as_str().into(),
+        settings.acknowledge.as_str().into(),
+        settings.ordering.as_str().into(),
+        headers.into(),
+        settings.rate.map(i64::from).into(),
+        settings.concurrency.map(i64::from).into(),
+        now.unix_micros().into(),
+    ]
+}
+
+/// That the organizations and directories exist which an endpoint names.
+fn check_scope(session: &Session<'_>, settings: &EndpointSettings) -> Result<(), DirectoryError> {
+    let there = |select: &str, id: &str, what| {
+        let found = session.first(select, params![id], |_| Ok::<_, DirectoryError>(()))?;
+        found.ok_or(DirectoryError::NotFound { what })
+    };
+    for id in &settings.organization_ids {
+        there("SELECT 1 FROM dir_organizations WHERE id = ?1", id.as_str(), "organization")?;
+    }
+    for id in &settings.directory_ids {
+        there("SELECT 1 FROM dir_directories WHERE id = ?1", id.as_str(), "directory")?;
+    }
     Ok(())
 }
 
-fn read_endpoint(row: &Row<'_>) -> Result<Endpoint, DirectoryError> {
-    Ok(Endpoint {
-        id: EndpointId::stored(row.owned(0)?),
+fn fresh_secret() -> Result<Secret, DirectoryError> {
+    Secret::from_bytes(&random_bytes::<32>()).map_err(|_| DirectoryError::WrongKeys)
+}
+
+fn insert_key(
+    session: &Session<'_>,
+    endpoint: i64,
+    key: Key,
+    sealed: &[u8],
+    now: DateTime,
+) -> Result<(), DirectoryError> {
+    let insert = "INSERT INTO dir_endpoint_keys (endpoint, kind, sealed, created) VALUES (?1, ?2, ?3, ?4)";
+    session.execute(insert, params![endpoint, key.code(), sealed, now.unix_micros()])?;
+    Ok(())
+}
+
+/// The number by which other tables know an endpoint.
+pub(crate) fn number_of(session: &Session<'_>, id: &EndpointId) -> Result<i64, DirectoryError> {
+    let select = "SELECT number FROM dir_endpoints WHERE id = ?1";
+    let number = session.first(select, params![id.as_str()], |row| row.int(0))?;
+    number.ok_or(DirectoryError::NotFound { what: "endpoint" })
+}
+
+/// Deletes some rows of an endpoint, the endpoint itself last. Answers how many.
+fn delete_some(session: &Session<'_>, number: i64) -> Result<usize, DirectoryError> {
+    let positions = "SELECT position FROM dir_deliveries WHERE endpoint = ?1 ORDER BY position LIMIT ?2";
+    let delete = format!("DELETE FROM dir_attempts WHERE delivery IN ({positions})");
+    session.execute(&delete, params![number, ROWS])?;
+    let delete = format!("DELETE FROM dir_deliveries WHERE position IN ({positions})");
+    let rows = session.execute(&delete, params![number, ROWS])?;
+    if rows > 0 {
+        return Ok(rows);
+    }
+    session.execute("DELETE FROM dir_endpoint_keys WHERE endpoint = ?1", params![number])?;
+    Ok(session.execute("DELETE FROM dir_endpoints WHERE number = ?1", params![number])?)
+}
+
+const SELECT_ENDPOINT: &str =
+    "SELECT id, url, description, event_types, organizations, directories, profile, acknowledge, ordering,
+        headers, rate, concurrency, enabled, disabled_reason, disabled_at, created, updated, failures,
+        failing_since, not_before, is_slow, last_delivered
+    FROM dir_endpoints";
+
+fn read_endpoint(directories: &Directories, row: &Row<'_>) -> Result<Endpoint, DirectoryError> {
+    let id = EndpointId::stored(row.owned(0)?);
+    let number =
+        |column| Ok::<_, DirectoryError>(row.int_or_null(column)?.and_then(|n| u32::try_from(n).ok()));
+    let time = |column| Ok::<_, DirectoryError>(row.int_or_null(column)?.map(DateTime::from_unix_micros));
+    let settings = EndpointSettings {
         url: row.owned(1)?,
-        event_types: read_event_types(row.text(2)?),
-        organization_id: row.owned_or_null(3)?.map(OrganizationId::stored),
-        enabled: row.flag(4)?,
-        disabled_reason: row.owned_or_null(5)?,
-        created: DateTime::from_unix_micros(row.int(6)?),
+        description: row.owned(2)?,
+        event_types: read_event_types(row.text(3)?),
+        organization_ids: split(row.text(4)?).map(OrganizationId::stored).collect(),
+        directory_ids: split(row.text(5)?).map(DirectoryId::stored).collect(),
+        profile: Profile::parse(row.text(6)?).unwrap_or_default(),
+        acknowledge: Acknowledge::parse(row.text(7)?).unwrap_or_default(),
+        ordering: Ordering::parse(row.text(8)?).unwrap_or_default(),
+        headers: open_headers(directories, row.bytes_or_null(9)?, id.as_str()),
+        rate: number(10)?,
+        concurrency: number(11)?,
+    };
+    Ok(Endpoint {
+        id,
+        settings,
+        enabled: row.flag(12)?,
+        disabled_reason: row.owned_or_null(13)?,
+        disabled_at: time(14)?,
+        created: DateTime::from_unix_micros(row.int(15)?),
+        updated: DateTime::from_unix_micros(row.int(16)?),
+        health: Health {
+            failures: number(17)?.unwrap_or_default(),
+            failing_since: time(18)?,
+            not_before: time(19)?,
+            is_slow: row.flag(20)?,
+            last_delivered: time(21)?,
+        },
     })
 }
 
-/// The event types as the table holds them: names with a space between; none for all.
+/// Header fields as [`Directories::sealed_headers`] keeps them.
+pub(crate) fn open_headers(
+    directories: &Directories,
+    sealed: Option<&[u8]>,
+    id: &str,
+) -> Vec<(String, String)> {
+    let plain = sealed.and_then(|sealed| directories.keys().open(sealed, id));
+    plain.and_then(|plain| serde_json::from_slice(&plain).ok()).unwrap_or_default()
+}
+
+/// The event types as the table holds them.
 pub(crate) fn read_event_types(text: &str) -> Vec<EventType> {
     text.split(' ').filter_map(EventType::parse).collect()
+}
+
+/// The entries of a list as the table holds it.
+pub(crate) fn split(text: &str) -> impl Iterator<Item = String> {
+    text.split(' ').filter(|entry| !entry.is_empty()).map(str::to_owned)
 }

@@ -4,8 +4,9 @@ use scim_schema::{DateTime, Value};
 use scim_sql::{Row, params};
 
 use super::Directories;
+use super::log::{SELECT_EVENT, read_event};
 use crate::error::DirectoryError;
-use crate::event::{Event, EventType};
+use crate::event::Event;
 use crate::id::{DirectoryId, EndpointId, EventId};
 use crate::model::{Backlog, DeliveryRecord, DeliveryState};
 use crate::projection::{Kind, Place, SubjectRow, read_subject};
@@ -68,12 +69,12 @@ impl Directories {
         let directory = directory.clone();
         self.database()
             .read(move |session| {
-                let select = "SELECT e.id, e.sequence, e.type, e.subject, e.version, e.occurred_at, e.body
-                    FROM dir_events e JOIN dir_directories d ON d.number = e.directory
-                    WHERE d.id = ?1 AND e.sequence > ?2 ORDER BY e.sequence LIMIT ?3";
+                let select = format!(
+                    "{SELECT_EVENT} WHERE d.id = ?1 AND e.sequence > ?2 ORDER BY e.sequence LIMIT ?3"
+                );
                 let params = params![directory.as_str(), after_sequence, rows_limit(limit)];
-                let events = session.all(select, params, |row| read_event(row, &directory))?;
-                Ok(events.into_iter().flatten().collect())
+                let events = session.all(&select, params, read_event)?;
+                Ok(events.into_iter().flatten().map(|logged| logged.event).collect())
             })
             .await
     }
@@ -115,6 +116,7 @@ impl Directories {
                         DeliveryState::Pending => backlog.pending += count,
                         DeliveryState::Delivered => backlog.delivered += count,
                         DeliveryState::Exhausted | DeliveryState::Refused => backlog.failed += count,
+                        DeliveryState::Superseded => backlog.superseded += count,
                     }
                 }
                 Ok(backlog)
@@ -178,21 +180,6 @@ const NO_DIRECTORY: DirectoryError = DirectoryError::NotFound { what: "directory
 
 fn rows_limit(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
-}
-
-/// `None` for a type that a newer version has written.
-fn read_event(row: &Row<'_>, directory: &DirectoryId) -> Result<Option<Event>, DirectoryError> {
-    let Some(event_type) = EventType::parse(row.text(2)?) else { return Ok(None) };
-    Ok(Some(Event {
-        id: EventId::stored(row.owned(0)?),
-        directory_id: directory.clone(),
-        sequence: row.unsigned(1)?,
-        event_type,
-        subject: row.owned(3)?,
-        version: row.unsigned(4)?,
-        occurred_at: DateTime::from_unix_micros(row.int(5)?),
-        body: row.owned(6)?,
-    }))
 }
 
 fn read_delivery(row: &Row<'_>, event: &EventId) -> Result<DeliveryRecord, DirectoryError> {

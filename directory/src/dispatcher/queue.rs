@@ -3,11 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use scim_schema::DateTime;
-use scim_sql::{Row, Session, params};
+use scim_sql::{Session, params};
 use scim_webhook::{Failure, Outcome, Secret, next_attempt};
 
 use super::DispatcherConfig;
-use crate::directories::Directories;
+use crate::directories::{Directories, Key};
 use crate::error::DirectoryError;
 use crate::lock::Lock;
 use crate::model::DeliveryState;
@@ -58,7 +58,7 @@ pub(super) struct Due {
     pub(super) position: i64,
     pub(super) endpoint: i64,
     pub(super) url: String,
-    pub(super) secret: Secret,
+    pub(super) secrets: Vec<Secret>,
     pub(super) event_id: String,
     pub(super) body: String,
     pub(super) attempts: u32,
@@ -119,7 +119,7 @@ fn candidates(
     // An event waits for the first attempts of all events of its subject before it.
     let select = "SELECT d.position FROM (
             SELECT position, subject, due FROM dir_deliveries
-            WHERE endpoint = ?1 AND urgent = ?2 AND due <= ?3 AND state = 0
+            WHERE endpoint = ?1 AND lane = ?2 AND due <= ?3 AND state = 0
                 AND (leased_until IS NULL OR leased_until <= ?3)
             ORDER BY due, position LIMIT ?4
         ) d
@@ -129,11 +129,11 @@ fn candidates(
                 AND e.state = 0 AND e.attempts = 0
         )
         ORDER BY d.due, d.position";
-    for urgent in [true, false] {
+    for lane in 0..3_i64 {
         if found.len() >= wanted {
             break;
         }
-        let params = params![endpoint, urgent, search.now.unix_micros(), WINDOW];
+        let params = params![endpoint, lane, search.now.unix_micros(), WINDOW];
         let positions: Vec<i64> = session.all(select, params, |row| row.int(0))?;
         let own = positions.into_iter().filter(|position| !search.taken.contains(position));
         found.extend(own.take(wanted.saturating_sub(found.len())));
@@ -144,10 +144,10 @@ fn candidates(
 /// When the first delivery to an endpoint falls due after `now`.
 fn next_due(session: &Session<'_>, endpoint: i64, now: DateTime) -> Result<Option<DateTime>, DirectoryError> {
     let select = "SELECT min(due) FROM dir_deliveries
-        WHERE endpoint = ?1 AND urgent = ?2 AND due > ?3 AND state = 0";
+        WHERE endpoint = ?1 AND lane = ?2 AND due > ?3 AND state = 0";
     let mut next = None;
-    for urgent in [true, false] {
-        let params = params![endpoint, urgent, now.unix_micros()];
+    for lane in 0..3_i64 {
+        let params = params![endpoint, lane, now.unix_micros()];
         let due = session.first(select, params, |row| row.int_or_null(0))?.flatten();
         next = next.into_iter().chain(due).min();
     }
@@ -166,16 +166,16 @@ pub(super) fn claim(
     for (endpoint, positions) in &found.positions {
         // One dispatcher at a time claims of an endpoint, so that all together keep its limit.
         let lock = Lock::SkipReferable.words(session);
-        let select =
-            format!("SELECT id, url, secret FROM dir_endpoints WHERE number = ?1 AND enabled = 1{lock}");
+        let select = format!("SELECT id, url FROM dir_endpoints WHERE number = ?1 AND enabled = 1{lock}");
         let row = session.first(&select, params![*endpoint], |row| {
-            Ok::<_, DirectoryError>((row.owned(0)?, row.owned(1)?, open_secret(directories, row)?))
+            Ok::<_, DirectoryError>((row.owned(0)?, row.owned(1)?))
         })?;
-        let Some((id, url, secret)) = row else {
+        let Some((id, url)) = row else {
             claimed.contended = true;
             continue;
         };
-        let Some(secret) = secret else {
+        let secrets = secrets(session, directories, *endpoint, &id, search.now)?;
+        if secrets.is_empty() {
             tracing::error!(endpoint = %id, "the endpoint's secret can't be opened with this key file");
             continue;
         };
@@ -187,7 +187,7 @@ pub(super) fn claim(
                     position: *position,
                     endpoint: *endpoint,
                     url: url.clone(),
-                    secret: secret.clone(),
+                    secrets: secrets.clone(),
                     event_id,
                     body,
                     attempts,
@@ -229,9 +229,22 @@ fn claim_one(
     session.first(select, params![event], |row| Ok((row.owned(0)?, row.owned(1)?, attempts)))
 }
 
-fn open_secret(directories: &Directories, endpoint: &Row<'_>) -> Result<Option<Secret>, DirectoryError> {
-    let opened = directories.keys().open(endpoint.bytes(2)?, endpoint.text(0)?);
-    Ok(opened.and_then(|bytes| Secret::from_bytes(&bytes).ok()))
+/// The secrets that an endpoint is signed for with now, the newest first.
+fn secrets(
+    session: &Session<'_>,
+    directories: &Directories,
+    endpoint: i64,
+    id: &str,
+    now: DateTime,
+) -> Result<Vec<Secret>, DirectoryError> {
+    let select = "SELECT sealed FROM dir_endpoint_keys
+        WHERE endpoint = ?1 AND kind = ?2 AND (expires IS NULL OR expires > ?3) ORDER BY number DESC";
+    let values = params![endpoint, Key::Secret.code(), now.unix_micros()];
+    let keys = session.all(select, values, |row| {
+        let opened = directories.keys().open(row.bytes(0)?, id);
+        Ok::<_, DirectoryError>(opened.and_then(|bytes| Secret::from_bytes(&bytes).ok()))
+    })?;
+    Ok(keys.into_iter().flatten().collect())
 }
 
 /// Records attempts: done, due again, or given up; their leases end.

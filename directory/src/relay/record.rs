@@ -8,12 +8,11 @@ use scim_schema::{Object, Resource, Value};
 use scim_sql::{Session, Statement, params};
 
 use crate::changes::{change, changes, is_shown};
-use crate::directories::{Directories, read_event_types};
+use crate::directories::{Directories, read_event_types, split};
 use crate::error::DirectoryError;
-use crate::event::{Envelope, EventType};
+use crate::event::{Envelope, EventType, Lane};
 use crate::id::EventId;
 use crate::json::python_json;
-use crate::lock::Lock;
 use crate::normalize::{GroupRef, Subject, is_active, push_groups};
 use crate::projection::{
     Kind, Place, SubjectRow, Told, change_members, delete_subject, groups_of, members_below, read_subject,
@@ -32,16 +31,23 @@ pub(super) struct Recorder<'t> {
     events: usize,
 }
 
+/// Which events an endpoint wants.
 struct EndpointRow {
     number: i64,
     event_types: Vec<EventType>,
-    organization: Option<String>,
+    organizations: Vec<String>,
+    directories: Vec<String>,
 }
 
 impl EndpointRow {
     fn wants(&self, event_type: EventType, place: &Place) -> bool {
-        (self.event_types.is_empty() || self.event_types.contains(&event_type))
-            && self.organization.as_ref().is_none_or(|o| *o == place.organization_id)
+        let is_asked_for = match self.event_types.as_slice() {
+            [] => event_type.is_default(),
+            types => types.contains(&event_type),
+        };
+        is_asked_for
+            && (self.organizations.is_empty() || self.organizations.contains(&place.organization_id))
+            && (self.directories.is_empty() || self.directories.contains(&place.directory_id))
     }
 }
 
@@ -62,13 +68,14 @@ impl<'t> Recorder<'t> {
         session: &'t Session<'t>,
         directories: &'t Directories,
     ) -> Result<Self, DirectoryError> {
-        let select =
-            "SELECT number, event_types, organization FROM dir_endpoints WHERE enabled = 1 ORDER BY number";
+        let select = "SELECT number, event_types, organizations, directories FROM dir_endpoints
+            WHERE enabled = 1 ORDER BY number";
         let endpoints = session.all(select, params![], |row| {
             Ok::<_, DirectoryError>(EndpointRow {
                 number: row.int(0)?,
                 event_types: read_event_types(row.text(1)?),
-                organization: row.owned_or_null(2)?,
+                organizations: split(row.text(2)?).collect(),
+                directories: split(row.text(3)?).collect(),
             })
         })?;
         Ok(Self { session, directories, endpoints, places: HashMap::new(), events: 0 })
@@ -322,9 +329,10 @@ impl<'t> Recorder<'t> {
             data,
         };
         let body = python_json(&envelope.into_value());
+        let lane = Lane::of(event_type, &entry.cause);
         let insert = "INSERT INTO dir_events
-                (directory, sequence, id, type, subject, version, occurred_at, body)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) RETURNING position";
+                (directory, sequence, id, type, subject, version, occurred_at, lane, body)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
         let values = params![
             place.number,
             sequence,
@@ -333,27 +341,17 @@ impl<'t> Recorder<'t> {
             subject,
             version,
             entry.time.unix_micros(),
+            lane.code(),
             &body
         ];
-        let event = self.session.first(insert, values, |row| row.int(0))?.unwrap_or_default();
-        let insert = "INSERT INTO dir_deliveries (endpoint, event, subject, urgent, state, attempts, due)
-            VALUES (?1, ?2, ?3, ?4, 0, 0, ?5)";
-        // What goes before it must not keep an urgent one waiting either. What is locked is just being taken
-        // by a dispatcher, or was attempted.
-        let hurry = format!(
-            "UPDATE dir_deliveries SET urgent = 1 WHERE position IN (
-                SELECT position FROM dir_deliveries
-                WHERE endpoint = ?1 AND subject = ?2 AND state = 0 AND attempts = 0{}
-            )",
-            Lock::Skip.words(self.session)
-        );
-        let urgent = event_type.is_urgent();
+        let event = self.session.insert(insert, values, "position")?.unwrap_or_default();
+        let insert = "INSERT INTO dir_deliveries
+                (endpoint, event, directory, subject, lane, state, attempts, due)
+            VALUES (?1, ?2, ?3, ?4, ?5, 0, 0, ?6)";
+        let due = entry.time.unix_micros();
         let mut statements = Vec::new();
         for endpoint in self.endpoints.iter().filter(|e| e.wants(event_type, place)) {
-            if urgent {
-                statements.push(Statement::new(&hurry, params![endpoint.number, subject]));
-            }
-            let values = params![endpoint.number, event, subject, urgent, entry.time.unix_micros()];
+            let values = params![endpoint.number, event, place.number, subject, lane.code(), due];
             statements.push(Statement::new(insert, values));
         }
         if !statements.is_empty() {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use scim_directory::{
     DirectoryError, DirectoryId, EndpointId, EventType, Keys, KeysError, NewDirectory, NewEndpoint,
-    NewOrganization, OrganizationId, Provider, Token, new_id,
+    NewOrganization, Ordering, OrganizationId, Profile, Provider, Token, new_id,
 };
 use scim_sql::Engine;
 use scim_webhook::UrlError;
@@ -176,7 +176,7 @@ async fn the_database_file_does_not_hold_tokens_or_secrets() {
 async fn endpoints_are_checked_and_kept(engine: Engine) {
     let site = Site::new(engine).await;
     let (directories, now) = (&site.directories, site.clock.now());
-    let new = |url: &str| NewEndpoint { url: url.into(), ..NewEndpoint::default() };
+    let new = |url: &str| NewEndpoint::at(url);
     for (url, expected) in [
         ("http://app.example.com/", UrlError::Scheme),
         ("app.example.com", UrlError::Syntax),
@@ -192,23 +192,29 @@ async fn endpoints_are_checked_and_kept(engine: Engine) {
     let refused = directories.create_endpoint(new(&long), now).await;
     assert!(matches!(refused, Err(DirectoryError::Invalid { field: "url", .. })));
 
-    let created = directories
-        .create_endpoint(
-            NewEndpoint {
-                url: "https://app.example.com/".into(),
-                event_types: vec![EventType::UserDeleted, EventType::UserCreated, EventType::UserDeleted],
-                organization_id: Some(site.directory.organization_id.clone()),
-                secret: None,
-            },
-            now,
-        )
-        .await
-        .unwrap();
+    let mut wanted = new("https://app.example.com/");
+    wanted.settings.event_types =
+        vec![EventType::UserDeleted, EventType::UserCreated, EventType::UserDeleted];
+    wanted.settings.organization_ids = vec![site.directory.organization_id.clone()];
+    wanted.settings.headers = vec![("x-api-key".into(), "hunter2".into())];
+    (wanted.settings.rate, wanted.settings.concurrency) = (Some(50), Some(2));
+    let created = directories.create_endpoint(wanted, now).await.unwrap();
     assert_eq!(created.secret.as_bytes().len(), 32);
-    assert_eq!(created.endpoint.event_types, [EventType::UserCreated, EventType::UserDeleted]);
+    assert_eq!(created.endpoint.settings.event_types, [EventType::UserCreated, EventType::UserDeleted]);
     assert_eq!(directories.endpoints().await.unwrap(), std::slice::from_ref(&created.endpoint));
+    let mut changed = created.endpoint.settings.clone();
+    changed.directory_ids = vec![site.directory.id.clone()];
+    (changed.ordering, changed.profile) = (Ordering::Strict, Profile::Scalekit);
+    directories.update_endpoint(&created.endpoint.id, changed.clone(), now).await.unwrap();
+    let there = directories.endpoint(&created.endpoint.id).await.unwrap().unwrap();
+    assert_eq!(there.settings, changed);
+    changed.concurrency = Some(0);
+    let refused = directories.update_endpoint(&created.endpoint.id, changed, now).await;
+    assert!(matches!(refused, Err(DirectoryError::Invalid { field: "concurrency", .. })));
+    directories.delete_endpoint(&created.endpoint.id, now).await.unwrap();
+    assert_eq!(directories.endpoints().await.unwrap(), []);
     let nothing = EndpointId::parse("we_0000000000000000000000").unwrap();
-    let refused = directories.set_endpoint_enabled(&nothing, true).await;
+    let refused = directories.set_endpoint_enabled(&nothing, true, now).await;
     assert!(matches!(refused, Err(DirectoryError::NotFound { what: "endpoint" })));
 }
 

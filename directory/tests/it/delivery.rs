@@ -325,7 +325,7 @@ async fn a_gone_endpoint_is_disabled(engine: Engine) {
     dispatcher.deliver_due().await.unwrap();
     assert_eq!(receiver.attempts().len(), before + 1);
     assert_eq!(site.directories.backlog().await.unwrap().pending, 0);
-    site.directories.set_endpoint_enabled(&endpoints[0].id, true).await.unwrap();
+    site.directories.set_endpoint_enabled(&endpoints[0].id, true, site.clock.now()).await.unwrap();
     assert_eq!(site.directories.backlog().await.unwrap().pending, 10 - gone as u64);
 }
 
@@ -338,14 +338,15 @@ async fn an_endpoint_gets_what_it_asked_for(engine: Engine) {
         .create_directory(&other.id, NewDirectory { name: "x".into(), ..<_>::default() }, now)
         .await
         .unwrap();
-    let organization = Some(site.directory.organization_id.clone());
-    for (url, event_types, organization_id) in [
-        ("https://all.example.com/", vec![], None),
-        ("https://groups.example.com/", vec![EventType::GroupCreated, EventType::GroupDeleted], None),
-        ("https://ours.example.com/", vec![], organization),
-        ("https://theirs.example.com/", vec![], Some(other.id)),
+    let organization = site.directory.organization_id.clone();
+    for (url, event_types, organization_ids) in [
+        ("https://all.example.com/", vec![], vec![]),
+        ("https://groups.example.com/", vec![EventType::GroupCreated, EventType::GroupDeleted], vec![]),
+        ("https://ours.example.com/", vec![], vec![organization]),
+        ("https://theirs.example.com/", vec![], vec![other.id]),
     ] {
-        let new = NewEndpoint { url: url.into(), event_types, organization_id, secret: None };
+        let mut new = NewEndpoint::at(url);
+        (new.settings.event_types, new.settings.organization_ids) = (event_types, organization_ids);
         site.directories.create_endpoint(new, now).await.unwrap();
     }
     let ann = site.user("ann").await;
@@ -435,11 +436,13 @@ async fn a_secret_that_can_t_be_opened_stops_delivery_and_loses_nothing(engine: 
     site.catch_up().await;
     let reverse = || {
         site.store.database().write(|session| {
-            let sealed = session.first("SELECT secret FROM dir_endpoints", scim_sql::params![], |row| {
-                Ok::<_, scim_sql::DatabaseError>(row.bytes(0)?.to_vec())
-            })?;
+            let sealed =
+                session.first("SELECT sealed FROM dir_endpoint_keys", scim_sql::params![], |row| {
+                    Ok::<_, scim_sql::DatabaseError>(row.bytes(0)?.to_vec())
+                })?;
             let reversed: Vec<u8> = sealed.unwrap().into_iter().rev().collect();
-            session.execute("UPDATE dir_endpoints SET secret = ?1", scim_sql::params![reversed.as_slice()])
+            session
+                .execute("UPDATE dir_endpoint_keys SET sealed = ?1", scim_sql::params![reversed.as_slice()])
         })
     };
     reverse().await.unwrap();

@@ -157,7 +157,7 @@ async fn processes_that_start_at_once_make_each_thing_once() {
             let new = NewDirectory { name: "Staff".into(), ..NewDirectory::default() };
             let directory = directories.find_or_create_directory(&organization.id, new, now).await.unwrap();
             let token = directories.issue_first_token(&directory.id, now).await.unwrap();
-            let new = NewEndpoint { url: URL.into(), ..NewEndpoint::default() };
+            let new = NewEndpoint::at(URL);
             let endpoint = directories.ensure_endpoint(new, now).await.unwrap();
             let environment = directories.environment_id().to_string();
             ((environment, organization, directory), token.is_some(), endpoint.is_some())

@@ -219,8 +219,8 @@ impl Site {
     }
 
     pub(crate) async fn endpoint(&self, url: &str, event_types: &[EventType]) -> scim_webhook::Secret {
-        let new =
-            NewEndpoint { url: url.into(), event_types: event_types.to_vec(), ..NewEndpoint::default() };
+        let mut new = NewEndpoint::at(url);
+        new.settings.event_types = event_types.to_vec();
         self.directories.create_endpoint(new, self.clock.now()).await.unwrap().secret
     }
 
