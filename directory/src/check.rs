@@ -8,7 +8,7 @@ use scim_sql::{Database, DatabaseError, Session, SqlStore, params};
 
 use crate::directories::Directories;
 use crate::error::DirectoryError;
-use crate::event::EventType;
+use crate::event::{EventType, REMOVED};
 use crate::projection::{Kind, document};
 
 impl Directories {
@@ -136,12 +136,13 @@ fn comings_and_goings(
             let select = "SELECT directory, subject, CASE WHEN type IN (?1, ?2) THEN 1 ELSE 0 END
                 FROM dir_events
                 WHERE (type IN (?1, ?2) AND version = 1) OR type = ?4
-                    OR (type = ?3 AND body LIKE '%\"reason\": \"removed\"%')";
+                    OR (type = ?3 AND reason = ?5)";
             let types = params![
                 EventType::UserCreated.as_str(),
                 EventType::GroupCreated.as_str(),
                 EventType::UserDeleted.as_str(),
-                EventType::GroupDeleted.as_str()
+                EventType::GroupDeleted.as_str(),
+                REMOVED
             ];
             session.query(select, types, |row| {
                 let what = if row.flag(2)? { "created" } else { "removed" };

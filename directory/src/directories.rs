@@ -1,12 +1,15 @@
 //! The face of the domain: organizations, directories, tokens, endpoints, and what is known of them.
 
+mod api_keys;
+mod credential;
 mod endpoints;
 mod known_tokens;
 mod log;
+mod messages;
 mod reads;
 mod tokens;
 
-pub(crate) use endpoints::{Key, read_event_types, split};
+pub(crate) use endpoints::{Key, number_of, open_headers, read_event_types, split};
 pub use log::{Direction, EventFilter, LogPage, LogPosition, LoggedEvent};
 
 use std::sync::Arc;

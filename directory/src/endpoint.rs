@@ -7,6 +7,7 @@ use scim_webhook::Secret;
 
 use crate::event::EventType;
 use crate::id::{DirectoryId, EndpointId, OrganizationId};
+use crate::named::named;
 
 /// Where events go, which of them, and how.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -106,36 +107,9 @@ pub struct CreatedEndpoint {
     pub secret: Secret,
 }
 
-macro_rules! named {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-        #[non_exhaustive]
-        pub enum $name {
-            $($(#[$variant_doc])* $variant,)*
-        }
-
-        impl $name {
-            /// All of them; the first is the default.
-            pub const ALL: &[Self] = &[$(Self::$variant),*];
-
-            /// A stable name.
-            pub fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $text,)*
-                }
-            }
-
-            /// The one of that name.
-            pub fn parse(text: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|value| value.as_str() == text)
-            }
-        }
-    };
-}
-
 named!(
     /// In which shape `data` is.
+    #[derive(Default)]
     Profile {
         /// `groups` and `roles` are arrays of names; `group_refs` has the objects.
         #[default]
@@ -147,6 +121,7 @@ named!(
 
 named!(
     /// Which answers acknowledge.
+    #[derive(Default)]
     Acknowledge {
         /// Any 2xx.
         #[default]
@@ -158,6 +133,7 @@ named!(
 
 named!(
     /// What an event does that comes while an earlier one of its subject waits.
+    #[derive(Default)]
     Ordering {
         /// It takes the earlier one's place: each event has the whole state of its subject.
         #[default]

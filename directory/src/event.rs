@@ -130,6 +130,11 @@ impl Lane {
     }
 }
 
+/// The reason of a user's deletion: the user is not active any more.
+pub(crate) const DEACTIVATED: &str = "deactivated";
+/// The reason of a user's deletion: the resource went.
+pub(crate) const REMOVED: &str = "removed";
+
 /// The kind of the cause of changes that bring in what was there before, as `scimd import` does.
 const INITIAL_SYNC: &str = "import";
 
@@ -163,8 +168,8 @@ pub(crate) struct Envelope<'a> {
     pub(crate) event_type: EventType,
     pub(crate) occurred_at: DateTime,
     pub(crate) environment_id: &'a str,
-    pub(crate) organization_id: &'a str,
-    pub(crate) directory_id: &'a str,
+    pub(crate) organization_id: Option<&'a str>,
+    pub(crate) directory_id: Option<&'a str>,
     pub(crate) sequence: u64,
     pub(crate) subject: &'a str,
     pub(crate) version: u64,
@@ -187,8 +192,8 @@ impl Envelope<'_> {
         object.push("object", self.event_type.object());
         object.push("occurred_at", self.occurred_at.to_string());
         object.push("environment_id", self.environment_id);
-        object.push("organization_id", self.organization_id);
-        object.push("directory_id", self.directory_id);
+        object.push("organization_id", self.organization_id.map_or(Value::Null, Value::from));
+        object.push("directory_id", self.directory_id.map_or(Value::Null, Value::from));
         object.push("display_name", self.event_type.display_name());
         object.push("sequence", self.sequence);
         object.push("subject", self.subject);

@@ -78,6 +78,16 @@ id!(
     "we_"
 );
 id!(
+    /// A key of a program that may ask for what is here. Not the key itself.
+    ApiKeyId,
+    "skc_"
+);
+id!(
+    /// The delivery of an event to an endpoint.
+    DeliveryId,
+    "dlv_"
+);
+id!(
     /// An event.
     EventId,
     "evt_"
@@ -148,7 +158,25 @@ macro_rules! made_at_random {
     )*};
 }
 
-made_at_random!(EnvironmentId, OrganizationId, DirectoryId, TokenId, EndpointId);
+made_at_random!(EnvironmentId, OrganizationId, DirectoryId, TokenId, EndpointId, ApiKeyId);
+
+impl DeliveryId {
+    /// That of a place in the table: the number in digits of base 62.
+    pub(crate) fn of(position: u64) -> Self {
+        let mut text = String::from(Self::PREFIX);
+        let powers = (0..LENGTH as u32).rev().map(|power| 62_u64.checked_pow(power));
+        text.extend(powers.filter_map(|power| digit(power.map_or(0, |power| position / power % 62))));
+        Self(text)
+    }
+
+    /// The place; `None` where there can be none.
+    pub(crate) fn position(&self) -> Option<u64> {
+        let digits = self.0.strip_prefix(Self::PREFIX)?.bytes();
+        digits
+            .map(|byte| ALPHABET.iter().position(|a| *a == byte))
+            .try_fold(0_u64, |number, digit| number.checked_mul(62)?.checked_add(u64::try_from(digit?).ok()?))
+    }
+}
 
 impl EventId {
     /// The id that a time and a hash give.
@@ -195,6 +223,15 @@ mod tests {
         assert!(rest.iter().all(|id| id.len() == "diruser_".len() + LENGTH));
         let events = times.map(|time| EventId::of(at(time), [7; 32]));
         assert!(events.is_sorted(), "{events:?}");
+    }
+
+    #[test]
+    fn the_id_of_a_delivery_is_its_place() {
+        for position in [0, 1, 61, 62, 1_000_000, i64::MAX as u64, u64::MAX] {
+            let id = DeliveryId::of(position);
+            assert_eq!(DeliveryId::parse(id.as_str()).and_then(|id| id.position()), Some(position));
+        }
+        assert_eq!(DeliveryId::parse("dlv_zzzzzzzzzzzzzzzzzzzzzz").unwrap().position(), None);
     }
 
     #[test]

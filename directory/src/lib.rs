@@ -12,8 +12,11 @@ mod id;
 mod json;
 mod keys;
 mod lock;
+mod log;
 mod model;
+mod named;
 mod normalize;
+mod profile;
 mod projection;
 mod reader;
 mod relay;
@@ -28,12 +31,15 @@ pub use endpoint::{
 };
 pub use error::DirectoryError;
 pub use event::{Event, EventType};
-pub use id::{DirectoryId, EndpointId, EnvironmentId, EventId, OrganizationId, TokenId, new_id};
+pub use id::{
+    ApiKeyId, DeliveryId, DirectoryId, EndpointId, EnvironmentId, EventId, OrganizationId, TokenId, new_id,
+};
 pub use json::python_json;
 pub use keys::{Keys, KeysError};
 pub use model::{
-    Backlog, DeliveryRecord, DeliveryState, Directory, DirectoryAccess, IssuedToken, NewDirectory,
-    NewOrganization, Organization, PlainToken, Provider, Token,
+    ApiKey, AttemptRecord, Backlog, DeliveryFilter, DeliveryRecord, DeliveryState, Directory,
+    DirectoryAccess, IssuedApiKey, IssuedToken, NewDirectory, NewOrganization, Organization, PlainToken,
+    Provider, Scope, Token,
 };
 pub use normalize::{GroupRef, MemberCounts, Normalizer, Subject};
 pub use reader::{Outlet, Reader};

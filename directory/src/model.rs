@@ -6,7 +6,9 @@ use std::time::Duration;
 use scim_core::TenantId;
 use scim_schema::DateTime;
 
-use crate::id::{DirectoryId, EndpointId, OrganizationId, TokenId};
+use crate::event::EventType;
+use crate::id::{ApiKeyId, DeliveryId, DirectoryId, EndpointId, EventId, OrganizationId, TokenId};
+use crate::named::named;
 
 /// What a new organization needs.
 #[derive(Clone, Debug, Default)]
@@ -32,49 +34,27 @@ pub struct Organization {
     pub created: DateTime,
 }
 
-/// Where a directory comes from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Provider {
-    /// Okta.
-    Okta,
-    /// Google Workspace.
-    Google,
-    /// Microsoft Entra ID.
-    Entra,
-    /// OneLogin.
-    OneLogin,
-    /// JumpCloud.
-    JumpCloud,
-    /// PingOne and its kin.
-    Ping,
-    /// Anything that speaks SCIM 2.0.
-    #[default]
-    Generic,
-}
-
-impl Provider {
-    const ALL: [Self; 7] =
-        [Self::Okta, Self::Google, Self::Entra, Self::OneLogin, Self::JumpCloud, Self::Ping, Self::Generic];
-
-    /// A stable name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Okta => "okta",
-            Self::Google => "google",
-            Self::Entra => "entra",
-            Self::OneLogin => "onelogin",
-            Self::JumpCloud => "jumpcloud",
-            Self::Ping => "ping",
-            Self::Generic => "generic",
-        }
+named!(
+    /// Where a directory comes from.
+    #[derive(Default)]
+    Provider {
+        /// Okta.
+        Okta = "okta",
+        /// Google Workspace.
+        Google = "google",
+        /// Microsoft Entra ID.
+        Entra = "entra",
+        /// OneLogin.
+        OneLogin = "onelogin",
+        /// JumpCloud.
+        JumpCloud = "jumpcloud",
+        /// PingOne and its kin.
+        Ping = "ping",
+        /// Anything that speaks SCIM 2.0.
+        #[default]
+        Generic = "generic",
     }
-
-    /// The provider of that name.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|p| p.as_str() == text)
-    }
-}
+);
 
 /// What a new directory needs.
 #[derive(Clone, Debug, Default)]
@@ -190,34 +170,23 @@ impl DirectoryAccess {
     }
 }
 
-/// How far an event's delivery to an endpoint is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum DeliveryState {
-    /// It waits for its first or next attempt.
-    Pending,
-    /// The receiver acknowledged.
-    Delivered,
-    /// The last attempt failed.
-    Exhausted,
-    /// The receiver answered 410.
-    Refused,
-    /// A later event of the same subject took its place before it was delivered.
-    Superseded,
-}
+named!(
+    /// How far an event's delivery to an endpoint is.
+    DeliveryState {
+        /// It waits for its first or next attempt.
+        Pending = "pending",
+        /// The receiver acknowledged.
+        Delivered = "delivered",
+        /// The last attempt failed.
+        Exhausted = "exhausted",
+        /// The receiver answered 410.
+        Refused = "refused",
+        /// A later event of the same subject took its place before it was delivered.
+        Superseded = "superseded",
+    }
+);
 
 impl DeliveryState {
-    /// A stable name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Delivered => "delivered",
-            Self::Exhausted => "exhausted",
-            Self::Refused => "refused",
-            Self::Superseded => "superseded",
-        }
-    }
-
     pub(crate) fn code(self) -> i64 {
         match self {
             Self::Pending => 0,
@@ -229,13 +198,7 @@ impl DeliveryState {
     }
 
     pub(crate) fn from_code(code: i64) -> Self {
-        match code {
-            1 => Self::Delivered,
-            2 => Self::Exhausted,
-            3 => Self::Refused,
-            4 => Self::Superseded,
-            _ => Self::Pending,
-        }
+        Self::ALL.iter().copied().find(|state| state.code() == code).unwrap_or(Self::Pending)
     }
 }
 
@@ -243,16 +206,28 @@ impl DeliveryState {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeliveryRecord {
-    /// The event's id.
-    pub event_id: String,
+    /// The id.
+    pub id: DeliveryId,
+    /// The event.
+    pub event_id: EventId,
+    /// What it tells.
+    pub event_type: EventType,
+    /// The type that was said instead, where this event took the place of an earlier one that was not delivered.
+    pub told_as: Option<EventType>,
+    /// The id of the user or group.
+    pub subject: String,
     /// The endpoint.
     pub endpoint_id: EndpointId,
     /// How far it is.
     pub state: DeliveryState,
     /// How many attempts were made.
     pub attempts: u32,
+    /// When the change happened.
+    pub occurred_at: DateTime,
     /// When the next attempt is due, if one is.
     pub next_attempt: Option<DateTime>,
+    /// When it came to an end.
+    pub finished: Option<DateTime>,
     /// The status of the last response.
     pub status: Option<u16>,
     /// Why the last attempt failed: see [`scim_webhook::Failure::as_str`].
@@ -272,3 +247,84 @@ pub struct Backlog {
     /// Replaced by a later event of their subject before they were delivered.
     pub superseded: u64,
 }
+
+/// One attempt to deliver an event to an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AttemptRecord {
+    /// When it began.
+    pub at: DateTime,
+    /// How long it took.
+    pub elapsed: Duration,
+    /// The status of the response, if there was one.
+    pub status: Option<u16>,
+    /// Why it failed: see [`scim_webhook::Failure::as_str`]; `None` if it was acknowledged.
+    pub reason: Option<String>,
+    /// The beginning of the response.
+    pub excerpt: String,
+}
+
+/// Which deliveries.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "made to be written with struct update syntax")]
+pub struct DeliveryFilter {
+    /// To this endpoint.
+    pub endpoint_id: Option<EndpointId>,
+    /// Of this event.
+    pub event_id: Option<EventId>,
+    /// In one of these states; none for all.
+    pub states: Vec<DeliveryState>,
+}
+
+/// A key of a program, as far as it is known after it was shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ApiKey {
+    /// The id.
+    pub id: ApiKeyId,
+    /// What it is for, in the words of who made it.
+    pub name: String,
+    /// Its last four characters.
+    pub suffix: String,
+    /// What it allows.
+    pub scopes: Vec<Scope>,
+    /// When it was made.
+    pub created: DateTime,
+    /// Until when it is good; `None` for no end.
+    pub expires: Option<DateTime>,
+    /// When it was last used, to within [`Token::LAST_USED_PRECISION`].
+    pub last_used: Option<DateTime>,
+    /// When it was revoked.
+    pub revoked: Option<DateTime>,
+}
+
+/// A key just made.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct IssuedApiKey {
+    /// What stays known.
+    pub key: ApiKey,
+    /// The text to give to the program.
+    pub plain: PlainToken,
+}
+
+named!(
+    /// What a key allows.
+    #[derive(PartialOrd, Ord)]
+    Scope {
+        /// Reading organizations, directories, users and groups.
+        DirectoriesRead = "directories:read",
+        /// Changing organizations and directories.
+        DirectoriesWrite = "directories:write",
+        /// Reading the event log.
+        EventsRead = "events:read",
+        /// Reading webhook endpoints and their deliveries.
+        WebhooksRead = "webhooks:read",
+        /// Changing webhook endpoints, sending again, recovering.
+        WebhooksWrite = "webhooks:write",
+        /// Reading metrics.
+        MetricsRead = "metrics:read",
+        /// Making and revoking keys.
+        KeysWrite = "keys:write",
+    }
+);

@@ -12,7 +12,8 @@ pub(crate) const NAMESPACE: &str = "directory";
 ///   and `users` count the members of a group.
 /// - `dir_events.position` orders all events; they are written under the lock of the row of `dir_feed`, so
 ///   that a reader who has seen a position has seen all before it. `sequence` has no gap within a directory;
-///   events of no directory have none of either. `lane` is that of its deliveries.
+///   events of no directory have none of either. `lane` is that of its deliveries, `reason` why a user was
+///   deleted.
 /// - `dir_deliveries.state`: see `DeliveryState`. While an attempt is made, `holder` is the dispatcher that
 ///   makes it; it is that dispatcher's alone until `leased_until`. `lane`: 0 at once, 1 live, 2 in bulk.
 ///   `told_as` is the type that is said instead of the event's. `directory` is 0 for events of none. `status`
@@ -148,6 +149,7 @@ CREATE TABLE dir_events (
     version INTEGER NOT NULL,
     occurred_at INTEGER NOT NULL,
     lane INTEGER NOT NULL,
+    reason TEXT,
     body TEXT NOT NULL,
     UNIQUE (directory, sequence)
 ) STRICT;
@@ -174,7 +176,7 @@ CREATE TABLE dir_deliveries (
     UNIQUE (event, endpoint)
 ) STRICT;
 CREATE INDEX dir_deliveries_due ON dir_deliveries (endpoint, lane, directory, due, position) WHERE state = 0;
-CREATE INDEX dir_deliveries_of_subject ON dir_deliveries (endpoint, subject, position) WHERE state = 0;
+CREATE INDEX dir_deliveries_of_subject ON dir_deliveries (endpoint, subject, state, position);
 CREATE INDEX dir_deliveries_leased ON dir_deliveries (leased_until) WHERE leased_until IS NOT NULL;
 CREATE INDEX dir_deliveries_failed ON dir_deliveries (endpoint, position) WHERE state IN (2, 3);
 

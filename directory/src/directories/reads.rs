@@ -1,14 +1,13 @@
-//! Users, groups, events and deliveries, as the application may ask for them.
+//! Users, groups and events, as the application may ask for them.
 
-use scim_schema::{DateTime, Value};
-use scim_sql::{Row, params};
+use scim_schema::Value;
+use scim_sql::params;
 
 use super::Directories;
 use super::log::{SELECT_EVENT, read_event};
 use crate::error::DirectoryError;
 use crate::event::Event;
-use crate::id::{DirectoryId, EndpointId, EventId};
-use crate::model::{Backlog, DeliveryRecord, DeliveryState};
+use crate::id::DirectoryId;
 use crate::projection::{Kind, Place, SubjectRow, read_subject};
 
 impl Directories {
@@ -79,51 +78,6 @@ impl Directories {
             .await
     }
 
-    /// The deliveries of an event, one for each endpoint that it goes to.
-    ///
-    /// # Errors
-    /// When the database can't answer.
-    pub async fn deliveries(&self, event: &EventId) -> Result<Vec<DeliveryRecord>, DirectoryError> {
-        let event = event.clone();
-        self.database()
-            .read(move |session| {
-                let select = "SELECT p.id, d.state, d.attempts, d.due, d.status, d.reason
-                    FROM dir_deliveries d
-                    JOIN dir_events e ON e.position = d.event
-                    JOIN dir_endpoints p ON p.number = d.endpoint
-                    WHERE e.id = ?1 ORDER BY d.position";
-                session.all(select, params![event.as_str()], |row| read_delivery(row, &event))
-            })
-            .await
-    }
-
-    /// How many deliveries there are in each state.
-    ///
-    /// # Errors
-    /// When the database can't answer.
-    pub async fn backlog(&self) -> Result<Backlog, DirectoryError> {
-        self.database()
-            .read(|session| {
-                let select = "SELECT d.state, count(*) FROM dir_deliveries d
-                    JOIN dir_endpoints e ON e.number = d.endpoint
-                    WHERE d.state <> 0 OR e.enabled = 1 GROUP BY d.state";
-                let mut backlog = Backlog::default();
-                let states = session.all(select, params![], |row| {
-                    Ok::<_, DirectoryError>((DeliveryState::from_code(row.int(0)?), row.unsigned(1)?))
-                })?;
-                for (state, count) in states {
-                    match state {
-                        DeliveryState::Pending => backlog.pending += count,
-                        DeliveryState::Delivered => backlog.delivered += count,
-                        DeliveryState::Exhausted | DeliveryState::Refused => backlog.failed += count,
-                        DeliveryState::Superseded => backlog.superseded += count,
-                    }
-                }
-                Ok(backlog)
-            })
-            .await
-    }
-
     async fn list(
         &self,
         kind: Kind,
@@ -180,18 +134,4 @@ const NO_DIRECTORY: DirectoryError = DirectoryError::NotFound { what: "directory
 
 fn rows_limit(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
-}
-
-fn read_delivery(row: &Row<'_>, event: &EventId) -> Result<DeliveryRecord, DirectoryError> {
-    let state = DeliveryState::from_code(row.int(1)?);
-    let due = DateTime::from_unix_micros(row.int(3)?);
-    Ok(DeliveryRecord {
-        event_id: event.to_string(),
-        endpoint_id: EndpointId::stored(row.owned(0)?),
-        state,
-        attempts: u32::try_from(row.int(2)?).unwrap_or_default(),
-        next_attempt: (state == DeliveryState::Pending).then_some(due),
-        status: row.int_or_null(4)?.and_then(|status| u16::try_from(status).ok()),
-        reason: row.owned_or_null(5)?,
-    })
 }

@@ -6,18 +6,14 @@ use std::time::Duration;
 
 use scim_schema::DateTime;
 use scim_sql::{Row, Session, params};
-use subtle::ConstantTimeEq as _;
 
+use super::credential::{Credential, fits, parts};
 use super::{Directories, exclude};
 use crate::error::DirectoryError;
-use crate::id::{DirectoryId, OrganizationId, TokenId, random_text};
-use crate::model::{DirectoryAccess, IssuedToken, PlainToken, Token};
+use crate::id::{DirectoryId, OrganizationId, TokenId};
+use crate::model::{DirectoryAccess, IssuedToken, Token};
 
 const PREFIX: &str = "dst_";
-/// The public part, by which a token is found: 16 characters of base 62 are 95 bits.
-const KEY_ID: usize = 16;
-/// The secret part: 43 characters of base 62 are 256 bits.
-const SECRET: usize = 43;
 /// How long a request waits at most for the use of its token to be recorded.
 const RECORD_TIME: Duration = Duration::from_millis(250);
 
@@ -77,19 +73,18 @@ impl Directories {
     }
 
     fn fresh_token(&self, directory: &DirectoryId, lifetime: Option<Duration>, now: DateTime) -> FreshToken {
-        let (key_id, secret) = (random_text(KEY_ID), random_text(SECRET));
+        let credential = Credential::new(PREFIX, self.keys());
         let lifetime = lifetime.unwrap_or(Token::LIFETIME).as_micros();
         let token = Token {
             id: TokenId::random(),
             directory_id: directory.clone(),
-            suffix: secret.chars().skip(SECRET - 4).collect(),
+            suffix: credential.suffix.clone(),
             created: now,
             expires: now.plus_micros(i64::try_from(lifetime).unwrap_or(i64::MAX)),
             last_used: None,
             revoked: None,
         };
-        let plain = PlainToken(format!("{PREFIX}{key_id}_{secret}"));
-        FreshToken { token, plain, key_id, hash: self.keys().hash(&secret) }
+        FreshToken { token, credential }
     }
 
     /// The tokens of a directory, the oldest first.
@@ -135,12 +130,10 @@ impl Directories {
         plain: &str,
         now: DateTime,
     ) -> Result<Option<DirectoryAccess>, DirectoryError> {
-        let (key_id, secret) = split(plain).unwrap_or_default();
-        let given = self.keys().hash(secret);
+        let (key_id, secret) = parts(PREFIX, plain);
         let row = self.find_token(key_id).await?;
-        let expected = row.as_ref().map_or([0; 32], |r| r.hash);
-        let matches: bool = given.ct_eq(&expected).into();
-        let Some(row) = row.filter(|_| matches) else { return Ok(None) };
+        let is_right = fits(self.keys(), secret, row.as_ref().map(|row| row.hash));
+        let Some(row) = row.filter(|_| is_right) else { return Ok(None) };
         if row.revoked || row.expires <= now {
             return Ok(None);
         }
@@ -193,9 +186,7 @@ impl Directories {
 #[derive(Clone)]
 struct FreshToken {
     token: Token,
-    plain: PlainToken,
-    key_id: String,
-    hash: [u8; 32],
+    credential: Credential,
 }
 
 impl FreshToken {
@@ -205,10 +196,10 @@ impl FreshToken {
             SELECT ?1, ?2, number, ?4, ?5, ?6, ?7 FROM dir_directories WHERE id = ?3";
         let token = &self.token;
         let values = params![
-            &self.key_id,
+            &self.credential.key_id,
             token.id.as_str(),
             token.directory_id.as_str(),
-            self.hash.as_slice(),
+            self.credential.hash.as_slice(),
             &token.suffix,
             token.created.unix_micros(),
             token.expires.unix_micros()
@@ -218,7 +209,7 @@ impl FreshToken {
 
     fn issued(self) -> IssuedToken {
         tracing::info!(token = %self.token.id, directory = %self.token.directory_id, "token issued");
-        IssuedToken { token: self.token, plain: self.plain }
+        IssuedToken { token: self.token, plain: self.credential.plain }
     }
 }
 
@@ -262,10 +253,4 @@ fn read_token(row: &Row<'_>) -> Result<Token, DirectoryError> {
         last_used: row.int_or_null(5)?.map(DateTime::from_unix_micros),
         revoked: row.int_or_null(6)?.map(DateTime::from_unix_micros),
     })
-}
-
-/// Key id and secret of a text that may be a token.
-fn split(plain: &str) -> Option<(&str, &str)> {
-    let (key_id, secret) = plain.strip_prefix(PREFIX)?.split_once('_')?;
-    (key_id.len() == KEY_ID && secret.len() == SECRET).then_some((key_id, secret))
 }

@@ -5,14 +5,13 @@ use std::sync::Arc;
 
 use scim_core::{ChangeEntry, ChangeKind, Member};
 use scim_schema::{Object, Resource, Value};
-use scim_sql::{Session, Statement, params};
+use scim_sql::Session;
 
 use crate::changes::{change, changes, is_shown};
-use crate::directories::{Directories, read_event_types, split};
+use crate::directories::Directories;
 use crate::error::DirectoryError;
-use crate::event::{Envelope, EventType, Lane};
-use crate::id::EventId;
-use crate::json::python_json;
+use crate::event::{DEACTIVATED, EventType, REMOVED};
+use crate::log::{Log, NewEvent};
 use crate::normalize::{GroupRef, Subject, is_active, push_groups};
 use crate::projection::{
     Kind, Place, SubjectRow, Told, change_members, delete_subject, groups_of, members_below, read_subject,
@@ -26,41 +25,8 @@ const NAMED_MEMBERS: usize = 100;
 pub(super) struct Recorder<'t> {
     session: &'t Session<'t>,
     directories: &'t Directories,
-    endpoints: Vec<EndpointRow>,
+    log: Log<'t>,
     places: HashMap<String, Option<Arc<Place>>>,
-    events: usize,
-}
-
-/// Which events an endpoint wants.
-struct EndpointRow {
-    number: i64,
-    event_types: Vec<EventType>,
-    organizations: Vec<String>,
-    directories: Vec<String>,
-}
-
-impl EndpointRow {
-    fn wants(&self, event_type: EventType, place: &Place) -> bool {
-        let is_asked_for = match self.event_types.as_slice() {
-            [] => event_type.is_default(),
-            types => types.contains(&event_type),
-        };
-        is_asked_for
-            && (self.organizations.is_empty() || self.organizations.contains(&place.organization_id))
-            && (self.directories.is_empty() || self.directories.contains(&place.directory_id))
-    }
-}
-
-/// What an event is about.
-struct News<'a> {
-    entry: &'a ChangeEntry,
-    place: &'a Place,
-    event_type: EventType,
-    subject: &'a str,
-    version: u64,
-    sequence: u64,
-    changes: Vec<Value>,
-    data: Object,
 }
 
 impl<'t> Recorder<'t> {
@@ -68,22 +34,13 @@ impl<'t> Recorder<'t> {
         session: &'t Session<'t>,
         directories: &'t Directories,
     ) -> Result<Self, DirectoryError> {
-        let select = "SELECT number, event_types, organizations, directories FROM dir_endpoints
-            WHERE enabled = 1 ORDER BY number";
-        let endpoints = session.all(select, params![], |row| {
-            Ok::<_, DirectoryError>(EndpointRow {
-                number: row.int(0)?,
-                event_types: read_event_types(row.text(1)?),
-                organizations: split(row.text(2)?).collect(),
-                directories: split(row.text(3)?).collect(),
-            })
-        })?;
-        Ok(Self { session, directories, endpoints, places: HashMap::new(), events: 0 })
+        let log = Log::open(session, directories)?;
+        Ok(Self { session, directories, log, places: HashMap::new() })
     }
 
     /// How many events were written.
     pub(super) fn events(&self) -> usize {
-        self.events
+        self.log.events()
     }
 
     /// Brings the projection to the state after an entry, and writes the event of the entry's own resource.
@@ -127,17 +84,13 @@ impl<'t> Recorder<'t> {
         let (mut old, mut new) = (Object::new(), Object::new());
         push_groups(&mut old, &row.told.groups);
         push_groups(&mut new, &groups);
-        let sequence = self.next_sequence(&place)?;
+        let sequence = self.log.next_sequence(&place)?;
         let data = self.directories.normalizer().user(&row.subject(&place, sequence), &groups);
-        self.write(News {
-            entry,
-            place: &place,
-            event_type: EventType::UserUpdated,
+        self.log.append(NewEvent {
             subject: id,
             version: row.version,
-            sequence,
             changes: changes(&old, &new, &[], false),
-            data,
+            ..event(entry, &place, EventType::UserUpdated, sequence, data)
         })?;
         write_told(self.session, &place, id, &Told { groups, ..Told::default() }, sequence)?;
         Ok(())
@@ -154,7 +107,7 @@ impl<'t> Recorder<'t> {
             return Ok(());
         }
         let groups = groups_of(self.session, place, &entry.id)?;
-        let sequence = self.next_sequence(place)?;
+        let sequence = self.log.next_sequence(place)?;
         let normalizer = self.directories.normalizer();
         let mut data = normalizer.user(&subject(entry, place, sequence), &groups);
         let was_active = old.map(|row| is_active(&row.resource));
@@ -170,19 +123,11 @@ impl<'t> Recorder<'t> {
             }
             _ => Vec::new(),
         };
-        if event_type == EventType::UserDeleted {
-            data.push("reason", "deactivated");
+        let reason = (event_type == EventType::UserDeleted).then_some(DEACTIVATED);
+        if let Some(reason) = reason {
+            data.push("reason", reason);
         }
-        self.write(News {
-            entry,
-            place,
-            event_type,
-            subject: &entry.id,
-            version: entry.version,
-            sequence,
-            changes,
-            data,
-        })?;
+        self.log.append(NewEvent { changes, reason, ..event(entry, place, event_type, sequence, data) })?;
         write_told(self.session, place, &entry.id, &Told { groups, ..Told::default() }, sequence)?;
         Ok(())
     }
@@ -193,21 +138,13 @@ impl<'t> Recorder<'t> {
         place: &Place,
         old: Option<&SubjectRow>,
     ) -> Result<(), DirectoryError> {
-        let sequence = self.next_sequence(place)?;
+        let sequence = self.log.next_sequence(place)?;
         let groups: &[GroupRef] = old.map(|row| row.told.groups.as_slice()).unwrap_or_default();
         let mut data = self.directories.normalizer().user(&subject(entry, place, sequence), groups);
-        data.push("reason", "removed");
+        data.push("reason", REMOVED);
         delete_subject(self.session, place, Kind::User, &entry.id)?;
-        self.write(News {
-            entry,
-            place,
-            event_type: EventType::UserDeleted,
-            subject: &entry.id,
-            version: entry.version,
-            sequence,
-            changes: Vec::new(),
-            data,
-        })
+        let reason = Some(REMOVED);
+        self.log.append(NewEvent { reason, ..event(entry, place, EventType::UserDeleted, sequence, data) })
     }
 
     fn group_written(
@@ -222,7 +159,7 @@ impl<'t> Recorder<'t> {
         if entry.kind == ChangeKind::Updated && !entry.changes.iter().any(is_shown) && !members_moved {
             return Ok(());
         }
-        let sequence = self.next_sequence(place)?;
+        let sequence = self.log.next_sequence(place)?;
         let normalizer = self.directories.normalizer();
         let counts = read_subject(self.session, place, &entry.id)?.map(|row| row.counts).unwrap_or_default();
         let data = normalizer.group(&subject(entry, place, sequence), counts);
@@ -239,16 +176,7 @@ impl<'t> Recorder<'t> {
                 changed.push(change("members", gone, come));
             }
         }
-        self.write(News {
-            entry,
-            place,
-            event_type,
-            subject: &entry.id,
-            version: entry.version,
-            sequence,
-            changes: changed,
-            data,
-        })?;
+        self.log.append(NewEvent { changes: changed, ..event(entry, place, event_type, sequence, data) })?;
         write_told(self.session, place, &entry.id, &Told { counts, ..Told::default() }, sequence)?;
         Ok(())
     }
@@ -259,20 +187,11 @@ impl<'t> Recorder<'t> {
         place: &Place,
         old: Option<&SubjectRow>,
     ) -> Result<(), DirectoryError> {
-        let sequence = self.next_sequence(place)?;
+        let sequence = self.log.next_sequence(place)?;
         let counts = old.map(|row| row.told.counts).unwrap_or_default();
         let data = self.directories.normalizer().group(&subject(entry, place, sequence), counts);
         delete_subject(self.session, place, Kind::Group, &entry.id)?;
-        self.write(News {
-            entry,
-            place,
-            event_type: EventType::GroupDeleted,
-            subject: &entry.id,
-            version: entry.version,
-            sequence,
-            changes: Vec::new(),
-            data,
-        })
+        self.log.append(event(entry, place, EventType::GroupDeleted, sequence, data))
     }
 
     /// Kind and directory of an entry; `None` for what makes no events.
@@ -285,80 +204,27 @@ impl<'t> Recorder<'t> {
         }
         Ok(self.places.get(tenant).cloned().flatten().map(|place| (kind, place)))
     }
+}
 
-    fn next_sequence(&self, place: &Place) -> Result<u64, DirectoryError> {
-        let update =
-            "UPDATE dir_directories SET sequence = sequence + 1 WHERE number = ?1 RETURNING sequence";
-        let sequence = self.session.first(update, params![place.number], |row| row.unsigned(0))?;
-        sequence.ok_or(DirectoryError::NotFound { what: "directory" })
-    }
-
-    /// The same change always makes an event of the same id: also where it is made again from a copy of the
-    /// database, by a server that was restored. Another change has another request or another time.
-    fn event_id(&self, news: &News<'_>) -> EventId {
-        let text = format!(
-            "event {} {} {} {} {} {} {} {}",
-            self.directories.environment_id(),
-            news.place.directory_id,
-            news.sequence,
-            news.subject,
-            news.version,
-            news.event_type.as_str(),
-            news.entry.time.unix_micros(),
-            news.entry.cause.request_id,
-        );
-        EventId::of(news.entry.time, self.directories.keys().hash(&text))
-    }
-
-    /// Appends an event to the log, and a delivery for each endpoint that wants it.
-    fn write(&mut self, news: News<'_>) -> Result<(), DirectoryError> {
-        let id = self.event_id(&news);
-        let News { entry, place, event_type, subject, version, sequence, changes, data } = news;
-        let envelope = Envelope {
-            id: id.as_str(),
-            event_type,
-            occurred_at: entry.time,
-            environment_id: self.directories.environment_id().as_str(),
-            organization_id: &place.organization_id,
-            directory_id: &place.directory_id,
-            sequence,
-            subject,
-            version,
-            cause: &entry.cause,
-            changes,
-            data,
-        };
-        let body = python_json(&envelope.into_value());
-        let lane = Lane::of(event_type, &entry.cause);
-        let insert = "INSERT INTO dir_events
-                (directory, sequence, id, type, subject, version, occurred_at, lane, body)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
-        let values = params![
-            place.number,
-            sequence,
-            id.as_str(),
-            event_type.as_str(),
-            subject,
-            version,
-            entry.time.unix_micros(),
-            lane.code(),
-            &body
-        ];
-        let event = self.session.insert(insert, values, "position")?.unwrap_or_default();
-        let insert = "INSERT INTO dir_deliveries
-                (endpoint, event, directory, subject, lane, state, attempts, due)
-            VALUES (?1, ?2, ?3, ?4, ?5, 0, 0, ?6)";
-        let due = entry.time.unix_micros();
-        let mut statements = Vec::new();
-        for endpoint in self.endpoints.iter().filter(|e| e.wants(event_type, place)) {
-            let values = params![endpoint.number, event, place.number, subject, lane.code(), due];
-            statements.push(Statement::new(insert, values));
-        }
-        if !statements.is_empty() {
-            self.session.batch(&statements)?;
-        }
-        self.events += 1;
-        Ok(())
+/// An event about the entry's own resource, without changes.
+fn event<'a>(
+    entry: &'a ChangeEntry,
+    place: &'a Place,
+    event_type: EventType,
+    sequence: u64,
+    data: Object,
+) -> NewEvent<'a> {
+    NewEvent {
+        place: Some(place),
+        event_type,
+        subject: &entry.id,
+        version: entry.version,
+        sequence,
+        occurred_at: entry.time,
+        cause: &entry.cause,
+        reason: None,
+        changes: Vec::new(),
+        data,
     }
 }
 
