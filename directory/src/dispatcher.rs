@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use scim_schema::DateTime;
 use scim_sql::Session;
-use scim_webhook::Outcome;
+use scim_webhook::{Acknowledge, Outcome};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 
@@ -204,13 +204,16 @@ impl Dispatcher {
             url: due.url,
             event_id: due.event_id,
             secrets: due.secrets,
+            signing_keys: Vec::new(),
+            headers: Vec::new(),
+            acknowledge: Acknowledge::default(),
             body: due.body.into(),
             time: now,
             number: due.attempts + 1,
         };
         let (transport, clock) = (Arc::clone(&self.transport), Arc::clone(&self.clock));
         self.flights.spawn(async move {
-            let outcome = transport.attempt(&attempt).await;
+            let outcome = transport.attempt(&attempt).await.outcome;
             match outcome {
                 Outcome::Delivered { status } => {
                     tracing::debug!(event = %attempt.event_id, attempt = attempt.number, status, "delivered");

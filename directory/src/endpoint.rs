@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use scim_schema::DateTime;
-use scim_webhook::Secret;
+use scim_webhook::{Acknowledge, Secret};
 
 use crate::event::EventType;
 use crate::id::{DirectoryId, EndpointId, OrganizationId};
@@ -116,18 +116,6 @@ named!(
         Standard = "standard",
         /// As Scalekit sends it: `groups` are objects with `id` and `name`.
         Scalekit = "scalekit",
-    }
-);
-
-named!(
-    /// Which answers acknowledge.
-    #[derive(Default)]
-    Acknowledge {
-        /// Any 2xx.
-        #[default]
-        Success = "2xx",
-        /// 200 and 201 only.
-        Strict = "200-201",
     }
 );
 

@@ -26,9 +26,7 @@ mod transport;
 pub use clock::Clock;
 pub use directories::{Direction, Directories, EventFilter, LogPage, LogPosition, LoggedEvent};
 pub use dispatcher::{Dispatcher, DispatcherConfig};
-pub use endpoint::{
-    Acknowledge, CreatedEndpoint, Endpoint, EndpointSettings, Health, NewEndpoint, Ordering, Profile,
-};
+pub use endpoint::{CreatedEndpoint, Endpoint, EndpointSettings, Health, NewEndpoint, Ordering, Profile};
 pub use error::DirectoryError;
 pub use event::{Event, EventType};
 pub use id::{

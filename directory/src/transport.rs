@@ -5,7 +5,7 @@ use std::fmt;
 use async_trait::async_trait;
 use bytes::Bytes;
 use scim_schema::DateTime;
-use scim_webhook::{Delivery, Outcome, Secret, Sender};
+use scim_webhook::{Acknowledge, Delivery, Report, Secret, Sender, SigningKey};
 
 /// One attempt to deliver an event to an endpoint.
 #[derive(Clone, Debug)]
@@ -17,6 +17,12 @@ pub struct Attempt {
     pub event_id: String,
     /// The secrets to sign with, the newest first.
     pub secrets: Vec<Secret>,
+    /// The Ed25519 keys to sign with, the newest first.
+    pub signing_keys: Vec<SigningKey>,
+    /// Further headers of the endpoint: names and values.
+    pub headers: Vec<(String, String)>,
+    /// Which answers acknowledge.
+    pub acknowledge: Acknowledge,
     /// The JSON text of the event.
     pub body: Bytes,
     /// When the attempt is made.
@@ -29,19 +35,23 @@ pub struct Attempt {
 #[async_trait]
 pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// Makes one attempt and says what became of it. It must come to an end by itself.
-    async fn attempt(&self, attempt: &Attempt) -> Outcome;
+    async fn attempt(&self, attempt: &Attempt) -> Report;
 }
 
 #[async_trait]
 impl Transport for Sender {
-    async fn attempt(&self, attempt: &Attempt) -> Outcome {
+    async fn attempt(&self, attempt: &Attempt) -> Report {
         let secrets: Vec<&Secret> = attempt.secrets.iter().collect();
+        let signing_keys: Vec<&SigningKey> = attempt.signing_keys.iter().collect();
         self.send(&Delivery {
             url: &attempt.url,
             id: &attempt.event_id,
             timestamp: attempt.time.unix_seconds(),
             body: attempt.body.clone(),
             secrets: &secrets,
+            signing_keys: &signing_keys,
+            headers: &attempt.headers,
+            acknowledge: attempt.acknowledge,
         })
         .await
     }

@@ -169,7 +169,7 @@ mod tests {
     fn deliver(receiver: &Receiver, secret: &Secret, id: &str, body: &str) -> StatusCode {
         let now = Machine.now().unix_micros() / 1_000_000;
         let mut headers = HeaderMap::new();
-        for (name, value) in signed(&[secret], id, now, body.as_bytes()) {
+        for (name, value) in signed(&[secret], &[], id, now, body.as_bytes()) {
             headers.insert(name, value.parse().unwrap());
         }
         receiver.take(&headers, body.as_bytes())

@@ -1,13 +1,17 @@
 //! One delivery attempt.
 
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use reqwest::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Response, Url, redirect};
 
+use crate::key::SigningKey;
 use crate::secret::Secret;
 use crate::sign::headers;
+
+/// How much of an answer is kept, in bytes.
+const EXCERPT_LIMIT: usize = 4096;
 
 /// Makes delivery attempts over HTTP.
 ///
@@ -52,13 +56,72 @@ pub struct Delivery<'a> {
     pub body: Bytes,
     /// The secrets to sign with, the newest first.
     pub secrets: &'a [&'a Secret],
+    /// The Ed25519 keys to sign with, the newest first.
+    pub signing_keys: &'a [&'a SigningKey],
+    /// Further headers of the endpoint: names and values.
+    pub headers: &'a [(String, String)],
+    /// Which answers acknowledge.
+    pub acknowledge: Acknowledge,
+}
+
+/// Which statuses of an answer acknowledge a delivery.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "callers store it and must know all")]
+pub enum Acknowledge {
+    /// Any 2xx.
+    #[default]
+    Success,
+    /// Only 200 and 201.
+    Strict,
+}
+
+impl Acknowledge {
+    /// A stable name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "2xx",
+            Self::Strict => "200-201",
+        }
+    }
+
+    /// The one of that name.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Success, Self::Strict].into_iter().find(|rule| rule.as_str() == text)
+    }
+
+    fn accepts(self, status: u16) -> bool {
+        match self {
+            Self::Success => (200..300).contains(&status),
+            Self::Strict => matches!(status, 200 | 201),
+        }
+    }
+}
+
+/// An attempt that came to an end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "made by other transports too")]
+pub struct Report {
+    /// What became of it.
+    pub outcome: Outcome,
+    /// How long it took, to the end of what was read of the response.
+    pub elapsed: Duration,
+    /// The beginning of what the receiver answered, for whoever runs this program: at most 4 KiB as UTF-8,
+    /// where bytes that are not, and control characters other than line feed and tab, are replaced.
+    pub excerpt: String,
+}
+
+impl Report {
+    /// A report of an attempt that took no time and got no body.
+    pub fn of(outcome: Outcome) -> Self {
+        Self { outcome, elapsed: Duration::ZERO, excerpt: String::new() }
+    }
 }
 
 /// What became of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "an attempt is acknowledged or it is not")]
 pub enum Outcome {
-    /// The receiver acknowledged with this 2xx status.
+    /// The receiver acknowledged with this status.
     Delivered {
         /// The status.
         status: u16,
@@ -69,7 +132,8 @@ pub enum Outcome {
         status: Option<u16>,
         /// What went wrong.
         reason: Failure,
-        /// The receiver's wish when to try again (RFC 9110 §10.2.3), where it is given in seconds.
+        /// The receiver's wish how long to wait (RFC 9110 §10.2.3). A time is counted from the response's
+        /// `Date`, or from the attempt's timestamp where there is none.
         retry_after: Option<Duration>,
     },
 }
@@ -132,60 +196,104 @@ impl Sender {
         Ok(Self { client, config })
     }
 
-    /// Makes one attempt. Any 2xx acknowledges; the rest of such a response decides nothing.
-    pub async fn send(&self, delivery: &Delivery<'_>) -> Outcome {
-        let Ok(url) = check_url(delivery.url, self.config.allow_loopback_http) else {
-            return Outcome::unanswered(Failure::Refused);
+    /// Makes one attempt. The status decides; the rest of a response decides nothing.
+    pub async fn send(&self, delivery: &Delivery<'_>) -> Report {
+        let started = Instant::now();
+        let (outcome, body) = match self.exchange(delivery).await {
+            Ok(answered) => answered,
+            Err(failure) => (Outcome::unanswered(failure), Vec::new()),
         };
-        let mut request = self
-            .client
-            .post(url)
-            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-            .body(delivery.body.clone());
-        for (name, value) in headers(delivery.secrets, delivery.id, delivery.timestamp, &delivery.body) {
-            request = request.header(name, value);
-        }
+        Report { outcome, elapsed: started.elapsed(), excerpt: excerpt(&body) }
+    }
+
+    /// Answers the outcome and the beginning of the response's body.
+    async fn exchange(&self, delivery: &Delivery<'_>) -> Result<(Outcome, Vec<u8>), Failure> {
+        let url = check_url(delivery.url, self.config.allow_loopback_http).map_err(|_| Failure::Refused)?;
+        let headers = request_headers(delivery).ok_or(Failure::Refused)?;
+        let request = self.client.post(url).headers(headers).body(delivery.body.clone());
         let deadline = tokio::time::Instant::now() + self.config.deadline;
         let response = match tokio::time::timeout_at(deadline, request.send()).await {
             Ok(Ok(response)) => response,
-            Ok(Err(e)) if e.is_connect() => return Outcome::unanswered(Failure::Connect),
-            Ok(Err(e)) if e.is_timeout() => return Outcome::unanswered(Failure::Timeout),
-            Ok(Err(_)) => return Outcome::unanswered(Failure::Protocol),
-            Err(_) => return Outcome::unanswered(Failure::Timeout),
+            Ok(Err(e)) if e.is_connect() => return Err(Failure::Connect),
+            Ok(Err(e)) if e.is_timeout() => return Err(Failure::Timeout),
+            Ok(Err(_)) => return Err(Failure::Protocol),
+            Err(_) => return Err(Failure::Timeout),
         };
-        let outcome = judge(&response);
+        let outcome = judge(&response, delivery);
         // What is left is read so that the connection can be used again, and only as far as is fair.
-        let _ = tokio::time::timeout_at(deadline, drain(response, self.config.response_limit)).await;
-        outcome
+        let mut body = Vec::new();
+        let drained = drain(response, &mut body, self.config.response_limit);
+        let _ = tokio::time::timeout_at(deadline, drained).await;
+        Ok((outcome, body))
     }
 }
 
-fn judge(response: &Response) -> Outcome {
-    let status = response.status();
-    if status.is_success() {
-        return Outcome::Delivered { status: status.as_u16() };
+/// The endpoint's headers, and over them those that are ours. `None`: one of them can't be sent.
+fn request_headers(delivery: &Delivery<'_>) -> Option<HeaderMap> {
+    let mut map = HeaderMap::with_capacity(delivery.headers.len() + 4);
+    for (name, value) in delivery.headers {
+        map.insert(HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_str(value).ok()?);
     }
-    let reason = match status.as_u16() {
+    map.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let (secrets, keys) = (delivery.secrets, delivery.signing_keys);
+    for (name, value) in headers(secrets, keys, delivery.id, delivery.timestamp, &delivery.body) {
+        map.insert(HeaderName::from_static(name), HeaderValue::from_str(&value).ok()?);
+    }
+    Some(map)
+}
+
+fn judge(response: &Response, delivery: &Delivery<'_>) -> Outcome {
+    let status = response.status().as_u16();
+    if delivery.acknowledge.accepts(status) {
+        return Outcome::Delivered { status };
+    }
+    let reason = match status {
         300..=399 => Failure::Redirect,
         410 => Failure::Gone,
         _ => Failure::Status,
     };
-    let retry_after = response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()?.parse().ok());
-    Outcome::Failed {
-        status: Some(status.as_u16()),
-        reason,
-        retry_after: retry_after.map(Duration::from_secs),
-    }
+    let retry_after = retry_after(response.headers(), delivery.timestamp);
+    Outcome::Failed { status: Some(status), reason, retry_after }
 }
 
-async fn drain(mut response: Response, limit: usize) {
+fn retry_after(headers: &HeaderMap, timestamp: i64) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let time = httpdate::parse_http_date(text).ok()?;
+    let date = headers.get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
+    let sent = || SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(timestamp.try_into().ok()?));
+    Some(time.duration_since(date.or_else(sent)?).unwrap_or_default())
+}
+
+async fn drain(mut response: Response, body: &mut Vec<u8>, limit: usize) {
     let mut read = 0;
     while let Ok(Some(chunk)) = response.chunk().await {
         read += chunk.len();
+        let wanted = EXCERPT_LIMIT.saturating_sub(body.len());
+        body.extend(chunk.iter().take(wanted));
         if read >= limit {
             return;
         }
     }
+}
+
+/// At most [`EXCERPT_LIMIT`] bytes of text that can be shown.
+fn excerpt(body: &[u8]) -> String {
+    let mut text = String::with_capacity(body.len().min(EXCERPT_LIMIT));
+    for character in String::from_utf8_lossy(body).chars() {
+        let shown = match character {
+            '\n' | '\t' => character,
+            c if c.is_control() => char::REPLACEMENT_CHARACTER,
+            c => c,
+        };
+        if text.len() + shown.len_utf8() > EXCERPT_LIMIT {
+            break;
+        }
+        text.push(shown);
+    }
+    text
 }
 
 /// Whether an endpoint may have this URL: HTTPS, a host, no user name, no fragment. With

@@ -4,12 +4,10 @@ use std::time::Duration;
 
 use scim_schema::DateTime;
 use scim_sql::{Param, Row, Session, params};
-use scim_webhook::{Secret, check_url};
+use scim_webhook::{Acknowledge, Secret, check_url};
 
 use super::{Directories, check_name, exclude};
-use crate::endpoint::{
-    Acknowledge, CreatedEndpoint, Endpoint, EndpointSettings, Health, NewEndpoint, Ordering, Profile,
-};
+use crate::endpoint::{CreatedEndpoint, Endpoint, EndpointSettings, Health, NewEndpoint, Ordering, Profile};
 use crate::error::DirectoryError;
 use crate::event::EventType;
 use crate::id::{DirectoryId, EndpointId, OrganizationId, random_bytes};

@@ -10,7 +10,7 @@ use scim_directory::{
     NewOrganization, Transport,
 };
 use scim_sql::Engine;
-use scim_webhook::{Failure, Outcome};
+use scim_webhook::{Failure, Outcome, Report};
 use serde_json::json;
 use tokio::sync::{Notify, watch};
 
@@ -77,7 +77,7 @@ impl Receiver {
 
 #[async_trait]
 impl Transport for Receiver {
-    async fn attempt(&self, attempt: &Attempt) -> Outcome {
+    async fn attempt(&self, attempt: &Attempt) -> Report {
         let body = parse(std::str::from_utf8(&attempt.body).unwrap());
         self.attempts.lock().unwrap().push(Noted {
             second: self.clock.seconds(),
@@ -97,14 +97,14 @@ impl Transport for Receiver {
         }
         tokio::task::yield_now().await;
         self.under_way.lock().unwrap().0 -= 1;
-        match (self.answer)(attempt) {
+        Report::of(match (self.answer)(attempt) {
             Some(status @ 200..=299) => Outcome::Delivered { status },
             Some(410) => Outcome::Failed { status: Some(410), reason: Failure::Gone, retry_after: None },
             Some(status) => {
                 Outcome::Failed { status: Some(status), reason: Failure::Status, retry_after: None }
             }
             None => Outcome::unanswered(Failure::Timeout),
-        }
+        })
     }
 }
 
@@ -250,7 +250,7 @@ async fn one_endpoint_gets_four_attempts_at_once_and_does_not_delay_another(engi
     }
     #[async_trait]
     impl Transport for Both {
-        async fn attempt(&self, attempt: &Attempt) -> Outcome {
+        async fn attempt(&self, attempt: &Attempt) -> Report {
             let to = if attempt.url.contains("slow") { &self.slow } else { &self.fast };
             to.attempt(attempt).await
         }

@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use scim_webhook::{Delivery, Failure, Outcome, Secret, Sender, SenderConfig, UrlError, check_url, verify};
+use scim_webhook::{
+    Acknowledge, Delivery, Failure, Outcome, Report, Secret, Sender, SenderConfig, UrlError, check_url,
+    verify,
+};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -18,9 +21,26 @@ fn sender(deadline: Duration) -> Sender {
 }
 
 async fn send(sender: &Sender, url: &str) -> Outcome {
-    let secret = secret();
-    let body = BODY.into();
-    sender.send(&Delivery { url, id: "evt_1", timestamp: NOW, body, secrets: &[&secret] }).await
+    report(sender, url, &[], Acknowledge::default()).await.outcome
+}
+
+async fn report(
+    sender: &Sender,
+    url: &str,
+    headers: &[(String, String)],
+    acknowledge: Acknowledge,
+) -> Report {
+    let delivery = Delivery {
+        url,
+        id: "evt_1",
+        timestamp: NOW,
+        body: BODY.into(),
+        secrets: &[&secret()],
+        signing_keys: &[],
+        headers,
+        acknowledge,
+    };
+    sender.send(&delivery).await
 }
 
 /// Reads one request: head and body as texts.
@@ -40,7 +60,11 @@ async fn request(stream: &mut TcpStream) -> (String, String) {
 }
 
 /// One attempt against a receiver that answers with these bytes and closes.
-async fn answered(response: &'static str) -> Outcome {
+async fn answered(response: &str) -> Outcome {
+    answered_in_full(response, Acknowledge::default()).await.outcome
+}
+
+async fn answered_in_full(response: &str, acknowledge: Acknowledge) -> Report {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/hook", listener.local_addr().unwrap());
     let receiver = async {
@@ -49,7 +73,7 @@ async fn answered(response: &'static str) -> Outcome {
         stream.write_all(response.as_bytes()).await.unwrap();
     };
     let sender = sender(Duration::from_secs(5));
-    tokio::join!(send(&sender, &url), receiver).0
+    tokio::join!(report(&sender, &url, &[], acknowledge), receiver).0
 }
 
 fn failed(status: u16, reason: Failure) -> Outcome {
@@ -94,9 +118,69 @@ async fn only_2xx_acknowledges() {
     ] {
         assert_eq!(answered(response).await, outcome, "{response:?}");
     }
-    let busy = answered("HTTP/1.1 429 Slow\r\nretry-after: 120\r\ncontent-length: 0\r\n\r\n").await;
-    let retry_after = Some(Duration::from_secs(120));
-    assert_eq!(busy, Outcome::Failed { status: Some(429), reason: Failure::Status, retry_after });
+}
+
+#[tokio::test]
+async fn strict_endpoints_acknowledge_with_200_and_201_only() {
+    for (status, delivered) in [(200, true), (201, true), (202, false), (204, false), (226, false)] {
+        let response = format!("HTTP/1.1 {status} Fine\r\nconnection: close\r\n\r\n");
+        let outcome = answered_in_full(&response, Acknowledge::Strict).await.outcome;
+        let expected =
+            if delivered { Outcome::Delivered { status } } else { failed(status, Failure::Status) };
+        assert_eq!(outcome, expected);
+        assert_eq!(answered(&response).await, Outcome::Delivered { status });
+    }
+}
+
+#[tokio::test]
+async fn retry_after_is_seconds_or_a_time() {
+    // The attempt's timestamp is 2026-01-01T00:00:00Z.
+    for (fields, seconds) in [
+        ("retry-after: 120", Some(120)),
+        ("retry-after: Thu, 01 Jan 2026 00:02:00 GMT", Some(120)),
+        // The receiver's clock is an hour ahead.
+        ("date: Thu, 01 Jan 2026 01:00:00 GMT\r\nretry-after: Thu, 01 Jan 2026 01:02:00 GMT", Some(120)),
+        // The two obsolete forms (RFC 9110 §5.6.7).
+        ("retry-after: Thursday, 01-Jan-26 00:02:00 GMT", Some(120)),
+        ("retry-after: Thu Jan  1 00:02:00 2026", Some(120)),
+        ("retry-after: Wed, 31 Dec 2025 23:00:00 GMT", Some(0)),
+        ("retry-after: -1", None),
+        ("retry-after: 1.5", None),
+        ("retry-after: soon", None),
+        ("x: y", None),
+    ] {
+        let response = format!("HTTP/1.1 429 Slow\r\n{fields}\r\ncontent-length: 0\r\n\r\n");
+        let retry_after = seconds.map(Duration::from_secs);
+        let expected = Outcome::Failed { status: Some(429), reason: Failure::Status, retry_after };
+        assert_eq!(answered(&response).await, expected, "{fields}");
+    }
+}
+
+#[tokio::test]
+async fn a_report_holds_the_beginning_of_the_answer_as_text() {
+    let of = async |body: &[u8]| {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/hook", listener.local_addr().unwrap());
+        let receiver = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            request(&mut stream).await;
+            let head = format!("HTTP/1.1 500 No\r\ncontent-length: {}\r\n\r\n", body.len());
+            stream.write_all(&[head.as_bytes(), body].concat()).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        let sender = sender(Duration::from_secs(5));
+        let report = tokio::join!(report(&sender, &url, &[], Acknowledge::default()), receiver).0;
+        assert_eq!(report.outcome, failed(500, Failure::Status));
+        assert!(report.elapsed > Duration::ZERO && report.elapsed < Duration::from_secs(5));
+        report.excerpt
+    };
+    assert_eq!(of(b"").await, "");
+    assert_eq!(of("Zo\u{eb}\n\tfailed".as_bytes()).await, "Zo\u{eb}\n\tfailed");
+    assert_eq!(of(b"a\x1b[31mb\0c\r\nd\xff\x7f").await, "a\u{fffd}[31mb\u{fffd}c\u{fffd}\nd\u{fffd}\u{fffd}");
+    assert_eq!(of(&[b'x'; 9000]).await, "x".repeat(4096));
+    // A replacement is longer than what it replaces, and characters are kept whole.
+    assert_eq!(of(&[0; 9000]).await, "\u{fffd}".repeat(1365));
+    assert_eq!(of("\u{eb}".repeat(5000).as_bytes()).await.len(), 4096);
 }
 
 #[tokio::test]

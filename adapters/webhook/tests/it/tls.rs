@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
-use scim_webhook::{Delivery, Failure, Outcome, Secret, Sender, SenderConfig};
+use scim_webhook::{Acknowledge, Delivery, Failure, Outcome, Secret, Sender, SenderConfig};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -14,9 +14,17 @@ use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
 async fn send(url: &str) -> Outcome {
     let config = SenderConfig { deadline: Duration::from_secs(5), ..SenderConfig::default() };
     let secret = Secret::from_bytes(&[7; 32]).unwrap();
-    let delivery =
-        Delivery { url, id: "evt_1", timestamp: 1_767_225_600, body: "{}".into(), secrets: &[&secret] };
-    Sender::new(config).unwrap().send(&delivery).await
+    let delivery = Delivery {
+        url,
+        id: "evt_1",
+        timestamp: 1_767_225_600,
+        body: "{}".into(),
+        secrets: &[&secret],
+        signing_keys: &[],
+        headers: &[],
+        acknowledge: Acknowledge::default(),
+    };
+    Sender::new(config).unwrap().send(&delivery).await.outcome
 }
 
 // ledger: 7644-7.2-002

@@ -51,14 +51,14 @@ fn signatures_are_those_of_the_vectors() {
     let mut checked = 0;
     for v in vectors.iter().filter(simple) {
         let secret = Secret::parse(&v.secret).unwrap();
-        let signature = sign(&[&secret], &v.id, v.timestamp.parse().unwrap(), v.body.as_bytes());
+        let signature = sign(&[&secret], &[], &v.id, v.timestamp.parse().unwrap(), v.body.as_bytes());
         assert_eq!(signature, v.signature, "{}", v.name);
         checked += 1;
     }
     assert_eq!(checked, 8);
     let (new, old) = (secret(&bytes(32)), secret(&bytes(0)));
     let rotation = vectors.iter().find(|v| v.id == "msg_rot").unwrap();
-    let signature = sign(&[&new, &old], "msg_rot", 1_767_225_600, rotation.body.as_bytes());
+    let signature = sign(&[&new, &old], &[], "msg_rot", 1_767_225_600, rotation.body.as_bytes());
     assert_eq!(signature, rotation.signature);
 }
 
@@ -90,7 +90,7 @@ fn secrets_are_read_strictly_and_never_shown_by_accident() {
 #[test]
 fn missing_and_broken_headers_are_refused() {
     let secret = secret(&bytes(0));
-    let sent = headers(&[&secret], "evt_1", 1000, b"{}");
+    let sent = headers(&[&secret], &[], "evt_1", 1000, b"{}");
     assert_eq!(check(&secret, &sent, b"{}", 1000), Ok(()));
     for left_out in 0..3 {
         let mut fewer = sent.to_vec();
@@ -110,7 +110,7 @@ fn an_independent_library_accepts_what_is_signed_and_refuses_what_is_changed() {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     let (old, new) = (secret(&bytes(0)), secret(&bytes(32)));
     let body = r#"{"name": "Zo\u00eb", "groups": ["a"]}"#.as_bytes();
-    let sent = headers(&[&new, &old], "evt_1", now.try_into().unwrap(), body);
+    let sent = headers(&[&new, &old], &[], "evt_1", now.try_into().unwrap(), body);
     for secret in [&new, &old] {
         let theirs = standardwebhooks::Webhook::new(&secret.expose()).unwrap();
         assert!(theirs.verify(body, &header_map(&sent)).is_ok());
@@ -140,7 +140,7 @@ proptest! {
         bit in 0..8_u8,
     ) {
         let secret = Secret::from_bytes(&key).unwrap();
-        let sent = headers(&[&secret], "evt_1", 1_000_000, &body);
+        let sent = headers(&[&secret], &[], "evt_1", 1_000_000, &body);
         prop_assert_eq!(check(&secret, &sent, &body, 1_000_000), Ok(()));
         let mut changed = body.clone();
         changed[at.index(body.len())] ^= 1 << bit;
