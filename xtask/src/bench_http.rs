@@ -5,7 +5,7 @@
 //! figures are compared.
 
 mod figures;
-mod machine;
+pub(crate) mod machine;
 mod server;
 mod store;
 mod targets;

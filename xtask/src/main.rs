@@ -1,6 +1,7 @@
 //! `cargo xtask`: the workspace's own commands, one file for each.
 
 mod bench;
+mod bench_events;
 mod bench_http;
 mod bench_store;
 mod counts;
@@ -66,6 +67,8 @@ enum Command {
     /// when it is answered; times are measured at 70 % of the best rate, with requests that are due at fixed moments.
     #[command(name = "bench-http")]
     BenchHttp(bench_http::Options),
+    /// Measure how events get from a change to the application, and check their targets
+    BenchEvents(bench_events::Options),
     /// Measure the stores against bare SQLite and pgbench, and check their targets
     BenchStore(bench_store::Options),
     /// Count instructions under valgrind and compare with benches/counts.json
@@ -105,6 +108,7 @@ fn run(cli: &Cli) -> anyhow::Result<bool> {
         Command::Mutants(options) => mutants::run(&root, options),
         Command::Bench(options) => bench::run(&root, options),
         Command::BenchHttp(options) => bench_http::run(&root, options),
+        Command::BenchEvents(options) => bench_events::run(&root, options),
         Command::BenchStore(options) => bench_store::run(&root, options),
         Command::Counts(options) => counts::run(&root, options),
         Command::Crash(options) => crash::run(&root, options),

@@ -47,7 +47,7 @@ fn parse_processor_time(stat: &str) -> Option<Duration> {
 }
 
 /// How many processes wanted a processor in the last minute.
-pub(super) fn load_average() -> Option<f64> {
+pub(crate) fn load_average() -> Option<f64> {
     std::fs::read_to_string("/proc/loadavg").ok()?.split(' ').next()?.parse().ok()
 }
 
