@@ -7,25 +7,30 @@ mod known_tokens;
 mod log;
 mod messages;
 mod reads;
+mod retention;
 mod tokens;
 
-pub(crate) use endpoints::{Key, number_of, open_headers, read_event_types, split};
+pub(crate) use endpoints::{number_of, open_headers, read_event_types, signing, split};
 pub use log::{Direction, EventFilter, LogPage, LogPosition, LoggedEvent};
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
-use scim_schema::DateTime;
+use scim_core::Cause;
+use scim_schema::{DateTime, Object};
 use scim_sql::{Database, DatabaseError, Engine, Row, Session, params};
 use tokio::sync::{Notify, watch};
 
 use self::known_tokens::KnownTokens;
 use crate::error::DirectoryError;
-use crate::id::{DirectoryId, EnvironmentId, OrganizationId};
+use crate::event::{EventOptions, EventType};
+use crate::id::{DirectoryId, EnvironmentId, OrganizationId, new_id};
 use crate::keys::Keys;
 use crate::lock::Lock;
+use crate::log::{Log, NewEvent};
 use crate::model::{Directory, NewDirectory, NewOrganization, Organization, Provider};
 use crate::normalize::Normalizer;
+use crate::projection::Place;
 use crate::tables::{MIGRATIONS, NAMESPACE};
 
 /// How long a name may be, in bytes.
@@ -38,6 +43,7 @@ const NAME_LIMIT: usize = 256;
 pub struct Directories {
     inner: Arc<Inner>,
     normalizer: Normalizer,
+    event_options: EventOptions,
     allow_loopback_http: bool,
 }
 
@@ -75,7 +81,12 @@ impl Directories {
             no_records_until: AtomicI64::new(i64::MIN),
             known_tokens: KnownTokens::default(),
         };
-        Ok(Self { inner: Arc::new(inner), normalizer: Normalizer::default(), allow_loopback_http: false })
+        Ok(Self {
+            inner: Arc::new(inner),
+            normalizer: Normalizer::default(),
+            event_options: EventOptions::default(),
+            allow_loopback_http: false,
+        })
     }
 
     /// How many migrations the tables of this version have, by namespace.
@@ -87,6 +98,12 @@ impl Directories {
     #[must_use]
     pub fn with_normalizer(self, normalizer: Normalizer) -> Self {
         Self { normalizer, ..self }
+    }
+
+    /// Tells changes in this way.
+    #[must_use]
+    pub fn with_event_options(self, event_options: EventOptions) -> Self {
+        Self { event_options, ..self }
     }
 
     /// Lets endpoints have plain HTTP URLs on this machine, for development.
@@ -237,12 +254,21 @@ impl Directories {
             .await
     }
 
-    /// Lets the directory's identity provider in, or keeps it out.
+    /// Lets the directory's identity provider in, or keeps it out, and tells so by an event.
     ///
     /// # Errors
     /// [`DirectoryError::NotFound`].
-    pub async fn set_directory_enabled(&self, id: &DirectoryId, enabled: bool) -> Result<(), DirectoryError> {
-        self.switch(id, "enabled", enabled).await
+    pub async fn set_directory_enabled(
+        &self,
+        id: &DirectoryId,
+        enabled: bool,
+        now: DateTime,
+    ) -> Result<(), DirectoryError> {
+        let (this, row) = (self.clone(), id.clone());
+        self.switch(id, "enabled", enabled, move |session| tell_switched(session, &this, &row, enabled, now))
+            .await?;
+        self.tell_readers();
+        Ok(())
     }
 
     /// Keeps the events of a directory back, or lets them go. The identity provider is let in all the same, and
@@ -251,23 +277,33 @@ impl Directories {
     /// # Errors
     /// [`DirectoryError::NotFound`].
     pub async fn set_delivery_paused(&self, id: &DirectoryId, paused: bool) -> Result<(), DirectoryError> {
-        self.switch(id, "delivery_paused", paused).await?;
-        self.new_deliveries().notify_one();
-        Ok(())
+        self.switch(id, "delivery_paused", paused, |_| Ok(())).await
     }
 
-    async fn switch(&self, id: &DirectoryId, flag: &'static str, on: bool) -> Result<(), DirectoryError> {
+    /// Sets a flag of a directory; `then` is done in the same transaction if that changes it.
+    async fn switch(
+        &self,
+        id: &DirectoryId,
+        flag: &'static str,
+        on: bool,
+        then: impl Fn(&Session<'_>) -> Result<(), DirectoryError> + Send + 'static,
+    ) -> Result<(), DirectoryError> {
         let row = id.clone();
         self.database()
             .write(move |session| {
-                let update = format!("UPDATE dir_directories SET {flag} = ?2 WHERE id = ?1");
-                match session.execute(&update, params![row.as_str(), on])? {
-                    0 => Err(DirectoryError::NotFound { what: "directory" }),
-                    _ => Ok(()),
+                // Before the row of the directory, as the relay does.
+                crate::log::lock(session)?;
+                let update = format!("UPDATE dir_directories SET {flag} = ?2 WHERE id = ?1 AND {flag} <> ?2");
+                if session.execute(&update, params![row.as_str(), on])? > 0 {
+                    return then(session);
                 }
+                let select = format!("{SELECT_DIRECTORY} WHERE id = ?1");
+                let found = session.first(&select, params![row.as_str()], read_directory)?;
+                found.map(drop).ok_or(DirectoryError::NotFound { what: "directory" })
             })
             .await?;
         tracing::info!(directory = %id, flag, on, "directory switched");
+        self.new_deliveries().notify_one();
         Ok(())
     }
 
@@ -281,6 +317,10 @@ impl Directories {
 
     pub(crate) fn normalizer(&self) -> Normalizer {
         self.normalizer
+    }
+
+    pub(crate) fn event_options(&self) -> EventOptions {
+        self.event_options
     }
 
     pub(crate) fn new_deliveries(&self) -> &Notify {
@@ -372,6 +412,44 @@ fn read_directory(row: &Row<'_>) -> Result<Directory, DirectoryError> {
         delivery_paused: row.flag(7)?,
         created: DateTime::from_unix_micros(row.int(5)?),
         sequence: row.unsigned(6)?,
+    })
+}
+
+/// Appends the event that a directory was enabled or disabled.
+fn tell_switched(
+    session: &Session<'_>,
+    directories: &Directories,
+    id: &DirectoryId,
+    enabled: bool,
+    now: DateTime,
+) -> Result<(), DirectoryError> {
+    let not_found = DirectoryError::NotFound { what: "directory" };
+    let place = Place::find(session, id.as_str())?.ok_or(not_found)?;
+    let mut log = Log::open(session, directories)?;
+    let sequence = log.next_sequence(&place)?;
+    let select = format!("{SELECT_DIRECTORY} WHERE id = ?1");
+    let directory = session.first(&select, params![id.as_str()], read_directory)?;
+    let mut data = Object::with_capacity(8);
+    data.push("id", id.as_str());
+    data.push("object", "directory");
+    data.push("organization_id", place.organization_id.as_str());
+    data.push("directory_type", "SCIM");
+    data.push("name", directory.as_ref().map(|directory| directory.name.as_str()).unwrap_or_default());
+    data.push("provider", directory.as_ref().map(|d| d.provider.as_str()).unwrap_or_default());
+    data.push("enabled", enabled);
+    data.push("updated_at", now.to_string());
+    let cause = Cause { kind: "api".into(), request_id: new_id("request", now).into() };
+    log.append(NewEvent {
+        place: Some(&place),
+        event_type: if enabled { EventType::DirectoryEnabled } else { EventType::DirectoryDisabled },
+        subject: id.as_str(),
+        version: sequence,
+        sequence,
+        occurred_at: now,
+        cause: &cause,
+        reason: None,
+        changes: Vec::new(),
+        data,
     })
 }
 

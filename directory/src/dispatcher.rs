@@ -204,7 +204,7 @@ impl Dispatcher {
             url: due.url,
             event_id: due.event_id,
             secrets: due.secrets,
-            signing_keys: Vec::new(),
+            signing_keys: due.signing_keys,
             headers: Vec::new(),
             acknowledge: Acknowledge::default(),
             body: due.body.into(),

@@ -24,6 +24,9 @@ pub enum DirectoryError {
         /// What was looked for.
         what: &'static str,
     },
+    /// What was asked for was forgotten, because it is old.
+    #[error("the events behind this place are not kept any more: read the directory anew")]
+    Forgotten,
     /// A value that must be unique is there already.
     #[error("the {field} is taken")]
     Taken {

@@ -3,6 +3,7 @@
 use scim_schema::{DateTime, Object, Value};
 
 use crate::id::{DirectoryId, EventId, OrganizationId};
+use crate::named::named;
 
 macro_rules! event_types {
     ($($(#[$doc:meta])* $variant:ident: $text:literal, $object:literal, $display:literal;)*) => {
@@ -100,6 +101,29 @@ impl EventType {
         self == Self::UserDeleted
     }
 }
+
+/// How changes are told, where there is more than one way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "made to be written with struct update syntax")]
+pub struct EventOptions {
+    /// What is said of a user that is deactivated, or active again.
+    pub deactivation: Deactivation,
+    /// Whether each membership that comes or goes makes an event of its own beside those of its group and user:
+    /// [`EventType::GroupUserAdded`] and [`EventType::GroupUserRemoved`], to endpoints that name them.
+    pub member_events: bool,
+}
+
+named!(
+    /// What is said of a user that is deactivated, or active again.
+    #[derive(Default)]
+    Deactivation {
+        /// `user_deleted` and `user_created`.
+        #[default]
+        Deleted = "deleted",
+        /// `user_updated`.
+        Updated = "updated",
+    }
+);
 
 /// Which deliveries go first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

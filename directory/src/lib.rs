@@ -28,7 +28,7 @@ pub use directories::{Direction, Directories, EventFilter, LogPage, LogPosition,
 pub use dispatcher::{Dispatcher, DispatcherConfig};
 pub use endpoint::{CreatedEndpoint, Endpoint, EndpointSettings, Health, NewEndpoint, Ordering, Profile};
 pub use error::DirectoryError;
-pub use event::{Event, EventType};
+pub use event::{Deactivation, Event, EventOptions, EventType};
 pub use id::{
     ApiKeyId, DeliveryId, DirectoryId, EndpointId, EnvironmentId, EventId, OrganizationId, TokenId, new_id,
 };

@@ -10,7 +10,7 @@ use scim_core::{ChangeEntry, ChangeFeed, FeedCursor};
 use scim_sql::{Session, params};
 use tokio::sync::watch;
 
-use self::record::Recorder;
+use self::record::{Concerned, Recorder};
 use crate::directories::Directories;
 use crate::error::DirectoryError;
 use crate::lock::Lock;
@@ -53,7 +53,7 @@ struct Known {
     entries: Arc<[ChangeEntry]>,
     next: usize,
     /// The users that the entry begun concerns, in order.
-    concerned: Option<Arc<[String]>>,
+    concerned: Option<Arc<Concerned>>,
 }
 
 impl From<Place> for Known {
@@ -191,8 +191,8 @@ fn work(
     let mut recorder = Recorder::new(session, directories)?;
     let (mut next, mut concerned) = (known.next, known.concerned.clone());
     while let Some(entry) = known.entries.get(next) {
-        let ids = match (&place.fanned_out, concerned.take()) {
-            (Some(_), Some(ids)) => ids,
+        let all = match (&place.fanned_out, concerned.take()) {
+            (Some(_), Some(all)) => all,
             (Some(_), None) => recorder.concerned(entry)?,
             (None, _) => {
                 recorder.begin(entry)?;
@@ -200,20 +200,20 @@ fn work(
             }
         };
         let after = place.fanned_out.take().unwrap_or_default();
-        let start = ids.partition_point(|id| *id <= after);
+        let start = all.ids.partition_point(|id| *id <= after);
         let mut last = after;
         let mut finished = true;
-        for id in ids.iter().skip(start) {
+        for id in all.ids.iter().skip(start) {
             if recorder.events() >= EVENTS {
                 finished = false;
                 break;
             }
-            recorder.user_moved(entry, id)?;
+            recorder.moved(entry, &all, id)?;
             last.clone_from(id);
         }
         if !finished {
             place.fanned_out = Some(last);
-            concerned = Some(ids);
+            concerned = Some(all);
             break;
         }
         place.cursor = entry.cursor;

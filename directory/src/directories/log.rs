@@ -6,6 +6,7 @@ use scim_schema::DateTime;
 use scim_sql::{Param, Row, Session, params};
 
 use super::Directories;
+use super::retention::log_start;
 use crate::error::DirectoryError;
 use crate::event::{Event, EventType};
 use crate::id::{DirectoryId, EventId, OrganizationId};
@@ -87,7 +88,8 @@ impl Directories {
     /// handed out.
     ///
     /// # Errors
-    /// When the database can't answer.
+    /// [`DirectoryError::Forgotten`] forward from a place whose next events are not kept any more;
+    /// [`Directories::log_start`] is the first place behind which all are. When the database can't answer.
     pub async fn log(
         &self,
         filter: &EventFilter,
@@ -153,6 +155,9 @@ fn read_log(
     direction: Direction,
     limit: usize,
 ) -> Result<LogPage, DirectoryError> {
+    if direction == Direction::Forward && after < log_start(session)? {
+        return Err(DirectoryError::Forgotten);
+    }
     let (comparison, order) = match direction {
         Direction::Forward => (">", "ASC"),
         Direction::Backward => ("<", "DESC"),
@@ -193,9 +198,12 @@ fn passes(filter: &EventFilter, event: &Event) -> bool {
             || event.directory_id.as_ref().is_some_and(|id| filter.directory_ids.contains(id)))
 }
 
-/// `None` for a type that a newer version has written.
+/// `None` for a type that a newer version has written, and for an event that was forgotten.
 pub(super) fn read_event(row: &Row<'_>) -> Result<Option<LoggedEvent>, DirectoryError> {
     let Some(event_type) = EventType::parse(row.text(3)?) else { return Ok(None) };
+    if row.text(7)?.is_empty() {
+        return Ok(None);
+    }
     let sequence = row.int_or_null(2)?.and_then(|number| u64::try_from(number).ok());
     let event = Event {
         id: EventId::stored(row.owned(1)?),

@@ -4,10 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use scim_schema::DateTime;
 use scim_sql::{Session, params};
-use scim_webhook::{Failure, Outcome, Secret, next_attempt};
+use scim_webhook::{Failure, Outcome, Secret, SigningKey, next_attempt};
 
 use super::DispatcherConfig;
-use crate::directories::{Directories, Key};
+use crate::directories::{Directories, signing};
 use crate::error::DirectoryError;
 use crate::lock::Lock;
 use crate::model::DeliveryState;
@@ -59,6 +59,7 @@ pub(super) struct Due {
     pub(super) endpoint: i64,
     pub(super) url: String,
     pub(super) secrets: Vec<Secret>,
+    pub(super) signing_keys: Vec<SigningKey>,
     pub(super) event_id: String,
     pub(super) body: String,
     pub(super) attempts: u32,
@@ -174,7 +175,7 @@ pub(super) fn claim(
             claimed.contended = true;
             continue;
         };
-        let secrets = secrets(session, directories, *endpoint, &id, search.now)?;
+        let (secrets, signing_keys) = signing(session, directories, *endpoint, &id, search.now)?;
         if secrets.is_empty() {
             tracing::error!(endpoint = %id, "the endpoint's secret can't be opened with this key file");
             continue;
@@ -188,6 +189,7 @@ pub(super) fn claim(
                     endpoint: *endpoint,
                     url: url.clone(),
                     secrets: secrets.clone(),
+                    signing_keys: signing_keys.clone(),
                     event_id,
                     body,
                     attempts,
@@ -227,24 +229,6 @@ fn claim_one(
     let attempts = u32::try_from(attempts).unwrap_or(u32::MAX);
     let select = "SELECT id, body FROM dir_events WHERE position = ?1";
     session.first(select, params![event], |row| Ok((row.owned(0)?, row.owned(1)?, attempts)))
-}
-
-/// The secrets that an endpoint is signed for with now, the newest first.
-fn secrets(
-    session: &Session<'_>,
-    directories: &Directories,
-    endpoint: i64,
-    id: &str,
-    now: DateTime,
-) -> Result<Vec<Secret>, DirectoryError> {
-    let select = "SELECT sealed FROM dir_endpoint_keys
-        WHERE endpoint = ?1 AND kind = ?2 AND (expires IS NULL OR expires > ?3) ORDER BY number DESC";
-    let values = params![endpoint, Key::Secret.code(), now.unix_micros()];
-    let keys = session.all(select, values, |row| {
-        let opened = directories.keys().open(row.bytes(0)?, id);
-        Ok::<_, DirectoryError>(opened.and_then(|bytes| Secret::from_bytes(&bytes).ok()))
-    })?;
-    Ok(keys.into_iter().flatten().collect())
 }
 
 /// Records attempts: done, due again, or given up; their leases end.

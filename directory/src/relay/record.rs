@@ -1,6 +1,6 @@
 //! From one entry of the feed to its events.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use scim_core::{ChangeEntry, ChangeKind, Member};
@@ -10,7 +10,7 @@ use scim_sql::Session;
 use crate::changes::{change, changes, is_shown};
 use crate::directories::Directories;
 use crate::error::DirectoryError;
-use crate::event::{DEACTIVATED, EventType, REMOVED};
+use crate::event::{DEACTIVATED, Deactivation, EventType, REMOVED};
 use crate::log::{Log, NewEvent};
 use crate::normalize::{GroupRef, Subject, is_active, push_groups};
 use crate::projection::{
@@ -20,6 +20,17 @@ use crate::projection::{
 
 /// Up to this many members that come or go are named in `changes`.
 const NAMED_MEMBERS: usize = 100;
+
+/// Whom an entry of a group concerns.
+#[derive(Debug, Default)]
+pub(super) struct Concerned {
+    /// The ids, in order, of those whose groups may be others. Ids of groups may be among them.
+    pub(super) ids: Vec<String>,
+    /// Who came to the group itself, where that is told.
+    came: HashSet<String>,
+    /// Who left it.
+    went: HashSet<String>,
+}
 
 /// Writes events and deliveries in one transaction.
 pub(super) struct Recorder<'t> {
@@ -55,10 +66,9 @@ impl<'t> Recorder<'t> {
         }
     }
 
-    /// The ids, in order, of those whose groups may be others after an entry that was begun. Ids of groups
-    /// may be among them.
-    pub(super) fn concerned(&mut self, entry: &ChangeEntry) -> Result<Arc<[String]>, DirectoryError> {
-        let Some((Kind::Group, place)) = self.of_interest(entry)? else { return Ok(Arc::new([])) };
+    /// Whom an entry that was begun concerns.
+    pub(super) fn concerned(&mut self, entry: &ChangeEntry) -> Result<Arc<Concerned>, DirectoryError> {
+        let Some((Kind::Group, place)) = self.of_interest(entry)? else { return Ok(Arc::default()) };
         let moved = || entry.members_added.iter().chain(&entry.members_removed);
         let shown = |path: &str| matches!(path, "displayName" | "externalId");
         let renamed = entry.changes.iter().any(|c| shown(&c.path)).then_some(entry.id.as_str());
@@ -68,31 +78,88 @@ impl<'t> Recorder<'t> {
         ids.extend(moved().map(|m| m.id.clone()));
         let mut ids: Vec<String> = ids.into_iter().collect();
         ids.sort_unstable();
-        Ok(ids.into())
+        let mut all = Concerned { ids, ..Concerned::default() };
+        if self.directories.event_options().member_events {
+            all.came = entry.members_added.iter().map(|m| m.id.clone()).collect();
+            all.went = entry.members_removed.iter().map(|m| m.id.clone()).collect();
+        }
+        Ok(all.into())
+    }
+
+    /// Tells what an entry means for one of those whom it concerns.
+    pub(super) fn moved(
+        &mut self,
+        entry: &ChangeEntry,
+        all: &Concerned,
+        id: &str,
+    ) -> Result<(), DirectoryError> {
+        let Some((_, place)) = self.of_interest(entry)? else { return Ok(()) };
+        let row = read_subject(self.session, &place, id)?;
+        if row.as_ref().is_some_and(|row| row.kind == Kind::Group) {
+            return Ok(());
+        }
+        // Who left a group because it was deleted is not there any more.
+        if all.went.contains(id) {
+            self.membership(entry, &place, EventType::GroupUserRemoved, id)?;
+        }
+        if let Some(row) = row {
+            self.user_moved(entry, &place, id, &row)?;
+        }
+        if all.came.contains(id) {
+            self.membership(entry, &place, EventType::GroupUserAdded, id)?;
+        }
+        Ok(())
+    }
+
+    /// Writes that a user came to a group or left it.
+    fn membership(
+        &mut self,
+        entry: &ChangeEntry,
+        place: &Place,
+        event_type: EventType,
+        user: &str,
+    ) -> Result<(), DirectoryError> {
+        let sequence = self.log.next_sequence(place)?;
+        let normalizer = self.directories.normalizer();
+        let counts = read_subject(self.session, place, &entry.id)?.map(|row| row.counts).unwrap_or_default();
+        let group = normalizer.group(&subject(entry, place, sequence), counts);
+        let row = read_subject(self.session, place, user)?;
+        let told = row.map(|row| normalizer.user(&row.subject(place, sequence), &row.told.groups));
+        let mut data = Object::with_capacity(4);
+        data.push("object", "directory_membership");
+        data.push("group_id", entry.id.as_str());
+        data.push("user_id", user);
+        data.push("group", group);
+        data.push("user", told.map_or(Value::Null, Value::Object));
+        // Not the user: of one subject each event has the whole state, and takes the place of those before it.
+        let subject = format!("{}/{user}", entry.id);
+        self.log.append(NewEvent { subject: &subject, ..event(entry, place, event_type, sequence, data) })
     }
 
     /// Writes `user_updated` if the user's groups are not those that the user's last event named.
-    pub(super) fn user_moved(&mut self, entry: &ChangeEntry, id: &str) -> Result<(), DirectoryError> {
-        let Some((_, place)) = self.of_interest(entry)? else { return Ok(()) };
-        let Some(row) = read_subject(self.session, &place, id)?.filter(|row| row.kind == Kind::User) else {
-            return Ok(());
-        };
-        let groups = groups_of(self.session, &place, id)?;
+    fn user_moved(
+        &mut self,
+        entry: &ChangeEntry,
+        place: &Place,
+        id: &str,
+        row: &SubjectRow,
+    ) -> Result<(), DirectoryError> {
+        let groups = groups_of(self.session, place, id)?;
         if groups == row.told.groups {
             return Ok(());
         }
         let (mut old, mut new) = (Object::new(), Object::new());
         push_groups(&mut old, &row.told.groups);
         push_groups(&mut new, &groups);
-        let sequence = self.log.next_sequence(&place)?;
-        let data = self.directories.normalizer().user(&row.subject(&place, sequence), &groups);
+        let sequence = self.log.next_sequence(place)?;
+        let data = self.directories.normalizer().user(&row.subject(place, sequence), &groups);
         self.log.append(NewEvent {
             subject: id,
             version: row.version,
             changes: changes(&old, &new, &[], false),
-            ..event(entry, &place, EventType::UserUpdated, sequence, data)
+            ..event(entry, place, EventType::UserUpdated, sequence, data)
         })?;
-        write_told(self.session, &place, id, &Told { groups, ..Told::default() }, sequence)?;
+        write_told(self.session, place, id, &Told { groups, ..Told::default() }, sequence)?;
         Ok(())
     }
 
@@ -111,9 +178,11 @@ impl<'t> Recorder<'t> {
         let normalizer = self.directories.normalizer();
         let mut data = normalizer.user(&subject(entry, place, sequence), &groups);
         let was_active = old.map(|row| is_active(&row.resource));
+        let tells_deleted = self.directories.event_options().deactivation == Deactivation::Deleted;
         let event_type = match (entry.kind, was_active, is_active(&entry.resource)) {
-            (ChangeKind::Created, ..) | (_, Some(false), true) => EventType::UserCreated,
-            (_, Some(true), false) => EventType::UserDeleted,
+            (ChangeKind::Created, ..) => EventType::UserCreated,
+            (_, Some(false), true) if tells_deleted => EventType::UserCreated,
+            (_, Some(true), false) if tells_deleted => EventType::UserDeleted,
             _ => EventType::UserUpdated,
         };
         let changes = match old {

@@ -46,7 +46,7 @@ async fn organizations_and_directories_are_kept(engine: Engine) {
     assert!(directory.enabled);
     assert_eq!(directories.directory(&directory.id).await.unwrap(), Some(directory.clone()));
     assert_eq!(directories.directories().await.unwrap(), [site.directory.clone(), directory.clone()]);
-    directories.set_directory_enabled(&directory.id, false).await.unwrap();
+    directories.set_directory_enabled(&directory.id, false, now).await.unwrap();
     assert!(!directories.directory(&directory.id).await.unwrap().unwrap().enabled);
 
     let nobody = OrganizationId::parse("org_0000000000000000000000").unwrap();
@@ -54,7 +54,7 @@ async fn organizations_and_directories_are_kept(engine: Engine) {
     assert!(matches!(refused, Err(DirectoryError::NotFound { what: "organization" })));
     let nothing = DirectoryId::parse("dir_0000000000000000000000").unwrap();
     assert_eq!(directories.directory(&nothing).await.unwrap(), None);
-    let refused = directories.set_directory_enabled(&nothing, true).await;
+    let refused = directories.set_directory_enabled(&nothing, true, now).await;
     assert!(matches!(refused, Err(DirectoryError::NotFound { what: "directory" })));
 }
 
@@ -104,7 +104,7 @@ async fn a_token_opens_its_directory_until_it_ends(engine: Engine) {
     // Nothing was written since: this time the answer is one that is known.
     assert_eq!(directories.authenticate_token(&plain, now).await.unwrap(), Some(access));
 
-    directories.set_directory_enabled(&site.directory.id, false).await.unwrap();
+    directories.set_directory_enabled(&site.directory.id, false, site.clock.now()).await.unwrap();
     assert!(!directories.authenticate_token(&plain, now).await.unwrap().unwrap().enabled);
 
     // Each other text is nothing, whichever character differs.

@@ -36,6 +36,7 @@ pub(crate) struct Receiver {
     /// The status for an attempt; `None` for no answer.
     answer: fn(&Attempt) -> Option<u16>,
     attempts: Mutex<Vec<Noted>>,
+    last: Mutex<Option<Attempt>>,
     under_way: Mutex<(usize, usize)>,
     /// Attempts wait for this, if there is one.
     gate: Option<Arc<Notify>>,
@@ -58,7 +59,14 @@ impl Receiver {
 
     fn plain(site: &Site, answer: fn(&Attempt) -> Option<u16>) -> Self {
         let clock = Arc::clone(&site.clock);
-        Self { clock, answer, attempts: Mutex::default(), under_way: Mutex::default(), gate: None }
+        Self {
+            clock,
+            answer,
+            attempts: Mutex::default(),
+            last: Mutex::default(),
+            under_way: Mutex::default(),
+            gate: None,
+        }
     }
 
     /// Its attempts wait for the gate.
@@ -70,6 +78,11 @@ impl Receiver {
         self.attempts.lock().unwrap().clone()
     }
 
+    /// The last attempt.
+    pub(crate) fn last(&self) -> Option<Attempt> {
+        self.last.lock().unwrap().clone()
+    }
+
     fn whats(&self) -> Vec<String> {
         self.attempts().into_iter().map(|a| a.what).collect()
     }
@@ -79,6 +92,7 @@ impl Receiver {
 impl Transport for Receiver {
     async fn attempt(&self, attempt: &Attempt) -> Report {
         let body = parse(std::str::from_utf8(&attempt.body).unwrap());
+        *self.last.lock().unwrap() = Some(attempt.clone());
         self.attempts.lock().unwrap().push(Noted {
             second: self.clock.seconds(),
             url: attempt.url.clone(),

@@ -12,6 +12,7 @@ mod delivery;
 mod events;
 mod fan_out;
 mod laws;
+mod messages;
 mod normalized;
 mod processes;
 mod receiver;

@@ -1,0 +1,74 @@
+//! Forgetting what is old.
+
+use scim_schema::DateTime;
+use scim_sql::{Session, params};
+
+use super::{Directories, LogPosition};
+use crate::error::DirectoryError;
+
+/// How many events a transaction forgets, so that no other write waits for long.
+const EVENTS: i64 = 1_000;
+
+impl Directories {
+    /// Forgets the bodies of events that happened before a time, with their deliveries and attempts. What stays of
+    /// an event is that it was: its id, type, subject, version, number and time. Events that wait for delivery, or
+    /// for a [`Reader`](crate::Reader), stay as they are, and those behind them too. Answers how many events were
+    /// forgotten.
+    ///
+    /// # Errors
+    /// When the database can't do it; what is forgotten stays so.
+    pub async fn forget_before(&self, time: DateTime) -> Result<u64, DirectoryError> {
+        let mut forgotten = 0;
+        loop {
+            let events = self.database().write(move |session| forget_some(session, time)).await?;
+            forgotten += events;
+            if events == 0 {
+                break;
+            }
+        }
+        if forgotten > 0 {
+            tracing::info!(events = forgotten, "old events forgotten");
+        }
+        Ok(forgotten)
+    }
+
+    /// The place behind the last event that was forgotten. Behind it the log is whole.
+    ///
+    /// # Errors
+    /// When the database can't answer.
+    pub async fn log_start(&self) -> Result<LogPosition, DirectoryError> {
+        self.database().read(|session| log_start(session)).await
+    }
+}
+
+pub(super) fn log_start(session: &Session<'_>) -> Result<LogPosition, DirectoryError> {
+    let select = "SELECT value FROM dir_settings WHERE name = 'forgotten'";
+    let value = session.first(select, params![], |row| row.owned(0))?;
+    Ok(LogPosition::from_number(value.and_then(|text: String| text.parse().ok()).unwrap_or_default()))
+}
+
+fn forget_some(session: &Session<'_>, time: DateTime) -> Result<u64, DirectoryError> {
+    let start = log_start(session)?.number();
+    // Up to the first event that somebody still needs, or that is not old.
+    let select = "SELECT position, occurred_at < ?2
+            AND position <= coalesce((SELECT min(position) FROM dir_readers), position)
+            AND NOT EXISTS (SELECT 1 FROM dir_deliveries d WHERE d.event = e.position AND d.state = 0)
+        FROM dir_events e WHERE position > ?1 ORDER BY position LIMIT ?3";
+    let events = session.all(select, params![start, time.unix_micros(), EVENTS], |row| {
+        Ok::<_, DirectoryError>((row.int(0)?, row.flag(1)?))
+    })?;
+    let old = events.into_iter().take_while(|(_, is_old)| *is_old).map(|(position, _)| position);
+    let Some((last, count)) = old.zip(1..).last() else { return Ok(0) };
+    for statement in [
+        "DELETE FROM dir_attempts WHERE delivery IN
+            (SELECT position FROM dir_deliveries WHERE event > ?1 AND event <= ?2)",
+        "DELETE FROM dir_deliveries WHERE event > ?1 AND event <= ?2",
+        "UPDATE dir_events SET body = '' WHERE position > ?1 AND position <= ?2",
+    ] {
+        session.execute(statement, params![start, last])?;
+    }
+    let insert = "INSERT INTO dir_settings (name, value) VALUES ('forgotten', ?1)
+        ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+    session.execute(insert, params![&last.to_string()])?;
+    Ok(count)
+}

@@ -1,0 +1,354 @@
+//! The message log, sending again, reading the log, forgetting, keys, and how changes are told.
+
+use std::time::Duration;
+
+use scim_directory::{
+    Clock, Deactivation, DeliveryFilter, DeliveryState, Direction, Directories, DirectoryError, EndpointId,
+    EventFilter, EventOptions, EventType, LogPosition, NewEndpoint, Scope,
+};
+use scim_schema::DateTime;
+use scim_sql::Engine;
+use scim_webhook::verify;
+use serde_json::{Value, json};
+
+use crate::delivery::{Receiver, URL, dispatcher};
+use crate::support::{Site, on_both_engines, parse, short};
+
+on_both_engines! {
+    every_attempt_is_in_the_log_of_messages,
+    an_event_is_sent_again_to_one_or_to_all,
+    what_was_given_up_is_recovered_unless_a_later_event_has_overtaken_it,
+    what_was_never_meant_for_an_endpoint_is_replayed,
+    the_log_is_read_in_pages_both_ways,
+    old_events_are_forgotten_and_those_that_wait_are_not,
+    an_api_key_opens_what_its_scopes_say,
+    a_rotated_secret_signs_beside_the_new_one_until_its_time_is_over,
+    switching_a_directory_is_told,
+    deactivation_can_be_told_as_an_update,
+    memberships_are_told_one_by_one_where_that_is_wanted,
+}
+
+async fn endpoint(site: &Site, url: &str) -> EndpointId {
+    let created = site.directories.create_endpoint(NewEndpoint::at(url), site.clock.now());
+    created.await.unwrap().endpoint.id
+}
+
+async fn every_attempt_is_in_the_log_of_messages(engine: Engine) {
+    let site = Site::new(engine).await;
+    let endpoint = endpoint(&site, URL).await;
+    site.user("ann").await;
+    site.catch_up().await;
+    let receiver = Receiver::new(&site, |a| Some(if a.number < 3 { 500 } else { 204 }));
+    let mut dispatcher = dispatcher(&site, &receiver);
+    for seconds in [0, 5, 300] {
+        site.clock.advance(Duration::from_secs(seconds));
+        dispatcher.deliver_due().await.unwrap();
+    }
+    let filter = DeliveryFilter { endpoint_id: Some(endpoint.clone()), ..DeliveryFilter::default() };
+    let deliveries = site.directories.delivery_list(&filter, None, 10).await.unwrap();
+    assert_eq!(deliveries.len(), 1);
+    let delivery = &deliveries[0];
+    assert_eq!(
+        (delivery.state, delivery.attempts, delivery.status),
+        (DeliveryState::Delivered, 3, Some(204))
+    );
+    assert_eq!(delivery.event_type, EventType::UserCreated);
+    assert!(delivery.finished.is_some() && delivery.next_attempt.is_none());
+    assert_eq!(site.directories.delivery(&delivery.id).await.unwrap().as_ref(), Some(delivery));
+    let attempts = site.directories.attempts(&delivery.id).await.unwrap();
+    let statuses: Vec<Option<u16>> = attempts.iter().map(|a| a.status).collect();
+    assert_eq!(statuses, [Some(500), Some(500), Some(204)]);
+    let reasons: Vec<Option<&str>> = attempts.iter().map(|a| a.reason.as_deref()).collect();
+    assert_eq!(reasons, [Some("status"), Some("status"), None]);
+    assert!(attempts.is_sorted_by_key(|a| a.at));
+    let of_others = DeliveryFilter { states: vec![DeliveryState::Exhausted], ..filter.clone() };
+    assert_eq!(site.directories.delivery_list(&of_others, None, 10).await.unwrap(), []);
+    assert_eq!(site.directories.delivery_list(&filter, Some(&delivery.id), 10).await.unwrap(), []);
+}
+
+// mission: M-68
+async fn an_event_is_sent_again_to_one_or_to_all(engine: Engine) {
+    let site = Site::new(engine).await;
+    let first = endpoint(&site, "https://one.example.com/").await;
+    endpoint(&site, "https://two.example.com/").await;
+    site.user("ann").await;
+    site.catch_up().await;
+    let receiver = Receiver::new(&site, |_| Some(200));
+    let mut dispatcher = dispatcher(&site, &receiver);
+    assert_eq!(dispatcher.deliver_due().await.unwrap(), 2);
+    let event = site.events().await.remove(0);
+    assert_eq!(site.directories.resend(&event.id, Some(&first), site.clock.now()).await.unwrap(), 1);
+    assert_eq!(dispatcher.deliver_due().await.unwrap(), 1);
+    assert_eq!(site.directories.resend(&event.id, None, site.clock.now()).await.unwrap(), 2);
+    assert_eq!(dispatcher.deliver_due().await.unwrap(), 2);
+    assert!(receiver.attempts().iter().all(|a| a.event_id == event.id.as_str()), "the id stays");
+    let delivery = site.directories.deliveries(&event.id).await.unwrap().remove(0);
+    assert_eq!(site.directories.attempts(&delivery.id).await.unwrap().len(), 3);
+    // One that came later and has never had the event.
+    let late = endpoint(&site, "https://three.example.com/").await;
+    assert_eq!(site.directories.resend(&event.id, Some(&late), site.clock.now()).await.unwrap(), 1);
+    assert_eq!(dispatcher.deliver_due().await.unwrap(), 1);
+    let nothing = scim_directory::EventId::parse("evt_0000000000000000000000").unwrap();
+    let refused = site.directories.resend(&nothing, None, site.clock.now()).await;
+    assert!(matches!(refused, Err(DirectoryError::NotFound { what: "event" })));
+}
+
+async fn exhaust(site: &Site, receiver: &std::sync::Arc<Receiver>) {
+    let mut dispatcher = dispatcher(site, receiver);
+    for _ in 0..12 {
+        dispatcher.deliver_due().await.unwrap();
+        site.clock.advance(Duration::from_secs(11 * 3600));
+    }
+}
+
+// mission: M-66, M-68
+async fn what_was_given_up_is_recovered_unless_a_later_event_has_overtaken_it(engine: Engine) {
+    let site = Site::new(engine).await;
+    let endpoint = endpoint(&site, URL).await;
+    let ann = site.user("ann").await;
+    site.user("bob").await;
+    site.catch_up().await;
+    let start = site.clock.now();
+    exhaust(&site, &Receiver::new(&site, |_| Some(503))).await;
+    let backlog = site.directories.backlog().await.unwrap();
+    assert_eq!((backlog.failed, backlog.pending), (2, 0));
+    site.directories.set_endpoint_enabled(&endpoint, true, site.clock.now()).await.unwrap();
+    // Meanwhile the application hears of ann by a later event.
+    site.set(&format!("/Users/{ann}"), "title", json!("Lead")).await;
+    site.catch_up().await;
+    let receiver = Receiver::new(&site, |_| Some(200));
+    let mut dispatcher = dispatcher(&site, &receiver);
+    dispatcher.deliver_due().await.unwrap();
+    let recover = |since: DateTime| {
+        let (site, endpoint) = (&site, &endpoint);
+        async move { site.directories.recover(endpoint, since, None, site.clock.now()).await.unwrap() }
+    };
+    assert_eq!(recover(site.clock.now()).await, 0, "nothing that happened so late");
+    assert_eq!(recover(start.plus_micros(-1_000_000)).await, 1, "ann's creation is overtaken");
+    dispatcher.deliver_due().await.unwrap();
+    let subjects: Vec<bool> = receiver.attempts().iter().map(|a| a.subject == ann).collect();
+    assert_eq!(subjects, [true, false]);
+}
+
+// mission: M-68
+async fn what_was_never_meant_for_an_endpoint_is_replayed(engine: Engine) {
+    let site = Site::new(engine).await;
+    let start = site.clock.now();
+    site.user("early").await;
+    site.catch_up().await;
+    let endpoint = endpoint(&site, URL).await;
+    site.user("ann").await;
+    site.catch_up().await;
+    let receiver = Receiver::new(&site, |_| Some(200));
+    let mut dispatcher = dispatcher(&site, &receiver);
+    assert_eq!(dispatcher.deliver_due().await.unwrap(), 1);
+    let replay = |since: DateTime, until: Option<DateTime>| {
+        let (site, endpoint) = (&site, &endpoint);
+        async move { site.directories.replay_missing(endpoint, since, until, site.clock.now()).await.unwrap() }
+    };
+    assert_eq!(replay(start.plus_micros(-9), Some(start.plus_micros(-1))).await, 0);
+    assert_eq!(replay(start.plus_micros(-1), None).await, 1);
+    assert_eq!(replay(start.plus_micros(-1), None).await, 0, "not twice");
+    assert_eq!(dispatcher.deliver_due().await.unwrap(), 1);
+    // An event that an endpoint does not want is not missing.
+    let mut groups = NewEndpoint::at("https://groups.example.com/");
+    groups.settings.event_types = vec![EventType::GroupCreated];
+    let groups = site.directories.create_endpoint(groups, site.clock.now()).await.unwrap().endpoint.id;
+    let now = site.clock.now();
+    assert_eq!(site.directories.replay_missing(&groups, start, None, now).await.unwrap(), 0);
+}
+
+async fn the_log_is_read_in_pages_both_ways(engine: Engine) {
+    let site = Site::new(engine).await;
+    for n in 0..7 {
+        site.user(&format!("user{n}")).await;
+    }
+    site.group("Staff", &[]).await;
+    site.catch_up().await;
+    let all: Vec<String> = site.events().await.iter().map(|e| e.id.to_string()).collect();
+    let read = |filter: EventFilter, direction: Direction, limit: usize| {
+        let directories = site.directories.clone();
+        async move {
+            let (mut ids, mut place) = (Vec::new(), LogPosition::START);
+            loop {
+                let page = directories.log(&filter, place, direction, limit).await.unwrap();
+                ids.extend(page.events.iter().map(|logged| logged.event.id.to_string()));
+                if !page.has_more {
+                    return (ids, page.next);
+                }
+                place = page.next;
+            }
+        }
+    };
+    let (forward, end) = read(EventFilter::default(), Direction::Forward, 3).await;
+    assert_eq!(forward, all);
+    assert_eq!(end, site.directories.log_end().await.unwrap());
+    let (mut backward, _) = read(EventFilter::default(), Direction::Backward, 3).await;
+    backward.reverse();
+    assert_eq!(backward, all);
+    let groups = EventFilter { event_types: vec![EventType::GroupCreated], ..EventFilter::default() };
+    assert_eq!(read(groups, Direction::Forward, 3).await.0, all[7..]);
+    let ours = EventFilter { directory_ids: vec![site.directory.id.clone()], ..EventFilter::default() };
+    assert_eq!(read(ours, Direction::Forward, 100).await.0, all);
+    let theirs = scim_directory::OrganizationId::parse("org_0000000000000000000000").unwrap();
+    let theirs = EventFilter { organization_ids: vec![theirs], ..EventFilter::default() };
+    assert_eq!(read(theirs, Direction::Forward, 100).await.0.len(), 0);
+    let one = site.directories.event(&site.events().await[2].id).await.unwrap().unwrap();
+    assert_eq!(one.event, site.events().await[2]);
+}
+
+// mission: M-90
+async fn old_events_are_forgotten_and_those_that_wait_are_not(engine: Engine) {
+    let site = Site::new(engine).await;
+    endpoint(&site, URL).await;
+    site.user("ann").await;
+    site.user("bob").await;
+    site.catch_up().await;
+    dispatcher(&site, &Receiver::new(&site, |_| Some(200))).deliver_due().await.unwrap();
+    site.clock.advance(Duration::from_secs(3600));
+    let cut = site.clock.now();
+    site.user("eve").await;
+    site.catch_up().await;
+    let later = cut.plus_micros(1_000_000_000_000);
+    assert_eq!(site.directories.forget_before(cut).await.unwrap(), 2);
+    assert_eq!(site.directories.forget_before(cut).await.unwrap(), 0);
+    assert_eq!(site.directories.forget_before(later).await.unwrap(), 0, "eve's event waits");
+    assert_eq!(site.events().await.len(), 1);
+    let all = EventFilter::default();
+    let refused = site.directories.log(&all, LogPosition::START, Direction::Forward, 10).await;
+    assert!(matches!(refused, Err(DirectoryError::Forgotten)));
+    let start = site.directories.log_start().await.unwrap();
+    let page = site.directories.log(&all, start, Direction::Forward, 10).await.unwrap();
+    assert_eq!(page.events.len(), 1);
+    let findings = Directories::check(&site.store).await.unwrap();
+    let wrong: Vec<_> = findings.iter().filter(|finding| finding.count > 0).collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+async fn an_api_key_opens_what_its_scopes_say(engine: Engine) {
+    let site = Site::new(engine).await;
+    let (directories, now) = (&site.directories, site.clock.now());
+    let day = Duration::from_secs(24 * 3600);
+    let scopes = [Scope::EventsRead, Scope::WebhooksRead];
+    let issued = directories.create_api_key("cron", &scopes, Some(day), now).await.unwrap();
+    let text = issued.plain.expose();
+    assert!(text.starts_with("skc_"));
+    let found = directories.authenticate_api_key(text, now).await.unwrap().unwrap();
+    assert_eq!((found.id.clone(), found.scopes), (issued.key.id.clone(), scopes.to_vec()));
+    for wrong in ["", "skc_", "dst_x", &format!("{text}x"), &text.replace("skc_", "dst_")] {
+        assert_eq!(directories.authenticate_api_key(wrong, now).await.unwrap(), None, "{wrong}");
+    }
+    let end = now.plus_micros(24 * 3600 * 1_000_000);
+    assert_eq!(directories.authenticate_api_key(text, end).await.unwrap(), None, "its time is over");
+    assert!(directories.create_first_api_key("first", now).await.unwrap().is_none());
+    assert!(directories.revoke_api_key(&issued.key.id, now).await.unwrap());
+    assert!(!directories.revoke_api_key(&issued.key.id, now).await.unwrap());
+    assert_eq!(directories.authenticate_api_key(text, now).await.unwrap(), None);
+    assert!(directories.create_api_key("none", &[], None, now).await.is_err());
+    assert_eq!(directories.api_keys().await.unwrap().len(), 1);
+}
+
+// mission: M-86
+async fn a_rotated_secret_signs_beside_the_new_one_until_its_time_is_over(engine: Engine) {
+    let site = Site::new(engine).await;
+    let created = site.directories.create_endpoint(NewEndpoint::at(URL), site.clock.now()).await.unwrap();
+    let (id, old) = (created.endpoint.id, created.secret);
+    let day = Duration::from_secs(24 * 3600);
+    let new = site.directories.rotate_secret(&id, None, day, site.clock.now()).await.unwrap();
+    let key = site.directories.rotate_signing_key(&id, day, site.clock.now()).await.unwrap();
+    assert_eq!(site.directories.verifying_keys(&id, site.clock.now()).await.unwrap(), [key.clone()]);
+    let signed_for = |body: &'static str| {
+        let site = &site;
+        async move {
+            site.user(body).await;
+            site.catch_up().await;
+            let receiver = Receiver::new(site, |_| Some(200));
+            dispatcher(site, &receiver).deliver_due().await.unwrap();
+            receiver.last().unwrap()
+        }
+    };
+    let during = signed_for("ann").await;
+    assert_eq!((during.secrets.len(), during.signing_keys.len()), (2, 1));
+    assert_eq!(during.secrets[0].expose(), new.expose(), "the newest first");
+    let seconds = during.time.unix_seconds();
+    let secrets: Vec<_> = during.secrets.iter().collect();
+    let headers = scim_webhook::headers(&secrets, &[], &during.event_id, seconds, &during.body);
+    let header = |name: &str| headers.iter().find(|(n, _)| *n == name).map(|(_, value)| value.as_str());
+    for secret in [&old, &new] {
+        verify(secret, header, &during.body, seconds).unwrap();
+    }
+    site.clock.advance(day);
+    let after = signed_for("bob").await;
+    assert_eq!(after.secrets.iter().map(scim_webhook::Secret::expose).collect::<Vec<_>>(), [new.expose()]);
+    site.directories.remove_signing_keys(&id).await.unwrap();
+    assert_eq!(signed_for("eve").await.signing_keys.len(), 0);
+    for _ in 0..10 {
+        site.directories.rotate_secret(&id, None, day, site.clock.now()).await.unwrap();
+    }
+    let refused = site.directories.rotate_secret(&id, None, day, site.clock.now()).await;
+    assert!(matches!(refused, Err(DirectoryError::Invalid { field: "secret", .. })));
+}
+
+async fn switching_a_directory_is_told(engine: Engine) {
+    let site = Site::new(engine).await;
+    site.user("ann").await;
+    site.catch_up().await;
+    for enabled in [false, false, true] {
+        site.directories.set_directory_enabled(&site.directory.id, enabled, site.clock.now()).await.unwrap();
+    }
+    let events = site.events().await;
+    let told: Vec<(&str, u64)> = events.iter().map(|e| (e.event_type.as_str(), e.sequence)).collect();
+    assert_eq!(told[1..], [("organization.directory_disabled", 2), ("organization.directory_enabled", 3)]);
+    let body = parse(&events[1].body);
+    assert_eq!(body["object"], "Directory");
+    assert_eq!(body["data"]["enabled"], false);
+    assert_eq!(body["data"]["id"], site.directory.id.as_str());
+}
+
+async fn deactivation_can_be_told_as_an_update(engine: Engine) {
+    let mut site = Site::new(engine).await;
+    let options = EventOptions { deactivation: Deactivation::Updated, ..EventOptions::default() };
+    site.directories = site.directories.with_event_options(options);
+    let ann = site.user("ann").await;
+    for active in [false, true] {
+        site.set(&format!("/Users/{ann}"), "active", json!(active)).await;
+    }
+    site.delete(&format!("/Users/{ann}")).await;
+    let told: Vec<String> = site.news().await.into_iter().map(|(what, _)| what).collect();
+    assert_eq!(told, ["user_created", "user_updated", "user_updated", "user_deleted"]);
+}
+
+async fn memberships_are_told_one_by_one_where_that_is_wanted(engine: Engine) {
+    let mut site = Site::new(engine).await;
+    let options = EventOptions { member_events: true, ..EventOptions::default() };
+    site.directories = site.directories.with_event_options(options);
+    let plain = endpoint(&site, URL).await;
+    let mut all = NewEndpoint::at("https://members.example.com/");
+    all.settings.event_types = vec![EventType::GroupUserAdded, EventType::GroupUserRemoved];
+    let asking = site.directories.create_endpoint(all, site.clock.now()).await.unwrap().endpoint.id;
+    let (ann, bob) = (site.user("ann").await, site.user("bob").await);
+    let group = site.group("Staff", &[&ann]).await;
+    site.add_members(&group, &[&bob]).await;
+    site.remove_member(&group, &ann).await;
+    site.delete(&format!("/Users/{bob}")).await;
+    site.catch_up().await;
+    let events = site.events().await;
+    let members: Vec<(String, Value)> = events
+        .iter()
+        .filter(|e| matches!(e.event_type, EventType::GroupUserAdded | EventType::GroupUserRemoved))
+        .map(|e| (short(e.event_type), parse(&e.body)["data"]["user_id"].clone()))
+        .collect();
+    let expected = [
+        ("group_user_added", &ann),
+        ("group_user_added", &bob),
+        ("group_user_removed", &ann),
+        ("group_user_removed", &bob),
+    ];
+    assert_eq!(members, expected.map(|(what, id)| (what.to_owned(), json!(id))));
+    let count = async |endpoint: &EndpointId| {
+        let filter = DeliveryFilter { endpoint_id: Some(endpoint.clone()), ..DeliveryFilter::default() };
+        site.directories.delivery_list(&filter, None, 100).await.unwrap().len()
+    };
+    assert_eq!(count(&asking).await, 4);
+    assert_eq!(count(&plain).await, events.len() - 4, "who names no types does not get them");
+}
