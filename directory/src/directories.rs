@@ -19,6 +19,7 @@ use std::sync::atomic::AtomicI64;
 use scim_core::Cause;
 use scim_schema::{DateTime, Object};
 use scim_sql::{Database, DatabaseError, Engine, Row, Session, params};
+use scim_webhook::Policy;
 use tokio::sync::{Notify, watch};
 
 use self::known_tokens::KnownTokens;
@@ -44,7 +45,7 @@ pub struct Directories {
     inner: Arc<Inner>,
     normalizer: Normalizer,
     event_options: EventOptions,
-    allow_loopback_http: bool,
+    endpoint_policy: Policy,
 }
 
 #[derive(Debug)]
@@ -85,7 +86,7 @@ impl Directories {
             inner: Arc::new(inner),
             normalizer: Normalizer::default(),
             event_options: EventOptions::default(),
-            allow_loopback_http: false,
+            endpoint_policy: Policy::default(),
         })
     }
 
@@ -106,10 +107,17 @@ impl Directories {
         Self { event_options, ..self }
     }
 
+    /// Allows endpoints what the sender of their deliveries allows.
+    #[must_use]
+    pub fn with_endpoint_policy(self, policy: Policy) -> Self {
+        Self { endpoint_policy: policy, ..self }
+    }
+
     /// Lets endpoints have plain HTTP URLs on this machine, for development.
     #[must_use]
     pub fn with_loopback_http(self, allow: bool) -> Self {
-        Self { allow_loopback_http: allow, ..self }
+        let endpoint_policy = Policy { allow_loopback_http: allow, ..self.endpoint_policy };
+        Self { endpoint_policy, ..self }
     }
 
     /// The environment that the database is.

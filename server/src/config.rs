@@ -8,12 +8,11 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail, ensure};
 use scim_core::ServiceConfig;
 use scim_directory::Provider;
-use scim_webhook::Secret;
+use scim_webhook::{Policy, Secret};
 use serde::Deserialize;
 
 use crate::database::{DatabasePlace, DatabaseUrl};
 use crate::http::HttpLimits;
-use crate::instance::Receivers;
 use crate::logging::Format;
 use crate::routes::RequestLimits;
 
@@ -38,6 +37,9 @@ pub(crate) struct Config {
     /// Whether webhooks may go to plain HTTP on this machine.
     #[serde(default)]
     allow_loopback_http: bool,
+    /// Networks that webhooks may go to although they are not public.
+    #[serde(default)]
+    allowed_networks: Vec<String>,
     #[serde(default)]
     pub(crate) log: Log,
     #[serde(default)]
@@ -189,8 +191,16 @@ fn default_provider() -> String {
 
 impl Config {
     /// Where webhooks may go.
-    pub(crate) fn receivers(&self) -> Receivers {
-        if self.allow_loopback_http { Receivers::HttpsAndLoopback } else { Receivers::Https }
+    pub(crate) fn endpoint_policy(&self) -> Result<Policy> {
+        let networks = self
+            .allowed_networks
+            .iter()
+            .map(|text| text.parse().with_context(|| format!("allowed_networks: \"{text}\" can't be used")));
+        Ok(Policy {
+            allow_loopback_http: self.allow_loopback_http,
+            allowed_networks: networks.collect::<Result<_>>()?,
+            ..Policy::default()
+        })
     }
 
     /// Reads and checks a file.
@@ -254,8 +264,9 @@ impl Config {
                 directory.provider()?;
             }
         }
+        let policy = self.endpoint_policy()?;
         for webhook in &self.webhooks {
-            scim_webhook::check_url(&webhook.url, true).context("url of a webhook can't be used")?;
+            scim_webhook::check_url(&webhook.url, &policy).context("url of a webhook can't be used")?;
             webhook.secret()?;
         }
         for (key, value) in [("writers", self.postgres.writers), ("readers", self.postgres.readers)] {
@@ -351,9 +362,13 @@ mod tests {
         assert_eq!(format!("{:?}", example.limits), format!("{:?}", least.limits));
         assert_eq!(format!("{:?}", example.log), format!("{:?}", least.log));
         assert_eq!(example.listen, least.listen);
-        assert_eq!(least.receivers(), Receivers::Https);
+        assert_eq!(example.endpoint_policy().unwrap(), Policy::default());
+        assert_eq!(least.endpoint_policy().unwrap(), Policy::default());
         let developing = Config::parse(&format!("allow_loopback_http = true\n{LEAST}")).unwrap();
-        assert_eq!(developing.receivers(), Receivers::HttpsAndLoopback);
+        assert!(developing.endpoint_policy().unwrap().allow_loopback_http);
+        let inside = Config::parse(&format!("allowed_networks = [\"10.0.0.0/8\"]\n{LEAST}")).unwrap();
+        assert_eq!(inside.endpoint_policy().unwrap().allowed_networks, ["10.0.0.0/8".parse().unwrap()]);
+        assert!(wrong(&format!("allowed_networks = [\"10.0.0.1/8\"]\n{LEAST}")).contains("allowed_networks"));
         assert_eq!(least.base_url, "https://scim.example.com");
         let place = least.database(None).unwrap();
         assert!(matches!(place, DatabasePlace::File(file) if file.as_os_str() == "/srv/scimd.db"));

@@ -13,6 +13,7 @@ use anyhow::{Context as _, Result, ensure};
 use scim_conformance::simulators::Provider;
 use scim_core::ServiceConfig;
 use scim_directory::{Directories, Directory, NewDirectory, NewEndpoint, NewOrganization};
+use scim_webhook::Policy;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -21,7 +22,7 @@ use self::state::State;
 use crate::cli::DemoOptions;
 use crate::database::DatabasePlace;
 use crate::http::{HttpLimits, serve};
-use crate::instance::{Files, Opened, Receivers, Server, Settings, listen, make_folder, now};
+use crate::instance::{Files, Opened, Server, Settings, listen, make_folder, now};
 use crate::logging::{self, Format};
 use crate::receiver::Receiver;
 use crate::routes::{RequestLimits, Routes};
@@ -85,7 +86,9 @@ impl Demo {
             None => DatabasePlace::File(folder.join("scimd.db")),
         };
         let files = Files { database, keys: folder.join("keys") };
-        let opened = Opened::open(&files, Receivers::HttpsAndLoopback).await?;
+        // The demo has a receiver of its own.
+        let policy = Policy { allow_loopback_http: true, ..Policy::default() };
+        let opened = Opened::open(&files, policy).await?;
         let listener = demo_listener(options.listen).await?;
         let address = listener.local_addr()?;
         let mut state = State::open(&folder.join("demo.json"))?;

@@ -23,6 +23,7 @@ use scim_core::{Cause, StoreError, TenantId};
 use scim_directory::{Directories, Directory};
 use scim_schema::Dialect;
 use scim_sql::Database;
+use scim_webhook::Policy;
 use tokio::sync::{Mutex, mpsc};
 
 use self::merge::{MergeError, Target};
@@ -30,7 +31,7 @@ use self::prepare::{Incoming, Pass, Prepared, Rules};
 use self::source::{Place, RawBatch, Source};
 use self::state::{Counts, Run, State};
 use crate::cli::ImportOptions;
-use crate::instance::{Opened, Receivers, now};
+use crate::instance::{Opened, now};
 use crate::progress::{Progress, peak_memory, per_second};
 
 /// How many lines are one transaction.
@@ -48,7 +49,7 @@ pub(crate) async fn run(options: ImportOptions) -> Result<ExitCode> {
     let mut source = Source::open(&options.file, format)?;
     let columns = source.columns()?;
     let located = options.place.locate()?;
-    let opened = Opened::open_for(&located.files, Receivers::Https, true).await?;
+    let opened = Opened::open_for(&located.files, Policy::default(), true).await?;
     let database = opened.store.database().clone();
     database.migrate(state::NAMESPACE, state::MIGRATIONS).await?;
     let directory = find_directory(&opened.directories, &options.directory).await?;

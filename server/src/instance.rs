@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use scim_core::{ChangeFeed, DateTime, Registry, Service, ServiceConfig};
 use scim_directory::{Clock, Directories, Dispatcher, DispatcherConfig, Keys, Relay};
 use scim_sql::SqlStore;
-use scim_webhook::{Sender, SenderConfig};
+use scim_webhook::{Policy, Sender, SenderConfig};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -42,22 +42,13 @@ pub(crate) struct Settings {
     pub(crate) failures_per_minute: u32,
 }
 
-/// Where webhooks may go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Receivers {
-    /// To HTTPS URLs.
-    Https,
-    /// Also to plain HTTP on this machine: for development, and for the demo's own receiver.
-    HttpsAndLoopback,
-}
-
 /// The data of a server, opened.
 #[derive(Clone, Debug)]
 pub(crate) struct Opened {
     pub(crate) directories: Directories,
     pub(crate) store: SqlStore,
     keys: Keys,
-    receivers: Receivers,
+    policy: Policy,
 }
 
 impl Opened {
@@ -65,12 +56,12 @@ impl Opened {
     ///
     /// # Errors
     /// One sentence: what is missing, locked, full or damaged.
-    pub(crate) async fn open(files: &Files, receivers: Receivers) -> Result<Self> {
-        Self::open_for(files, receivers, false).await
+    pub(crate) async fn open(files: &Files, policy: Policy) -> Result<Self> {
+        Self::open_for(files, policy, false).await
     }
 
     /// As [`Opened::open`]; `bulk` where a great deal is to be written.
-    pub(crate) async fn open_for(files: &Files, receivers: Receivers, bulk: bool) -> Result<Self> {
+    pub(crate) async fn open_for(files: &Files, policy: Policy, bulk: bool) -> Result<Self> {
         // Without its keys nobody could tell why no token fits a database.
         if let DatabasePlace::File(file) = &files.database {
             ensure!(
@@ -83,11 +74,10 @@ impl Opened {
         let database = files.database.open_for(bulk).await?;
         let keys = Keys::load_or_create(&files.keys)?;
         let store = SqlStore::new(database.clone(), Registry::standard()).await?;
-        let loopback = receivers == Receivers::HttpsAndLoopback;
         let directories = Directories::open(database, keys.clone()).await;
         let directories = directories.with_context(|| format!("{} can't be used", files.keys.display()))?;
-        let directories = directories.with_loopback_http(loopback);
-        Ok(Self { directories, store, keys, receivers })
+        let directories = directories.with_endpoint_policy(policy.clone());
+        Ok(Self { directories, store, keys, policy })
     }
 
     /// Serves SCIM on a listener and delivers events, until it is told to stop.
@@ -98,9 +88,11 @@ impl Opened {
         let shutdown = Shutdown::new();
         let feed: Arc<dyn ChangeFeed> = Arc::new(self.store.clone());
         let (stop, stopped) = watch::channel(false);
-        let jobs = start_jobs(&self.directories, Arc::clone(&feed), self.receivers, &stopped)?;
-        let authenticator =
-            DirectoryAuthenticator::new(self.directories.clone(), settings.failures_per_minute);
+        let mut policy = self.policy;
+        policy.own_addresses.push(listener.local_addr().context("the address to listen at is not known")?);
+        let directories = self.directories.with_endpoint_policy(policy.clone());
+        let jobs = start_jobs(&directories, Arc::clone(&feed), policy, &stopped)?;
+        let authenticator = DirectoryAuthenticator::new(directories.clone(), settings.failures_per_minute);
         // Cursors hold ids of resources: only this server, and those that share its keys, can make them.
         let config = ServiceConfig { cursor_key: Some(self.keys.derive("cursors")), ..settings.service };
         let service =
@@ -110,7 +102,7 @@ impl Opened {
                 .context("base_url can't be used")?;
         let routes = Routes {
             service,
-            directories: self.directories.clone(),
+            directories: directories.clone(),
             base_url: settings.base_url.into(),
             limits: settings.requests,
             trusted_proxy: settings.trusted_proxy,
@@ -119,7 +111,7 @@ impl Opened {
         };
         let serving = serve(listener, routes.router(), settings.http, shutdown.phases());
         let serving = tokio::spawn(serving);
-        Ok(Server { directories: self.directories, feed, shutdown, stop, jobs, serving })
+        Ok(Server { directories, feed, shutdown, stop, jobs, serving })
     }
 }
 
@@ -183,13 +175,12 @@ impl Server {
 fn start_jobs(
     directories: &Directories,
     feed: Arc<dyn ChangeFeed>,
-    receivers: Receivers,
+    policy: Policy,
     stopped: &watch::Receiver<bool>,
 ) -> Result<Vec<JoinHandle<()>>> {
     let relay = Relay::new(directories, feed);
-    let allow_loopback_http = receivers == Receivers::HttpsAndLoopback;
-    let sender = Sender::new(SenderConfig { allow_loopback_http, ..SenderConfig::default() })
-        .context("webhooks can't be sent from this machine")?;
+    let sender =
+        Sender::new(SenderConfig::from(policy)).context("webhooks can't be sent from this machine")?;
     let dispatcher =
         Dispatcher::new(directories, Arc::new(sender), Arc::new(Machine), DispatcherConfig::default());
     let (relay_stop, dispatcher_stop) = (stopped.clone(), stopped.clone());

@@ -19,7 +19,7 @@ pub(crate) async fn run(file: &Path, database: Option<&DatabaseUrl>) -> Result<E
     logging::start(config.log.format, &config.log.level)?;
     make_folder(&config.data)?;
     let files = Files { database: config.database(database)?, keys: config.data.join("keys") };
-    let opened = Opened::open(&files, config.receivers()).await?;
+    let opened = Opened::open(&files, config.endpoint_policy()?).await?;
     let listener = listen(config.listen).await?;
     provision(&config, &opened.directories).await?;
     let settings = Settings {

@@ -1,11 +1,25 @@
 //! One delivery attempt.
 
+use std::error::Error;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Response, Url, redirect};
+use http::header::{CONTENT_TYPE, DATE, RETRY_AFTER, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::ClientConfig;
+use rustls::pki_types::CertificateDer;
+use rustls_platform_verifier::Verifier;
 
+use crate::connect::{ConnectError, Connector, Resolver, SystemResolver};
+use crate::guard::{Network, Policy, Target};
+use crate::header::read_all;
 use crate::key::SigningKey;
 use crate::secret::Secret;
 use crate::sign::headers;
@@ -13,32 +27,83 @@ use crate::sign::headers;
 /// How much of an answer is kept, in bytes.
 const EXCERPT_LIMIT: usize = 4096;
 
+/// How the sender introduces itself.
+const AGENT: &str = concat!("scim-webhook/", env!("CARGO_PKG_VERSION"));
+/// How long a connection is kept for the next attempt. Many receivers close theirs after 5 s, and an attempt
+/// that meets the close fails.
+const KEPT: Duration = Duration::from_secs(4);
+/// How long the head of a response may be, in bytes.
+const HEAD_LIMIT: usize = 32 * 1024;
+
 /// Makes delivery attempts over HTTP.
 ///
-/// Each attempt is a POST of the body with the three headers: no redirects, no proxy from the environment,
-/// a deadline for all of it, and no more of the response than is set.
-#[derive(Clone, Debug)]
+/// Each attempt is a POST of the body with the three headers. It goes only where [`Policy`] allows: a name is
+/// resolved once for each connection, every address is checked, and the connection goes to a checked address.
+/// No redirect is followed, no proxy of the environment is asked, there is one deadline for all of it, and no
+/// more of the response is read than is set. It is HTTP/1.1: a connection serves one attempt at a time, so that
+/// one that has died costs one attempt.
+#[derive(Clone)]
 pub struct Sender {
-    client: Client,
-    config: SenderConfig,
+    client: Client<Connector, Full<Bytes>>,
+    policy: Arc<Policy>,
+    deadline: Duration,
+    response_limit: usize,
 }
 
-/// The limits of an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+impl fmt::Debug for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender").field("policy", &self.policy).finish_non_exhaustive()
+    }
+}
+
+/// Where attempts may go, and their limits.
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "made to be written with struct update syntax")]
 pub struct SenderConfig {
-    /// Whether plain HTTP to this machine itself is allowed, for development. Default: no.
+    /// As in [`Policy`]. Default: no.
     pub allow_loopback_http: bool,
-    /// From the start of the connection to the end of the response. Default: 15 s.
+    /// As in [`Policy`]. Default: none.
+    pub allowed_networks: Vec<Network>,
+    /// As in [`Policy`]. Default: none.
+    pub own_addresses: Vec<SocketAddr>,
+    /// Certificates of authorities that are trusted beside those of the system, in DER: for receivers in
+    /// private networks. Default: none.
+    pub root_certificates: Vec<Vec<u8>>,
+    /// From the start of the attempt to the end of the response. Default: 15 s.
     pub deadline: Duration,
-    /// How many bytes of the response are read, in bytes; the connection is closed when there are more.
-    /// Default: 16 KiB.
+    /// How many bytes of the response's body are read; the connection is closed when there are more. Default:
+    /// 16 KiB.
     pub response_limit: usize,
 }
 
 impl Default for SenderConfig {
     fn default() -> Self {
-        Self { allow_loopback_http: false, deadline: Duration::from_secs(15), response_limit: 16 * 1024 }
+        Self {
+            allow_loopback_http: false,
+            allowed_networks: Vec::new(),
+            own_addresses: Vec::new(),
+            root_certificates: Vec::new(),
+            deadline: Duration::from_secs(15),
+            response_limit: 16 * 1024,
+        }
+    }
+}
+
+impl SenderConfig {
+    /// What endpoints are allowed by it, for [`check_url`](crate::check_url).
+    pub fn policy(&self) -> Policy {
+        Policy {
+            allow_loopback_http: self.allow_loopback_http,
+            allowed_networks: self.allowed_networks.clone(),
+            own_addresses: self.own_addresses.clone(),
+        }
+    }
+}
+
+impl From<Policy> for SenderConfig {
+    fn from(policy: Policy) -> Self {
+        let Policy { allow_loopback_http, allowed_networks, own_addresses } = policy;
+        Self { allow_loopback_http, allowed_networks, own_addresses, ..Self::default() }
     }
 }
 
@@ -161,7 +226,7 @@ pub enum Failure {
     Connect,
     /// The connection broke, or what came was not HTTP.
     Protocol,
-    /// The URL may not be called.
+    /// The URL, an address behind it, or a header of the endpoint is not allowed. Nothing was sent.
     Refused,
 }
 
@@ -186,14 +251,24 @@ impl Sender {
     /// # Errors
     /// [`SenderError`] when TLS can't be set up, for example without any root certificates.
     pub fn new(config: SenderConfig) -> Result<Self, SenderError> {
-        let client = Client::builder()
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .referer(false)
-            .user_agent(concat!("scim-webhook/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(SenderError)?;
-        Ok(Self { client, config })
+        Self::with_resolver(config, Arc::new(SystemResolver))
+    }
+
+    /// A sender that finds addresses in another way than the operating system.
+    ///
+    /// # Errors
+    /// As [`Sender::new`].
+    pub fn with_resolver(config: SenderConfig, resolver: Arc<dyn Resolver>) -> Result<Self, SenderError> {
+        let policy = Arc::new(config.policy());
+        let SenderConfig { deadline, response_limit, root_certificates, .. } = config;
+        let tls = Arc::new(tls(root_certificates).map_err(SenderError)?);
+        let connector = Connector { policy: Arc::clone(&policy), resolver, tls, deadline };
+        let client = Client::builder(TokioExecutor::new())
+            .pool_idle_timeout(KEPT)
+            .pool_timer(TokioTimer::new())
+            .http1_max_buf_size(HEAD_LIMIT)
+            .build(connector);
+        Ok(Self { client, policy, deadline, response_limit })
     }
 
     /// Makes one attempt. The status decides; the rest of a response decides nothing.
@@ -208,41 +283,74 @@ impl Sender {
 
     /// Answers the outcome and the beginning of the response's body.
     async fn exchange(&self, delivery: &Delivery<'_>) -> Result<(Outcome, Vec<u8>), Failure> {
-        let url = check_url(delivery.url, self.config.allow_loopback_http).map_err(|_| Failure::Refused)?;
-        let headers = request_headers(delivery).ok_or(Failure::Refused)?;
-        let request = self.client.post(url).headers(headers).body(delivery.body.clone());
-        let deadline = tokio::time::Instant::now() + self.config.deadline;
-        let response = match tokio::time::timeout_at(deadline, request.send()).await {
+        let request = request(delivery, &self.policy).ok_or(Failure::Refused)?;
+        let deadline = tokio::time::Instant::now() + self.deadline;
+        let response = match tokio::time::timeout_at(deadline, self.client.request(request)).await {
             Ok(Ok(response)) => response,
-            Ok(Err(e)) if e.is_connect() => return Err(Failure::Connect),
-            Ok(Err(e)) if e.is_timeout() => return Err(Failure::Timeout),
+            Ok(Err(error)) if error.is_connect() => return Err(connect_failure(&error)),
             Ok(Err(_)) => return Err(Failure::Protocol),
             Err(_) => return Err(Failure::Timeout),
         };
         let outcome = judge(&response, delivery);
         // What is left is read so that the connection can be used again, and only as far as is fair.
         let mut body = Vec::new();
-        let drained = drain(response, &mut body, self.config.response_limit);
+        let drained = drain(response.into_body(), &mut body, self.response_limit);
         let _ = tokio::time::timeout_at(deadline, drained).await;
         Ok((outcome, body))
     }
 }
 
-/// The endpoint's headers, and over them those that are ours. `None`: one of them can't be sent.
+/// HTTP/1.1 over TLS 1.2 and 1.3, trusting whom the system trusts.
+fn tls(root_certificates: Vec<Vec<u8>>) -> Result<ClientConfig, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let roots = root_certificates.into_iter().map(CertificateDer::from);
+    let verifier = Verifier::new_with_extra_roots(roots, Arc::clone(&provider))?;
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    // The verifier is the system's, which rustls calls a custom one.
+    let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
+    let mut config = builder.with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// `None`: the URL or a header is not allowed.
+fn request(delivery: &Delivery<'_>, policy: &Policy) -> Option<Request<Full<Bytes>>> {
+    let target = Target::parse(delivery.url, policy).ok()?;
+    let mut request = Request::new(Full::new(delivery.body.clone()));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = target.uri;
+    *request.headers_mut() = request_headers(delivery)?;
+    Some(request)
+}
+
+/// Tells a refusal by the guard from what the network did.
+fn connect_failure(error: &(dyn Error + 'static)) -> Failure {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        match error.downcast_ref::<ConnectError>() {
+            Some(ConnectError::Refused(_)) => return Failure::Refused,
+            Some(ConnectError::TimedOut) => return Failure::Timeout,
+            _ => cause = error.source(),
+        }
+    }
+    Failure::Connect
+}
+
+/// The endpoint's headers and the sender's. `None`: one of them is not allowed.
 fn request_headers(delivery: &Delivery<'_>) -> Option<HeaderMap> {
-    let mut map = HeaderMap::with_capacity(delivery.headers.len() + 4);
-    for (name, value) in delivery.headers {
-        map.insert(HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_str(value).ok()?);
+    let mut map = read_all(delivery.headers).ok()?;
+    if !map.contains_key(USER_AGENT) {
+        map.insert(USER_AGENT, HeaderValue::from_static(AGENT));
     }
     map.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let (secrets, keys) = (delivery.secrets, delivery.signing_keys);
     for (name, value) in headers(secrets, keys, delivery.id, delivery.timestamp, &delivery.body) {
-        map.insert(HeaderName::from_static(name), HeaderValue::from_str(&value).ok()?);
+        map.insert(HeaderName::from_static(name), HeaderValue::from_maybe_shared(Bytes::from(value)).ok()?);
     }
     Some(map)
 }
 
-fn judge(response: &Response, delivery: &Delivery<'_>) -> Outcome {
+fn judge<B>(response: &Response<B>, delivery: &Delivery<'_>) -> Outcome {
     let status = response.status().as_u16();
     if delivery.acknowledge.accepts(status) {
         return Outcome::Delivered { status };
@@ -267,9 +375,10 @@ fn retry_after(headers: &HeaderMap, timestamp: i64) -> Option<Duration> {
     Some(time.duration_since(date.or_else(sent)?).unwrap_or_default())
 }
 
-async fn drain(mut response: Response, body: &mut Vec<u8>, limit: usize) {
+async fn drain(mut response: Incoming, body: &mut Vec<u8>, limit: usize) {
     let mut read = 0;
-    while let Ok(Some(chunk)) = response.chunk().await {
+    while let Some(Ok(frame)) = response.frame().await {
+        let Some(chunk) = frame.data_ref() else { continue };
         read += chunk.len();
         let wanted = EXCERPT_LIMIT.saturating_sub(body.len());
         body.extend(chunk.iter().take(wanted));
@@ -296,51 +405,7 @@ fn excerpt(body: &[u8]) -> String {
     text
 }
 
-/// Whether an endpoint may have this URL: HTTPS, a host, no user name, no fragment. With
-/// `allow_loopback_http` also plain HTTP to `localhost` and loopback addresses.
-///
-/// # Errors
-/// [`UrlError`] says what is wrong, without the URL.
-pub fn check_url(text: &str, allow_loopback_http: bool) -> Result<Url, UrlError> {
-    let url = Url::parse(text).map_err(|_| UrlError::Syntax)?;
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(UrlError::Credentials);
-    }
-    if url.fragment().is_some() {
-        return Err(UrlError::Fragment);
-    }
-    match url.scheme() {
-        "https" if url.has_host() => Ok(url),
-        "http" if allow_loopback_http && is_loopback(&url) => Ok(url),
-        _ => Err(UrlError::Scheme),
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|a| a.is_loopback())
-}
-
-/// Why a URL can't be an endpoint's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum UrlError {
-    /// It is not an absolute URL.
-    #[error("the endpoint's URL is not an absolute URL")]
-    Syntax,
-    /// It is not HTTPS.
-    #[error("the endpoint's URL must begin with https://")]
-    Scheme,
-    /// It holds a user name or password.
-    #[error("the endpoint's URL must not hold a user name or password")]
-    Credentials,
-    /// It holds a fragment, which would not be sent.
-    #[error("the endpoint's URL must not hold a fragment")]
-    Fragment,
-}
-
 /// Why a sender could not be made.
 #[derive(Debug, thiserror::Error)]
-#[error("the HTTP client could not be set up")]
-pub struct SenderError(#[source] reqwest::Error);
+#[error("TLS could not be set up")]
+pub struct SenderError(#[source] rustls::Error);

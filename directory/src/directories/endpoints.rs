@@ -278,7 +278,7 @@ impl Directories {
         if settings.url.len() > URL_LIMIT {
             return Err(DirectoryError::Invalid { field: "url", problem: "is longer than 2048 bytes" });
         }
-        check_url(&settings.url, self.allow_loopback_http)?;
+        check_url(&settings.url, &self.endpoint_policy)?;
         if !settings.description.is_empty() {
             check_name("description", &settings.description)?;
         }

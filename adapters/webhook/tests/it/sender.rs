@@ -2,61 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use scim_webhook::{
-    Acknowledge, Delivery, Failure, Outcome, Report, Secret, Sender, SenderConfig, UrlError, check_url,
-    verify,
-};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use scim_webhook::{Acknowledge, Failure, Outcome, Report, Sender, SenderConfig, verify};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpListener;
 
-const NOW: i64 = 1_767_225_600;
-const BODY: &str = r#"{"type": "organization.directory.user_created"}"#;
-
-fn secret() -> Secret {
-    Secret::from_bytes(&[9; 32]).unwrap()
-}
+use crate::support::{BODY, NOW, report, request, secret, send};
 
 fn sender(deadline: Duration) -> Sender {
     Sender::new(SenderConfig { allow_loopback_http: true, deadline, ..SenderConfig::default() }).unwrap()
-}
-
-async fn send(sender: &Sender, url: &str) -> Outcome {
-    report(sender, url, &[], Acknowledge::default()).await.outcome
-}
-
-async fn report(
-    sender: &Sender,
-    url: &str,
-    headers: &[(String, String)],
-    acknowledge: Acknowledge,
-) -> Report {
-    let delivery = Delivery {
-        url,
-        id: "evt_1",
-        timestamp: NOW,
-        body: BODY.into(),
-        secrets: &[&secret()],
-        signing_keys: &[],
-        headers,
-        acknowledge,
-    };
-    sender.send(&delivery).await
-}
-
-/// Reads one request: head and body as texts.
-async fn request(stream: &mut TcpStream) -> (String, String) {
-    let mut text = Vec::new();
-    let mut buffer = [0; 4096];
-    loop {
-        let n = stream.read(&mut buffer).await.unwrap();
-        text.extend_from_slice(&buffer[..n]);
-        let so_far = String::from_utf8(text.clone()).unwrap();
-        if let Some((head, body)) = so_far.split_once("\r\n\r\n")
-            && (body.len() == BODY.len() || n == 0)
-        {
-            return (head.to_owned(), body.to_owned());
-        }
-    }
 }
 
 /// One attempt against a receiver that answers with these bytes and closes.
@@ -247,30 +200,4 @@ async fn nobody_listening_is_a_failed_connection() {
     let url = format!("http://{}/", listener.local_addr().unwrap());
     drop(listener);
     assert_eq!(send(&sender(Duration::from_secs(5)), &url).await, Outcome::unanswered(Failure::Connect));
-}
-
-#[tokio::test]
-async fn plain_http_needs_the_switch_and_loopback() {
-    let strict = Sender::new(SenderConfig::default()).unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/", listener.local_addr().unwrap());
-    assert_eq!(send(&strict, &url).await, Outcome::unanswered(Failure::Refused));
-    assert!(tokio::time::timeout(Duration::from_millis(50), listener.accept()).await.is_err());
-
-    for (url, loopback, expected) in [
-        ("https://app.example.com/hooks", false, None),
-        ("http://app.example.com/hooks", false, Some(UrlError::Scheme)),
-        ("http://app.example.com/hooks", true, Some(UrlError::Scheme)),
-        ("http://localhost:1/", true, None),
-        ("http://[::1]:1/", true, None),
-        ("http://127.0.0.1/", false, Some(UrlError::Scheme)),
-        ("http://localhost.example.com/", true, Some(UrlError::Scheme)),
-        ("ftp://127.0.0.1/", true, Some(UrlError::Scheme)),
-        ("file:///etc/passwd", true, Some(UrlError::Scheme)),
-        ("https://user:pw@example.com/", false, Some(UrlError::Credentials)),
-        ("https://example.com/#a", false, Some(UrlError::Fragment)),
-        ("/hooks", true, Some(UrlError::Syntax)),
-    ] {
-        assert_eq!(check_url(url, loopback).err(), expected, "{url}");
-    }
 }

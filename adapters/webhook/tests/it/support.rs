@@ -1,0 +1,100 @@
+//! Receivers and deliveries.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use scim_webhook::{Acknowledge, Delivery, Outcome, Report, Secret, Sender};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+pub(crate) const NOW: i64 = 1_767_225_600;
+pub(crate) const BODY: &str = r#"{"type": "organization.directory.user_created"}"#;
+
+pub(crate) fn secret() -> Secret {
+    Secret::from_bytes(&[9; 32]).unwrap()
+}
+
+/// A delivery of [`BODY`], signed with [`secret`].
+pub(crate) async fn report(
+    sender: &Sender,
+    url: &str,
+    headers: &[(String, String)],
+    acknowledge: Acknowledge,
+) -> Report {
+    let delivery = Delivery {
+        url,
+        id: "evt_1",
+        timestamp: NOW,
+        body: BODY.into(),
+        secrets: &[&secret()],
+        signing_keys: &[],
+        headers,
+        acknowledge,
+    };
+    sender.send(&delivery).await
+}
+
+pub(crate) async fn send(sender: &Sender, url: &str) -> Outcome {
+    report(sender, url, &[], Acknowledge::default()).await.outcome
+}
+
+/// Reads one request: head and body as texts.
+pub(crate) async fn request(stream: &mut TcpStream) -> (String, String) {
+    let mut text = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        let n = stream.read(&mut buffer).await.unwrap();
+        text.extend_from_slice(&buffer[..n]);
+        let so_far = String::from_utf8(text.clone()).unwrap();
+        if let Some((head, body)) = so_far.split_once("\r\n\r\n")
+            && (body.len() == BODY.len() || n == 0)
+        {
+            return (head.to_owned(), body.to_owned());
+        }
+    }
+}
+
+/// A receiver that answers each request with 200 and closes, and counts its connections.
+#[derive(Debug)]
+pub(crate) struct Counting {
+    pub(crate) address: SocketAddr,
+    connections: Arc<AtomicUsize>,
+    task: JoinHandle<()>,
+}
+
+impl Counting {
+    pub(crate) async fn start(address: &str) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let connections = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&connections);
+        let task = tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                count.fetch_add(1, Ordering::SeqCst);
+                tokio::spawn(async move {
+                    let mut buffer = [0; 4096];
+                    let _ = stream.read(&mut buffer).await;
+                    let answer = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+                    let _ = stream.write_all(answer).await;
+                });
+            }
+        });
+        Self { address, connections, task }
+    }
+
+    /// How many connections there were, when those under way have had their time.
+    pub(crate) async fn connections(&self) -> usize {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        self.connections.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Counting {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
