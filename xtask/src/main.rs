@@ -13,12 +13,14 @@ mod equivalence;
 mod fuzz;
 mod hostile;
 mod mutants;
+mod packages;
 mod peers;
 mod races;
 mod requirements;
 mod spec;
 mod test;
 mod tidy;
+mod vendors;
 mod workspace;
 
 use std::process::ExitCode;
@@ -77,6 +79,12 @@ enum Command {
     Crash(crash::Options),
     /// Let many clients of scimd want the same thing at the same time, on both engines
     Races(races::Options),
+    /// Let libraries of vendors verify what scimd delivers over HTTP, also while a signing secret is replaced
+    ///
+    /// Each library must accept each delivery, and refuse it when its body, id, time or signature is another. Two
+    /// applications are receivers too: one in FastAPI, which verifies what json.dumps makes of the parsed body, and
+    /// one in Express. The libraries are installed below target/vendors.
+    Vendors(vendors::Options),
     /// Check licences, bans, advisories and sources with cargo-deny
     Deny,
 }
@@ -113,6 +121,7 @@ fn run(cli: &Cli) -> anyhow::Result<bool> {
         Command::Counts(options) => counts::run(&root, options),
         Command::Crash(options) => crash::run(&root, options),
         Command::Races(options) => races::run(&root, options),
+        Command::Vendors(options) => vendors::run(&root, options),
         Command::Deny => deny::run(&root),
     }
 }

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::answer::Answer;
 use super::cases::Case;
+use crate::packages;
 use crate::workspace::command;
 
 /// An implementation of somebody else.
@@ -61,28 +62,12 @@ pub(crate) fn chosen(name: Option<&str>) -> Result<Vec<&'static Peer>> {
 
 /// Installs all peers below `target/peers`, if these versions are not there.
 pub(crate) fn install(root: &Path) -> Result<()> {
-    let packages = |registry: Registry, between: &str| -> Vec<String> {
+    let pinned = |registry: Registry, between: &str| -> Vec<String> {
         let of_registry = PEERS.iter().filter(|peer| peer.registry == registry);
         of_registry.map(|peer| format!("{}{between}{}", peer.name, peer.version)).collect()
     };
-    let (python, javascript) = (packages(Registry::PyPi, "=="), packages(Registry::Npm, "@"));
-    let folder = folder(root);
-    let wanted = [python.as_slice(), javascript.as_slice()].concat().join("\n");
-    let stamp = folder.join("installed");
-    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
-        return Ok(());
-    }
-    println!("installing the peers below {}", folder.display());
-    fs::create_dir_all(&folder)?;
-    let words = |packages: &[String]| packages.to_vec();
-    shown(root, "python3", &["-m".into(), "venv".into(), path(&folder.join("venv"))])?;
-    let pip = ["install", "--quiet", "--disable-pip-version-check"].map(str::to_owned);
-    shown(root, &path(&folder.join("venv/bin/pip")), &[pip.as_slice(), &words(&python)].concat())?;
-    let npm = ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-save", "--prefix"]
-        .map(str::to_owned);
-    shown(root, "npm", &[npm.as_slice(), &[path(&folder)], &words(&javascript)].concat())?;
-    fs::write(stamp, wanted)?;
-    Ok(())
+    let (python, javascript) = (pinned(Registry::PyPi, "=="), pinned(Registry::Npm, "@"));
+    packages::install(root, &folder(root), &python, &javascript)
 }
 
 /// The answers of a peer to the cases, in their order.
@@ -151,22 +136,6 @@ fn answers(driver: &mut Command, world: &Value, cases: &[&Case]) -> Result<Vec<A
 
 fn folder(root: &Path) -> PathBuf {
     root.join("target/peers")
-}
-
-fn path(path: &Path) -> String {
-    path.display().to_string()
-}
-
-/// Runs a command with its output shown; it must succeed.
-fn shown(root: &Path, program: &str, args: &[String]) -> Result<()> {
-    println!("  {program} {}", args.join(" "));
-    let words: Vec<&str> = args.iter().map(String::as_str).collect();
-    let status =
-        command(root, program, &words).status().with_context(|| format!("cannot start {program}"))?;
-    if !status.success() {
-        bail!("{program} ended with {status}");
-    }
-    Ok(())
 }
 
 #[cfg(test)]
