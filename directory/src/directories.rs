@@ -29,6 +29,7 @@ use crate::id::{DirectoryId, EnvironmentId, OrganizationId, new_id};
 use crate::keys::Keys;
 use crate::lock::Lock;
 use crate::log::{Log, NewEvent};
+use crate::metrics::Metrics;
 use crate::model::{Directory, NewDirectory, NewOrganization, Organization, Provider};
 use crate::normalize::Normalizer;
 use crate::projection::Place;
@@ -61,6 +62,7 @@ struct Inner {
     /// 1970-01-01T00:00:00Z.
     no_records_until: AtomicI64,
     known_tokens: KnownTokens,
+    metrics: Metrics,
 }
 
 impl Directories {
@@ -81,6 +83,7 @@ impl Directories {
             written: watch::Sender::new(()),
             no_records_until: AtomicI64::new(i64::MIN),
             known_tokens: KnownTokens::default(),
+            metrics: Metrics::default(),
         };
         Ok(Self {
             inner: Arc::new(inner),
@@ -128,6 +131,11 @@ impl Directories {
     /// Which engine the database has.
     pub fn engine(&self) -> Engine {
         self.inner.database.engine()
+    }
+
+    /// Counts of the work that goes on in this process.
+    pub fn metrics(&self) -> &Metrics {
+        &self.inner.metrics
     }
 
     /// Creates an organization.

@@ -13,6 +13,7 @@ mod json;
 mod keys;
 mod lock;
 mod log;
+mod metrics;
 mod model;
 mod named;
 mod normalize;
@@ -34,6 +35,7 @@ pub use id::{
 };
 pub use json::python_json;
 pub use keys::{Keys, KeysError};
+pub use metrics::{Histogram, Metrics};
 pub use model::{
     ApiKey, AttemptRecord, Backlog, DeliveryFilter, DeliveryRecord, DeliveryState, Directory,
     DirectoryAccess, IssuedApiKey, IssuedToken, NewDirectory, NewOrganization, Organization, PlainToken,
