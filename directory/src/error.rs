@@ -44,6 +44,9 @@ pub enum DirectoryError {
     /// An endpoint's URL is not allowed.
     #[error(transparent)]
     Url(#[from] scim_webhook::UrlError),
+    /// An endpoint's header fields are not allowed.
+    #[error(transparent)]
+    Header(#[from] scim_webhook::HeaderError),
     /// The keys are not those that the database was first used with.
     #[error("the key file is not the one that belongs to the database: put back the one that does")]
     WrongKeys,

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use scim_core::ServiceConfig;
-use scim_directory::Provider;
+use scim_directory::{Deactivation, EventOptions, Normalizer, Provider};
 use scim_webhook::{Policy, Secret};
 use serde::Deserialize;
 
 use crate::database::{DatabasePlace, DatabaseUrl};
 use crate::http::HttpLimits;
+use crate::instance::Telling;
 use crate::logging::Format;
 use crate::routes::RequestLimits;
 
@@ -43,6 +44,8 @@ pub(crate) struct Config {
     #[serde(default)]
     pub(crate) log: Log,
     #[serde(default)]
+    events: Events,
+    #[serde(default)]
     limits: Limits,
     #[serde(default, rename = "organization")]
     pub(crate) organizations: Vec<Organization>,
@@ -61,6 +64,23 @@ pub(crate) struct Log {
 impl Default for Log {
     fn default() -> Self {
         Self { format: Format::Json, level: "info".to_owned() }
+    }
+}
+
+/// `[events]`
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Events {
+    deactivation: String,
+    member_events: bool,
+    raw_attributes: bool,
+    retention_days: u32,
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        let deactivation = Deactivation::default().as_str().to_owned();
+        Self { deactivation, member_events: false, raw_attributes: true, retention_days: 90 }
     }
 }
 
@@ -269,6 +289,10 @@ impl Config {
             scim_webhook::check_url(&webhook.url, &policy).context("url of a webhook can't be used")?;
             webhook.secret()?;
         }
+        ensure!(
+            Deactivation::parse(&self.events.deactivation).is_some(),
+            "events.deactivation must be \"deleted\" or \"updated\""
+        );
         for (key, value) in [("writers", self.postgres.writers), ("readers", self.postgres.readers)] {
             ensure!(value != Some(0), "postgres.{key} must not be 0");
         }
@@ -288,6 +312,18 @@ impl Config {
             options.readers = self.postgres.readers.unwrap_or(options.readers);
         }
         Ok(place)
+    }
+
+    /// What is done with events.
+    pub(crate) fn telling(&self) -> Telling {
+        let Events { member_events, raw_attributes, retention_days, .. } = self.events;
+        let deactivation = Deactivation::parse(&self.events.deactivation).unwrap_or_default();
+        let days = u64::from(retention_days);
+        Telling {
+            options: EventOptions { deactivation, member_events },
+            normalizer: Normalizer { raw_attributes },
+            retention: (days > 0).then(|| Duration::from_secs(days.saturating_mul(24 * 3600))),
+        }
     }
 
     /// The options of the SCIM service.
@@ -361,6 +397,7 @@ mod tests {
         let least = Config::parse(LEAST).unwrap();
         assert_eq!(format!("{:?}", example.limits), format!("{:?}", least.limits));
         assert_eq!(format!("{:?}", example.log), format!("{:?}", least.log));
+        assert_eq!(format!("{:?}", example.events), format!("{:?}", least.events));
         assert_eq!(example.listen, least.listen);
         assert_eq!(example.endpoint_policy().unwrap(), Policy::default());
         assert_eq!(least.endpoint_policy().unwrap(), Policy::default());
@@ -386,6 +423,7 @@ mod tests {
         assert!(Config::parse(&format!("trusted_proxy = true\nlisten = \"0.0.0.0:80\"\n{LEAST}")).is_ok());
         assert!(wrong(&format!("database = \"mysql://x\"\n{LEAST}")).contains("postgres://"));
         assert!(wrong(&format!("{LEAST}[postgres]\nwriters = 0")).contains("postgres.writers"));
+        assert!(wrong(&format!("{LEAST}[events]\ndeactivation = \"no\"")).contains("events.deactivation"));
         assert!(wrong(&format!("{LEAST}[limits]\nbody_bytes = 0")).contains("limits.body_bytes"));
         assert!(wrong(&format!("{LEAST}[limits]\nbody_bytes = -1")).contains("key body_bytes"));
         assert!(

@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use scim_conformance::simulators::Provider;
 use scim_core::ServiceConfig;
-use scim_directory::{Directories, Directory, NewDirectory, NewEndpoint, NewOrganization};
+use scim_directory::{Directories, Directory, NewDirectory, NewEndpoint, NewOrganization, Ordering};
 use scim_webhook::Policy;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -22,7 +22,7 @@ use self::state::State;
 use crate::cli::DemoOptions;
 use crate::database::DatabasePlace;
 use crate::http::{HttpLimits, serve};
-use crate::instance::{Files, Opened, Server, Settings, listen, make_folder, now};
+use crate::instance::{Files, Opened, Server, Settings, Telling, listen, make_folder, now};
 use crate::logging::{self, Format};
 use crate::receiver::Receiver;
 use crate::routes::{RequestLimits, Routes};
@@ -106,6 +106,7 @@ impl Demo {
             base_url,
             trusted_proxy: false,
             service: ServiceConfig::default(),
+            telling: Telling::default(),
             http: HttpLimits::default(),
             requests: RequestLimits::default(),
             failures_per_minute: FAILURES_PER_MINUTE,
@@ -234,7 +235,9 @@ async fn ensure_endpoints(directories: &Directories, urls: &[String], state: &St
     let known = directories.endpoints().await?;
     for url in urls {
         if !known.iter().any(|endpoint| endpoint.settings.url == *url) {
-            let new = NewEndpoint { secret: Some(state.secret()?), ..NewEndpoint::at(url) };
+            let mut new = NewEndpoint { secret: Some(state.secret()?), ..NewEndpoint::at(url) };
+            // The demo shows each event, also those whose place a later one would have taken.
+            new.settings.ordering = Ordering::Strict;
             directories.create_endpoint(new, now()).await.context("--webhook-url can't be used")?;
         }
     }

@@ -7,7 +7,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use async_trait::async_trait;
 use scim_core::{ChangeFeed, DateTime, Registry, Service, ServiceConfig};
-use scim_directory::{Clock, Directories, Dispatcher, DispatcherConfig, Keys, Relay};
+use scim_directory::{
+    Clock, Directories, Dispatcher, DispatcherConfig, EventOptions, Keys, Normalizer, Relay,
+};
 use scim_sql::SqlStore;
 use scim_webhook::{Policy, Sender, SenderConfig};
 use tokio::net::TcpListener;
@@ -20,6 +22,9 @@ use crate::environment::Machine;
 use crate::http::{HttpLimits, serve};
 use crate::routes::{KnownDirectories, RequestLimits, Routes};
 use crate::shutdown::Shutdown;
+
+/// How long between two looks for events that are too old.
+const FORGET_EVERY: Duration = Duration::from_secs(3600);
 
 /// Where the data is.
 #[derive(Clone, Debug)]
@@ -37,9 +42,19 @@ pub(crate) struct Settings {
     pub(crate) base_url: String,
     pub(crate) trusted_proxy: bool,
     pub(crate) service: ServiceConfig,
+    pub(crate) telling: Telling,
     pub(crate) http: HttpLimits,
     pub(crate) requests: RequestLimits,
     pub(crate) failures_per_minute: u32,
+}
+
+/// What is done with events.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Telling {
+    pub(crate) options: EventOptions,
+    pub(crate) normalizer: Normalizer,
+    /// How long events are kept; `None` for ever.
+    pub(crate) retention: Option<Duration>,
 }
 
 /// The data of a server, opened.
@@ -90,8 +105,11 @@ impl Opened {
         let (stop, stopped) = watch::channel(false);
         let mut policy = self.policy;
         policy.own_addresses.push(listener.local_addr().context("the address to listen at is not known")?);
+        let Telling { options, normalizer, retention } = settings.telling;
         let directories = self.directories.with_endpoint_policy(policy.clone());
-        let jobs = start_jobs(&directories, Arc::clone(&feed), policy, &stopped)?;
+        let directories = directories.with_event_options(options).with_normalizer(normalizer);
+        let mut jobs = start_jobs(&directories, Arc::clone(&feed), policy, &stopped)?;
+        jobs.extend(retention.map(|time| tokio::spawn(forget(directories.clone(), time, stopped))));
         let authenticator = DirectoryAuthenticator::new(directories.clone(), settings.failures_per_minute);
         // Cursors hold ids of resources: only this server, and those that share its keys, can make them.
         let config = ServiceConfig { cursor_key: Some(self.keys.derive("cursors")), ..settings.service };
@@ -188,6 +206,25 @@ fn start_jobs(
         tokio::spawn(async move { relay.run(relay_stop).await }),
         tokio::spawn(async move { dispatcher.run(dispatcher_stop).await }),
     ])
+}
+
+/// Forgets events that are older than `retention`, now and then, until it is told to stop.
+async fn forget(directories: Directories, retention: Duration, mut stopped: watch::Receiver<bool>) {
+    let micros = i64::try_from(retention.as_micros()).unwrap_or(i64::MAX);
+    loop {
+        let work = async {
+            let time = DateTime::from_unix_micros(now().unix_micros().saturating_sub(micros));
+            if let Err(error) = directories.forget_before(time).await {
+                tracing::warn!(%error, "old events can't be forgotten now");
+            }
+            tokio::time::sleep(FORGET_EVERY).await;
+        };
+        tokio::select! {
+            biased;
+            _ = stopped.wait_for(|stop| *stop) => return,
+            () = work => {}
+        }
+    }
 }
 
 #[async_trait]

@@ -26,6 +26,7 @@ pub(crate) async fn run(file: &Path, database: Option<&DatabaseUrl>) -> Result<E
         base_url: config.base_url.clone(),
         trusted_proxy: config.trusted_proxy,
         service: config.service(),
+        telling: config.telling(),
         http: config.http_limits(),
         requests: config.request_limits(),
         failures_per_minute: config.failures_per_minute(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use scim_schema::DateTime;
 use scim_sql::{Param, Row, Session, params};
-use scim_webhook::{Acknowledge, Secret, SigningKey, VerifyingKey, check_url};
+use scim_webhook::{Acknowledge, Secret, SigningKey, VerifyingKey, check_headers, check_url};
 
 use super::{Directories, check_name, exclude};
 use crate::endpoint::{CreatedEndpoint, Endpoint, EndpointSettings, Health, NewEndpoint, Ordering, Profile};
@@ -279,6 +279,7 @@ impl Directories {
             return Err(DirectoryError::Invalid { field: "url", problem: "is longer than 2048 bytes" });
         }
         check_url(&settings.url, &self.endpoint_policy)?;
+        settings.headers = check_headers(&settings.headers)?;
         if !settings.description.is_empty() {
             check_name("description", &settings.description)?;
         }
