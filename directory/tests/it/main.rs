@@ -11,6 +11,7 @@ mod administration;
 mod delivery;
 mod events;
 mod fan_out;
+mod faults;
 mod laws;
 mod messages;
 mod normalized;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{Method, Request, StatusCode};
+use http::{Method, Request};
 use scim_core::{Caller, Environment, Service, StaticTokens};
 use scim_directory::{
     Clock, Directories, Directory, Event, EventType, Keys, NewDirectory, NewEndpoint, NewOrganization, Relay,
@@ -61,6 +61,12 @@ impl Environment for TestEnvironment {
     fn new_id(&self, resource_type: &str) -> String {
         new_id(resource_type, self.now())
     }
+}
+
+/// How often something is done: what the environment says, or this.
+pub(crate) fn times(variable: &str, otherwise: u32) -> u32 {
+    let text = std::env::var(variable).ok();
+    text.map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{variable} is a number")))
 }
 
 /// Makes two tests of each function, one for each engine.
@@ -159,22 +165,32 @@ impl Site {
 
     /// A request as an identity provider makes it; the answer must have this status.
     pub(crate) async fn scim(&self, method: Method, path: &str, body: Value, status: u16) -> Value {
+        let (found, answer) = self.ask(&method, path, None, &body).await;
+        assert_eq!(found, status, "{method} {path} {body}: {answer}");
+        answer
+    }
+
+    /// A request, with a precondition if there is one; status and answer.
+    pub(crate) async fn ask(
+        &self,
+        method: &Method,
+        path: &str,
+        if_match: Option<&str>,
+        body: &Value,
+    ) -> (u16, Value) {
         self.clock.advance(Duration::from_millis(1));
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method.clone())
             .uri(path)
             .header("authorization", "Bearer token")
-            .header("content-type", "application/scim+json")
-            .body(if body.is_null() { Bytes::new() } else { body.to_string().into() })
-            .unwrap();
-        let response = self.service.handle(request).await;
+            .header("content-type", "application/scim+json");
+        if let Some(version) = if_match {
+            request = request.header("if-match", version);
+        }
+        let body = if body.is_null() { Bytes::new() } else { body.to_string().into() };
+        let response = self.service.handle(request.body(body).unwrap()).await;
         let text = String::from_utf8_lossy(response.body()).into_owned();
-        assert_eq!(
-            response.status(),
-            StatusCode::from_u16(status).unwrap(),
-            "{method} {path} {body}: {text}"
-        );
-        serde_json::from_str(&text).unwrap_or_default()
+        (response.status().as_u16(), serde_json::from_str(&text).unwrap_or_default())
     }
 
     pub(crate) async fn create(&self, endpoint: &str, body: Value) -> String {
