@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use scim_core::ServiceConfig;
-use scim_directory::{Deactivation, EventOptions, Normalizer, Provider};
-use scim_webhook::{Policy, Secret};
+use scim_directory::{
+    Deactivation, EndpointSettings, EventOptions, EventType, Normalizer, Ordering, Profile, Provider,
+};
+use scim_webhook::{Acknowledge, Policy, Secret};
 use serde::Deserialize;
 
 use crate::database::{DatabasePlace, DatabaseUrl};
@@ -127,6 +129,18 @@ pub(crate) struct Webhook {
     pub(crate) url: String,
     secret: Option<SecretText>,
     secret_file: Option<PathBuf>,
+    #[serde(default)]
+    description: String,
+    #[serde(default)]
+    event_types: Vec<String>,
+    #[serde(default = "default_profile")]
+    profile: String,
+    #[serde(default = "default_acknowledge")]
+    acknowledge: String,
+    #[serde(default = "default_ordering")]
+    ordering: String,
+    rate: Option<u32>,
+    concurrency: Option<u32>,
 }
 
 /// Never shown, also not by an error of the parser.
@@ -141,6 +155,25 @@ impl std::fmt::Debug for SecretText {
 }
 
 impl Webhook {
+    /// Where events go, which of them, and how.
+    pub(crate) fn settings(&self) -> Result<EndpointSettings> {
+        let types = self.event_types.iter().map(|name| {
+            EventType::parse(name).with_context(|| format!("event_types: there is no event type {name}"))
+        });
+        Ok(EndpointSettings {
+            url: self.url.clone(),
+            description: self.description.clone(),
+            event_types: types.collect::<Result<_>>()?,
+            profile: Profile::parse(&self.profile).context("profile must be \"standard\" or \"scalekit\"")?,
+            acknowledge: Acknowledge::parse(&self.acknowledge)
+                .context("acknowledge must be \"2xx\" or \"200-201\"")?,
+            ordering: Ordering::parse(&self.ordering).context("ordering must be \"latest\" or \"strict\"")?,
+            rate: self.rate,
+            concurrency: self.concurrency,
+            ..EndpointSettings::default()
+        })
+    }
+
     /// The signing secret, if one is configured.
     pub(crate) fn secret(&self) -> Result<Option<Secret>> {
         let text = match (&self.secret, &self.secret_file) {
@@ -203,6 +236,18 @@ impl Default for Limits {
 
 fn default_listen() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 8080))
+}
+
+fn default_profile() -> String {
+    Profile::default().as_str().to_owned()
+}
+
+fn default_acknowledge() -> String {
+    Acknowledge::default().as_str().to_owned()
+}
+
+fn default_ordering() -> String {
+    Ordering::default().as_str().to_owned()
 }
 
 fn default_provider() -> String {
@@ -287,6 +332,7 @@ impl Config {
         let policy = self.endpoint_policy()?;
         for webhook in &self.webhooks {
             scim_webhook::check_url(&webhook.url, &policy).context("url of a webhook can't be used")?;
+            webhook.settings().with_context(|| format!("webhook {}", webhook.url))?;
             webhook.secret()?;
         }
         ensure!(

@@ -96,9 +96,12 @@ impl Demo {
         let receiver_url = format!("http://{}", receiving.local_addr()?);
         let directories = &opened.directories;
         ensure_directories(directories, options).await?;
-        let mut urls = vec![format!("{receiver_url}/")];
-        urls.extend(options.webhook_url.clone());
-        ensure_endpoints(directories, &urls, &state).await?;
+        // The demo shows each event, also those whose place a later one would have taken.
+        ensure_endpoint(directories, &format!("{receiver_url}/"), Ordering::Strict, &state).await?;
+        if let Some(url) = &options.webhook_url {
+            let ensured = ensure_endpoint(directories, url, Ordering::default(), &state).await;
+            ensured.context("--webhook-url can't be used")?;
+        }
         let base_url = format!("http://{address}");
         let directories = with_tokens(directories, &mut state, &base_url).await?;
         let receiver = Receiver::open(&folder.join("received.ndjson"), state.secret()?)?;
@@ -231,16 +234,15 @@ async fn ensure_directories(directories: &Directories, options: &DemoOptions) ->
     Ok(())
 }
 
-async fn ensure_endpoints(directories: &Directories, urls: &[String], state: &State) -> Result<()> {
-    let known = directories.endpoints().await?;
-    for url in urls {
-        if !known.iter().any(|endpoint| endpoint.settings.url == *url) {
-            let mut new = NewEndpoint { secret: Some(state.secret()?), ..NewEndpoint::at(url) };
-            // The demo shows each event, also those whose place a later one would have taken.
-            new.settings.ordering = Ordering::Strict;
-            directories.create_endpoint(new, now()).await.context("--webhook-url can't be used")?;
-        }
-    }
+async fn ensure_endpoint(
+    directories: &Directories,
+    url: &str,
+    ordering: Ordering,
+    state: &State,
+) -> Result<()> {
+    let mut new = NewEndpoint { secret: Some(state.secret()?), ..NewEndpoint::at(url) };
+    new.settings.ordering = ordering;
+    directories.ensure_endpoint(new, now()).await?;
     Ok(())
 }
 

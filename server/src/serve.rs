@@ -60,7 +60,7 @@ async fn provision(config: &Config, directories: &Directories) -> Result<()> {
     for webhook in &config.webhooks {
         let secret = webhook.secret()?;
         let generated = secret.is_none();
-        let new = NewEndpoint { secret, ..NewEndpoint::at(&webhook.url) };
+        let new = NewEndpoint { settings: webhook.settings()?, secret };
         let created = directories
             .ensure_endpoint(new, now())
             .await

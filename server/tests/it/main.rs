@@ -20,3 +20,4 @@ mod scimd;
 mod secrets;
 mod serve;
 mod stopping;
+mod workers;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::crash::receiver::Receiver;
 use crate::scimd::{Client, Scimd, answer, http, is_scim_error, user};
-use crate::serve::{Served, after, started};
+use crate::serve::{Served, after, started, webhook};
 
 const PATCH: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 
@@ -68,7 +68,8 @@ impl Site {
         let folder = tempfile::tempdir().unwrap();
         let receiver = Receiver::start().await;
         let url = cluster.database().unwrap();
-        let start = || started(folder.path(), &receiver.url, "allow_loopback_http = true\n", Some(&url));
+        let webhook = webhook(&receiver.url, "ordering = \"strict\"");
+        let start = || started(folder.path(), &webhook, "allow_loopback_http = true\n", Some(&url));
         let (first, second) = (start(), start());
         let (first, second) = (first.ready(), second.ready());
         let printed = [first.printed.clone(), second.printed.clone()].concat();

@@ -22,7 +22,7 @@ impl Drop for Served {
 }
 
 fn serve(folder: &Path, more: &str) -> Served {
-    started(folder, "https://app.example.com/hook", more, None).ready()
+    started(folder, &webhook("https://app.example.com/hook", ""), more, None).ready()
 }
 
 /// A process whose standard output is read.
@@ -31,8 +31,13 @@ pub(crate) struct Started {
     lines: std::sync::mpsc::Receiver<String>,
 }
 
+/// An endpoint in the configuration file, with more keys.
+pub(crate) fn webhook(url: &str, more: &str) -> String {
+    format!("[[webhook]]\nurl = \"{url}\"\n{more}\n")
+}
+
 /// Starts a process that may share the folder, which holds its keys, with others.
-pub(crate) fn started(folder: &Path, webhook: &str, more: &str, database: Option<&str>) -> Started {
+pub(crate) fn started(folder: &Path, webhooks: &str, more: &str, database: Option<&str>) -> Started {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = free.local_addr().unwrap().to_string();
     drop(free);
@@ -40,7 +45,7 @@ pub(crate) fn started(folder: &Path, webhook: &str, more: &str, database: Option
     let text = format!(
         "listen = \"{address}\"\nbase_url = \"https://scim.example.com/\"\ndata = \"{}\"\n{more}\
          [[organization]]\nname = \"Acme\"\n[[organization.directory]]\nname = \"Acme Okta\"\nprovider = \"okta\"\n\
-         [[webhook]]\nurl = \"{webhook}\"\n",
+         {webhooks}",
         folder.join("data").display()
     );
     std::fs::write(&config, text).unwrap();

@@ -6,13 +6,17 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::model::Figures;
-use super::receiver::Receiver;
+use super::receiver::{Delivered, Receiver};
 use super::writer::{Writer, seen, version};
 use super::{DIRECTORIES, WRITERS};
 use crate::scimd::{Client, Scimd};
 
 /// How long the last deliveries may take.
 const SETTLE: Duration = Duration::from_secs(90);
+/// How long they may take after the last restart (row O1 of the fault matrix).
+const DELIVERED: Duration = Duration::from_secs(30);
+/// How many attempts at one endpoint can be under way when the process dies (row O3).
+const SLOTS: u64 = 4;
 
 pub(crate) async fn check(scimd: &Scimd, writers: &mut [Writer], receiver: &Receiver, figures: &mut Figures) {
     assert_eq!(writers.len(), WRITERS);
@@ -35,7 +39,12 @@ pub(crate) async fn check(scimd: &Scimd, writers: &mut [Writer], receiver: &Rece
     for (number, directory) in directories.iter().enumerate() {
         check_invariants(number, directory, writers, figures);
     }
+    let begun = Instant::now();
     let events = settled(scimd, &directories, receiver).await;
+    figures.settled_ms = begun.elapsed().as_millis();
+    if begun.elapsed() > DELIVERED {
+        figures.problem("the last events took longer than 30 s".to_owned());
+    }
     check_events(&events, &directories, figures);
     check_deliveries(&events, receiver, figures);
 }
@@ -158,11 +167,12 @@ async fn settled(scimd: &Scimd, directories: &[Directory], receiver: &Receiver) 
         let told = directories
             .iter()
             .all(|d| d.versions().iter().all(|(id, version)| log.versions(id).last() == Some(version)));
-        let now = (events.len(), receiver.deliveries().len());
+        let deliveries = receiver.deliveries();
+        let now = (events.len(), deliveries.len());
         if now != came {
             (came, last) = (now, Instant::now());
         }
-        if (told && now.0 == now.1 && log.gaps == 0) || last.elapsed() > SETTLE {
+        if (told && log.untold(&deliveries) == 0 && log.gaps == 0) || last.elapsed() > SETTLE {
             return events;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -191,6 +201,18 @@ impl<'e> Log<'e> {
             .values()
             .map(|numbers| numbers.last().unwrap() - u64::try_from(numbers.len()).unwrap());
         Self { gaps: gaps.sum(), subjects }
+    }
+
+    /// How many subjects there are of which a receiver has not the last event, which has taken the place of those
+    /// before it. It need not have heard at all of who came and went.
+    fn untold(&self, deliveries: &BTreeMap<String, Delivered>) -> usize {
+        let has = |event: &&&Value| deliveries.contains_key(event["id"].as_str().unwrap());
+        let is_untold = |events: &&Vec<&Value>| {
+            let last = events.last().unwrap();
+            let is_gone = last["type"].as_str().unwrap().ends_with("_deleted");
+            !has(&last) && !(is_gone && !events.iter().any(|event| has(&event)))
+        };
+        self.subjects.values().filter(is_untold).count()
     }
 
     /// The versions that events tell of, in order.
@@ -264,15 +286,25 @@ fn check_last_events(log: &Log<'_>, directory: &Directory, figures: &mut Figures
     }
 }
 
-/// Both receivers have the same events; a repetition is the same event again.
+/// The receiver outside, of which each event takes the place of those before it, has heard of the last state of
+/// all, and of nothing else; a repetition is the same event again.
 fn check_deliveries(events: &[Value], receiver: &Receiver, figures: &mut Figures) {
     let deliveries = receiver.deliveries();
-    let verified: BTreeSet<&str> = events.iter().map(|event| event["id"].as_str().unwrap()).collect();
-    let counted: BTreeSet<&str> = deliveries.keys().map(String::as_str).collect();
-    let missing = verified.symmetric_difference(&counted).count();
-    if missing > 0 {
-        figures.undelivered_events += missing;
-        figures.problem(format!("{missing} events reached one receiver only"));
+    figures.deliveries = deliveries.len();
+    let untold = Log::new(events).untold(&deliveries);
+    if untold > 0 {
+        figures.undelivered_events += untold;
+        figures.problem(format!("the last events of {untold} did not reach the receiver"));
+    }
+    let logged: BTreeSet<&str> = events.iter().map(|event| event["id"].as_str().unwrap()).collect();
+    let unknown = deliveries.keys().filter(|id| !logged.contains(id.as_str())).count();
+    if unknown > 0 {
+        figures.events_without_change += unknown;
+        figures.problem(format!("{unknown} events are in no log"));
+    }
+    let repeated: usize = deliveries.values().map(|delivered| delivered.count - 1).sum();
+    if repeated as u64 > SLOTS * figures.kills {
+        figures.problem(format!("{repeated} deliveries came again, more than can have been under way"));
     }
     for (id, delivered) in &deliveries {
         figures.repeated_deliveries += delivered.count - 1;

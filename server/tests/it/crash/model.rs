@@ -47,9 +47,13 @@ pub(crate) struct Figures {
     pub(crate) events: usize,
     pub(crate) changes_without_event: usize,
     pub(crate) events_without_change: usize,
+    /// What the receiver outside got.
+    pub(crate) deliveries: usize,
     pub(crate) undelivered_events: usize,
     pub(crate) repeated_deliveries: usize,
     pub(crate) slowest_restart_ms: u128,
+    /// From the last restart until the last delivery.
+    pub(crate) settled_ms: u128,
     pub(crate) problems: Vec<String>,
 }
 
@@ -82,9 +86,11 @@ impl Figures {
             ("  without event", self.changes_without_event.to_string()),
             ("events", self.events.to_string()),
             ("  without change", self.events_without_change.to_string()),
-            ("  never delivered", self.undelivered_events.to_string()),
+            ("deliveries", self.deliveries.to_string()),
+            ("  missing", self.undelivered_events.to_string()),
             ("repeated deliveries", self.repeated_deliveries.to_string()),
             ("slowest restart (ms)", self.slowest_restart_ms.to_string()),
+            ("all delivered after (ms)", self.settled_ms.to_string()),
         ];
         rows.iter().fold(String::new(), |mut text, (name, value)| {
             let _ = writeln!(text, "{name:<24}{value:>10}");
