@@ -107,7 +107,7 @@ async fn load(client: &Client, users: u64) {
 
 /// Row D1: the processes that deliver are killed one after the other, one in each second.
 async fn kill_workers(processes: usize, cluster: Option<&Cluster>) {
-    let events = setting("SCIMD_WORKER_EVENTS").unwrap_or(400);
+    let events = setting("SCIMD_WORKER_EVENTS").unwrap_or(800);
     let folder = tempfile::tempdir().unwrap();
     let receiver = Receiver::start(Duration::from_millis(10)).await;
     let database = cluster.map(|cluster| cluster.database().unwrap());
