@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, DATE, RETRY_AFTER, USER_AGENT};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -343,6 +343,8 @@ fn request_headers(delivery: &Delivery<'_>) -> Option<HeaderMap> {
         map.insert(USER_AGENT, HeaderValue::from_static(AGENT));
     }
     map.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    // Also for an empty body (RFC 9110 §8.6), where the HTTP client would leave it out.
+    map.insert(CONTENT_LENGTH, HeaderValue::from(delivery.body.len()));
     let (secrets, keys) = (delivery.secrets, delivery.signing_keys);
     for (name, value) in headers(secrets, keys, delivery.id, delivery.timestamp, &delivery.body) {
         map.insert(HeaderName::from_static(name), HeaderValue::from_maybe_shared(Bytes::from(value)).ok()?);

@@ -6,6 +6,7 @@ mod header;
 mod rebinding;
 mod schedule;
 mod sender;
+mod signature;
 mod support;
 mod tls;
 mod vectors;

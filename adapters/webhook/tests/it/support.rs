@@ -98,3 +98,36 @@ impl Drop for Counting {
         self.task.abort();
     }
 }
+
+/// What a receiver got.
+#[derive(Clone, Debug)]
+pub(crate) struct Received {
+    head: String,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Received {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().filter_map(|l| l.split_once(": ")).find(|(n, _)| *n == name).map(|(_, v)| v)
+    }
+}
+
+/// Answers each request of a connection with 204, and keeps what it got.
+pub(crate) async fn keep_all(mut stream: TcpStream) -> Vec<Received> {
+    let (mut kept, mut text, mut buffer) = (Vec::new(), Vec::new(), vec![0; 65536]);
+    loop {
+        let n = stream.read(&mut buffer).await.unwrap();
+        if n == 0 {
+            return kept;
+        }
+        text.extend_from_slice(&buffer[..n]);
+        let Some(end) = text.windows(4).position(|w| w == b"\r\n\r\n") else { continue };
+        let received = Received { head: String::from_utf8(text[..end].to_vec()).unwrap(), body: Vec::new() };
+        let length: usize = received.header("content-length").unwrap().parse().unwrap();
+        if text.len() >= end + 4 + length {
+            let body = text.drain(..end + 4 + length).skip(end + 4).collect();
+            kept.push(Received { body, ..received });
+            stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+        }
+    }
+}
