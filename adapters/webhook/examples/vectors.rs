@@ -3,7 +3,7 @@
 //! Each vector has a secret, the three headers, a body and whether a verifier must accept it when its clock
 //! shows `now` (without one: the timestamp).
 
-use scim_webhook::{Secret, sign};
+use scim_webhook::{Secret, SigningKey, sign};
 use serde_json::{Value, json};
 
 const TIMESTAMP: i64 = 1_767_225_600;
@@ -38,6 +38,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     add("rotation, new secret", b, "evt_3", SMALL, both.clone(), "ok");
     add("rotation, old secret", a, "evt_3", SMALL, both.clone(), "ok");
     add("rotation, neither secret", short, "evt_3", SMALL, both, "fail");
+    let key = SigningKey::from_seed(&[7; 32])?;
+    let mixed = sign(&[b, a], &[&key], "evt_6", TIMESTAMP, SMALL.as_bytes());
+    add("Ed25519 behind, new secret", b, "evt_6", SMALL, mixed.clone(), "ok");
+    add("Ed25519 behind, old secret", a, "evt_6", SMALL, mixed, "ok");
+    let asymmetric = sign(&[], &[&key], "evt_7", TIMESTAMP, SMALL.as_bytes());
+    add("Ed25519 only", a, "evt_7", SMALL, asymmetric, "fail");
     let single = sign(&[a], &[], "evt_4", TIMESTAMP, SMALL.as_bytes());
     add("body with one more space", a, "evt_4", &format!("{SMALL} "), single.clone(), "fail");
     add("another id", a, "evt_5", SMALL, single.clone(), "fail");

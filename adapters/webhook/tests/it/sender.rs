@@ -6,7 +6,7 @@ use scim_webhook::{Acknowledge, Failure, Outcome, Report, Sender, SenderConfig, 
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 
-use crate::support::{BODY, NOW, report, request, secret, send};
+use crate::support::{BODY, Counting, NOW, keep_all, report, request, secret, send};
 
 fn sender(deadline: Duration) -> Sender {
     Sender::new(SenderConfig { allow_loopback_http: true, deadline, ..SenderConfig::default() }).unwrap()
@@ -200,4 +200,99 @@ async fn nobody_listening_is_a_failed_connection() {
     let url = format!("http://{}/", listener.local_addr().unwrap());
     drop(listener);
     assert_eq!(send(&sender(Duration::from_secs(5)), &url).await, Outcome::unanswered(Failure::Connect));
+}
+
+// mission: M-84
+#[tokio::test]
+async fn a_receiver_that_trickles_is_cut_by_the_deadline() {
+    // One with a good status and a body without end, one that does not even end its head.
+    for (start, outcome) in [
+        ("HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n", Outcome::Delivered { status: 200 }),
+        ("HTTP/1.1 200 OK\r\nx-slow: ", Outcome::unanswered(Failure::Timeout)),
+        ("HTTP/1.1 103 Early Hints\r\n\r\n", Outcome::unanswered(Failure::Timeout)),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let receiver = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            request(&mut stream).await;
+            stream.write_all(start.as_bytes()).await.unwrap();
+            let mut written = 0;
+            while stream.write_all(if start.contains("103") { start.as_bytes() } else { b"x" }).await.is_ok()
+            {
+                written += 1;
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            written
+        };
+        let sender = sender(Duration::from_millis(400));
+        let started = Instant::now();
+        let (report, written) = tokio::join!(report(&sender, &url, &[], Acknowledge::default()), receiver);
+        assert_eq!(report.outcome, outcome);
+        assert!(report.elapsed >= Duration::from_millis(400), "{report:?}");
+        // The receiver was hung up on.
+        assert!(written >= 5 && started.elapsed() < Duration::from_secs(5), "{written}");
+    }
+}
+
+#[tokio::test]
+async fn a_head_without_end_is_cut() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let receiver = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        request(&mut stream).await;
+        stream.write_all(b"HTTP/1.1 200 OK\r\nx-long: ").await.unwrap();
+        let mut written = 0;
+        while stream.write_all(&[b'x'; 4096]).await.is_ok() {
+            written += 4096;
+        }
+        written
+    };
+    let sender = sender(Duration::from_secs(10));
+    let started = Instant::now();
+    let (outcome, written) = tokio::join!(send(&sender, &url), receiver);
+    assert_eq!(outcome, Outcome::unanswered(Failure::Protocol));
+    assert!(started.elapsed() < Duration::from_secs(5), "it ends with the limit, not with the deadline");
+    assert!(written < 64 * 1024 * 1024, "{written}");
+}
+
+#[tokio::test]
+async fn a_connection_is_used_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let receiver = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        keep_all(stream).await
+    });
+    let sender = sender(Duration::from_secs(5));
+    for _ in 0..10 {
+        assert_eq!(send(&sender, &url).await, Outcome::Delivered { status: 204 });
+    }
+    drop(sender);
+    assert_eq!(receiver.await.unwrap().len(), 10);
+}
+
+#[tokio::test]
+async fn one_receiver_is_reached() {
+    let receiver = Counting::start("127.0.0.1:0").await;
+    let url = format!("http://{}/", receiver.address);
+    assert_eq!(send(&sender(Duration::from_secs(5)), &url).await, Outcome::Delivered { status: 200 });
+    assert_eq!(receiver.connections().await, 1);
+}
+
+// mission: M-84
+#[tokio::test]
+async fn no_proxy_of_the_environment_is_asked() {
+    let proxy = Counting::start("127.0.0.1:0").await;
+    let mut child = tokio::process::Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "sender::one_receiver_is_reached"]);
+    for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
+        let url = format!("http://{}", proxy.address);
+        child.env(name, &url).env(name.to_ascii_lowercase(), url);
+    }
+    let output = child.env_remove("NO_PROXY").env_remove("no_proxy").output().await.unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    assert_eq!(proxy.connections().await, 0);
 }
