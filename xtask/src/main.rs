@@ -10,6 +10,7 @@ mod crash;
 mod deny;
 mod differential;
 mod equivalence;
+mod faults;
 mod fuzz;
 mod hostile;
 mod mutants;
@@ -77,6 +78,11 @@ enum Command {
     Counts(counts::Options),
     /// Kill scimd or its database under load, start it again, and check that nothing was lost and every event told
     Crash(crash::Options),
+    /// Prove the rows of the fault matrix at full size, with their figures as lines of JSON
+    ///
+    /// Kills, full disks, races, rollbacks, random sequences, simulated endpoints and clocks: what is run are tests of
+    /// the workspace with more repetitions. A row that does not hold is a failure.
+    Faults(faults::Options),
     /// Let many clients of scimd want the same thing at the same time, on both engines
     Races(races::Options),
     /// Let libraries of vendors verify what scimd delivers over HTTP, also while a signing secret is replaced
@@ -120,6 +126,7 @@ fn run(cli: &Cli) -> anyhow::Result<bool> {
         Command::BenchStore(options) => bench_store::run(&root, options),
         Command::Counts(options) => counts::run(&root, options),
         Command::Crash(options) => crash::run(&root, options),
+        Command::Faults(options) => faults::run(&root, options),
         Command::Races(options) => races::run(&root, options),
         Command::Vendors(options) => vendors::run(&root, options),
         Command::Deny => deny::run(&root),
