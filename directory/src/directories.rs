@@ -11,6 +11,7 @@ mod retention;
 mod tokens;
 
 pub(crate) use endpoints::{number_of, open_headers, read_event_types, signing, split};
+pub(crate) use log::wait_for_events;
 pub use log::{Direction, EventFilter, LogPage, LogPosition, LoggedEvent};
 
 use std::sync::Arc;

@@ -6,34 +6,49 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use scim_core::BoxError;
+use scim_schema::DateTime;
 use scim_sql::params;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
-use crate::directories::{Direction, Directories, EventFilter, LogPosition};
+use crate::directories::{Direction, Directories, EventFilter, LogPosition, wait_for_events};
 use crate::error::DirectoryError;
 use crate::event::Event;
 use crate::id::random_text;
 
 /// How many events are published at once.
 const EVENTS: usize = 256;
-/// How long to wait after an error.
+/// How long to wait before looking whether another process has given its place up.
+const HELD: Duration = Duration::from_secs(1);
+/// How long to wait after an error; twice as long after each further one, up to [`LONGEST_PAUSE`].
 const PAUSE: Duration = Duration::from_secs(1);
-/// How long a reader's place is its own; it is taken anew with each step.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// How long a place is a reader's own.
 const LEASE: Duration = Duration::from_secs(30);
+/// When a lease that is needed for longer is taken anew, before its end.
+const RENEWAL: Duration = Duration::from_secs(10);
+/// How long what is being published has to end when the reader is told to stop.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Where a reader brings events: a message broker, another log.
 #[async_trait]
 pub trait Outlet: fmt::Debug + Send + Sync + 'static {
     /// Publishes events, in order. When it comes back without an error, all of them are safe there. After an
     /// error or a crash the same events come again: their ids say so.
+    ///
+    /// It may take as long as it needs. It is dropped where another process has taken the reader's place, or
+    /// where the reader must stop; what was begun by then may be there or not.
     async fn publish(&self, events: &[Event]) -> Result<(), BoxError>;
 }
 
 /// Brings every event of the log to an outlet, at least once and in order, from the first event on.
 ///
 /// Its place is in the database under its name. Of several processes that have a reader of one name, one works
-/// at a time, and another goes on where it dies.
+/// at a time, and another goes on where it dies, or where its outlet fails. While there is nothing to publish, a
+/// reader only reads.
+///
+/// Leases are compared with the clock of whoever looks: where clocks differ by more than half a minute, two
+/// readers may be at one place, and events come twice.
 #[derive(Debug)]
 pub struct Reader {
     directories: Directories,
@@ -41,17 +56,31 @@ pub struct Reader {
     filter: EventFilter,
     outlet: Arc<dyn Outlet>,
     clock: Arc<dyn Clock>,
+    /// Who this is, to other readers of the name.
     holder: String,
+    known: Option<Known>,
+    /// Until when the place is this reader's, if it is.
+    leased_until: Option<DateTime>,
+}
+
+/// How far a reader is.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    /// What the database says.
+    saved: LogPosition,
+    /// Further on where all events between are of no interest: they are not worth a write.
+    place: LogPosition,
 }
 
 /// What a step came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     /// There was nothing to publish.
     Idle,
     /// Another process has the place.
     Held,
-    /// So many events were published.
-    Published(usize),
+    /// The place may be further on, and so many events were published.
+    Moved(usize),
 }
 
 impl Reader {
@@ -64,103 +93,202 @@ impl Reader {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let (directories, name) = (directories.clone(), name.into());
-        Self { directories, name, filter, outlet, clock, holder: random_text(16) }
+        Self {
+            directories,
+            name,
+            filter,
+            outlet,
+            clock,
+            holder: random_text(16),
+            known: None,
+            leased_until: None,
+        }
     }
 
-    /// Works until `shutdown` is true. Errors are logged, and tried again.
-    pub async fn run(self, mut shutdown: watch::Receiver<bool>) {
+    /// Works until `shutdown` is true; then it ends what it has begun, if that does not take long, and gives its
+    /// place back. Errors are logged, and tried again.
+    pub async fn run(mut self, mut shutdown: watch::Receiver<bool>) {
+        let mut pause = PAUSE;
+        // Subscribed before the first look: nothing that is written behind a look is missed.
+        let mut written = self.directories.written();
         loop {
-            let work = async {
-                match self.step().await {
-                    Ok(Step::Published(_)) => {}
-                    Ok(Step::Idle) => self.directories.events_written().await,
-                    Ok(Step::Held) => self.clock.sleep(PAUSE).await,
+            let clock = Arc::clone(&self.clock);
+            let out_of_patience = async {
+                let _ = shutdown.wait_for(|stop| *stop).await;
+                clock.sleep(GRACE).await;
+            };
+            written.mark_unchanged();
+            let step = tokio::select! {
+                biased;
+                step = self.step() => step,
+                () = out_of_patience => {
+                    tracing::warn!(reader = self.name, "stopped amid events, which will come again");
+                    break;
+                }
+            };
+            let wait = async {
+                match step {
+                    Ok(Step::Moved(_)) => pause = PAUSE,
+                    Ok(Step::Idle) => {
+                        pause = PAUSE;
+                        wait_for_events(&mut written).await;
+                    }
+                    Ok(Step::Held) => clock.sleep(HELD).await,
                     Err(error) => {
                         tracing::warn!(reader = self.name, %error, "events can't be published now");
-                        self.clock.sleep(PAUSE).await;
+                        if matches!(error, DirectoryError::Outlet(_)) {
+                            // Another process may have more luck.
+                            self.give_back().await;
+                        }
+                        clock.sleep(pause).await;
+                        pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
                     }
                 }
             };
             tokio::select! {
                 biased;
                 _ = shutdown.wait_for(|stop| *stop) => break,
-                () = work => {}
+                () = wait => {}
             }
         }
-        if let Err(error) = self.release().await {
-            tracing::warn!(reader = self.name, %error, "the reader's place could not be given back");
-        }
+        self.give_back().await;
     }
 
     /// Works until all that the log has is published. Answers how many events that were.
     ///
     /// # Errors
     /// When the outlet or the database fail; what is published stays so.
-    pub async fn catch_up(&self) -> Result<usize, DirectoryError> {
+    pub async fn catch_up(&mut self) -> Result<usize, DirectoryError> {
         let mut events = 0;
         loop {
             match self.step().await? {
                 Step::Idle | Step::Held => return Ok(events),
-                Step::Published(more) => events += more,
+                Step::Moved(more) => events += more,
             }
         }
     }
 
-    async fn step(&self) -> Result<Step, DirectoryError> {
-        let Some(place) = self.lease().await? else { return Ok(Step::Held) };
-        let page = self.directories.log(&self.filter, place, Direction::Forward, EVENTS).await?;
-        if page.next == place {
+    async fn step(&mut self) -> Result<Step, DirectoryError> {
+        let Some(known) = self.look().await? else { return Ok(Step::Held) };
+        let page = self.directories.log(&self.filter, known.place, Direction::Forward, EVENTS).await?;
+        if page.events.is_empty() && !page.has_more {
+            self.known = Some(Known { place: page.next, ..known });
             return Ok(Step::Idle);
         }
-        let events: Vec<Event> = page.events.into_iter().map(|logged| logged.event).collect();
-        if !events.is_empty() {
-            self.outlet.publish(&events).await.map_err(DirectoryError::Outlet)?;
+        let Some(leased) = self.lease().await? else { return Ok(Step::Held) };
+        if leased.place != known.place {
+            // Another process was here between the look and the lease.
+            return Ok(Step::Moved(0));
         }
-        self.move_to(page.next).await?;
-        Ok(Step::Published(events.len()))
+        let events: Vec<Event> = page.events.into_iter().map(|logged| logged.event).collect();
+        if !events.is_empty() && !self.publish(&events).await? {
+            return Ok(Step::Held);
+        }
+        let is_ours = self.keep(Some(page.next)).await?;
+        Ok(if is_ours { Step::Moved(events.len()) } else { Step::Held })
     }
 
-    /// Takes the place, or keeps it; `None` while another has it.
-    async fn lease(&self) -> Result<Option<LogPosition>, DirectoryError> {
-        let (name, holder, now) = (self.name.clone(), self.holder.clone(), self.clock.now());
-        let end = now.plus_micros(i64::try_from(LEASE.as_micros()).unwrap_or(i64::MAX));
-        self.directories
-            .database()
-            .write(move |session| {
-                let insert = "INSERT INTO dir_readers (name, position) VALUES (?1, 0) ON CONFLICT DO NOTHING";
-                session.execute(insert, params![&name])?;
-                let update = "UPDATE dir_readers SET holder = ?2, leased_until = ?3
-                    WHERE name = ?1 AND (holder IS NULL OR holder = ?2 OR leased_until <= ?4)
-                    RETURNING position";
-                let values = params![&name, &holder, end.unix_micros(), now.unix_micros()];
-                let place = session.first(update, values, |row| row.unsigned(0))?;
-                Ok(place.map(LogPosition::from_number))
+    /// Publishes, and keeps the lease meanwhile. `false` where another process has taken the place.
+    async fn publish(&mut self, events: &[Event]) -> Result<bool, DirectoryError> {
+        let (outlet, clock) = (Arc::clone(&self.outlet), Arc::clone(&self.clock));
+        let mut published = outlet.publish(events);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut published => {
+                    return done.map(|()| true).map_err(DirectoryError::Outlet);
+                }
+                () = clock.sleep(RENEWAL) => {}
+            }
+            if !self.keep(None).await? {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// How far the reader is; `None` while another process has the place. It only reads.
+    async fn look(&mut self) -> Result<Option<Known>, DirectoryError> {
+        let now = self.clock.now();
+        if let Some(known) = self.known.filter(|_| self.leased_until.is_some_and(|until| until > now)) {
+            return Ok(Some(known));
+        }
+        let name = self.name.clone();
+        let row = self.directories.database().read(move |session| {
+            let select = "SELECT position, holder, leased_until FROM dir_readers WHERE name = ?1";
+            session.first(select, params![&name], |row| {
+                let until = row.int_or_null(2)?.map(DateTime::from_unix_micros);
+                Ok::<_, DirectoryError>((row.unsigned(0)?, row.owned_or_null(1)?, until))
             })
-            .await
+        });
+        let (saved, holder, until) = row.await?.unwrap_or_default();
+        let is_free = holder.is_none_or(|holder| holder == self.holder) || until.is_none_or(|end| end <= now);
+        Ok(is_free.then(|| self.learn(saved)))
     }
 
-    async fn move_to(&self, place: LogPosition) -> Result<(), DirectoryError> {
+    /// Takes the place, or makes sure of it for a while; `None` while another has it.
+    async fn lease(&mut self) -> Result<Option<Known>, DirectoryError> {
+        let now = self.clock.now();
+        if self.leased_until.is_some_and(|until| until > later(now, RENEWAL)) {
+            return Ok(self.known);
+        }
+        let (name, holder, until) = (self.name.clone(), self.holder.clone(), later(now, LEASE));
+        self.leased_until = None;
+        let leased = self.directories.database().write(move |session| {
+            let insert = "INSERT INTO dir_readers (name, position) VALUES (?1, 0) ON CONFLICT DO NOTHING";
+            session.execute(insert, params![&name])?;
+            let update = "UPDATE dir_readers SET holder = ?2, leased_until = ?3
+                WHERE name = ?1 AND (holder IS NULL OR holder = ?2 OR leased_until <= ?4)
+                RETURNING position";
+            let values = params![&name, &holder, until.unix_micros(), now.unix_micros()];
+            session.first(update, values, |row| Ok::<_, DirectoryError>(row.unsigned(0)?))
+        });
+        let Some(saved) = leased.await? else { return Ok(None) };
+        self.leased_until = Some(until);
+        Ok(Some(self.learn(saved)))
+    }
+
+    /// What the database says is true; what is known beyond it holds if nobody else has moved the place.
+    fn learn(&mut self, saved: u64) -> Known {
+        let saved = LogPosition::from_number(saved);
+        let known = self.known.filter(|known| known.saved == saved);
+        *self.known.insert(known.unwrap_or(Known { saved, place: saved }))
+    }
+
+    /// Keeps the place for a while longer, and moves it. `false` where another process has taken it.
+    async fn keep(&mut self, place: Option<LogPosition>) -> Result<bool, DirectoryError> {
+        let (name, holder, until) = (self.name.clone(), self.holder.clone(), later(self.clock.now(), LEASE));
+        self.leased_until = None;
+        let kept = self.directories.database().write(move |session| {
+            let update = "UPDATE dir_readers SET position = coalesce(?3, position), leased_until = ?4
+                WHERE name = ?1 AND holder = ?2";
+            let place = place.map(LogPosition::number);
+            session.execute(update, params![&name, &holder, place, until.unix_micros()])
+        });
+        if kept.await? == 0 {
+            return Ok(false);
+        }
+        self.leased_until = Some(until);
+        if let Some(place) = place {
+            self.known = Some(Known { saved: place, place });
+        }
+        Ok(true)
+    }
+
+    /// Lets another process have the place at once.
+    async fn give_back(&mut self) {
         let (name, holder) = (self.name.clone(), self.holder.clone());
-        self.directories
-            .database()
-            .write(move |session| {
-                let update = "UPDATE dir_readers SET position = ?3 WHERE name = ?1 AND holder = ?2";
-                session.execute(update, params![&name, &holder, place.number()])?;
-                Ok(())
-            })
-            .await
+        self.leased_until = None;
+        let given = self.directories.database().write(move |session| {
+            let update = "UPDATE dir_readers SET holder = NULL, leased_until = NULL
+                WHERE name = ?1 AND holder = ?2";
+            session.execute(update, params![&name, &holder])
+        });
+        if let Err(error) = given.await {
+            tracing::warn!(reader = self.name, %error, "the reader's place could not be given back");
+        }
     }
+}
 
-    async fn release(&self) -> Result<(), DirectoryError> {
-        let (name, holder) = (self.name.clone(), self.holder.clone());
-        self.directories
-            .database()
-            .write(move |session| {
-                let update = "UPDATE dir_readers SET holder = NULL, leased_until = NULL
-                    WHERE name = ?1 AND holder = ?2";
-                session.execute(update, params![&name, &holder])?;
-                Ok(())
-            })
-            .await
-    }
+fn later(time: DateTime, duration: Duration) -> DateTime {
+    time.plus_micros(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX))
 }

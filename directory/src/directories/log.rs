@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use scim_schema::DateTime;
 use scim_sql::{Param, Row, Session, params};
+use tokio::sync::watch;
 
 use super::Directories;
 use super::retention::log_start;
@@ -126,15 +127,24 @@ impl Directories {
     /// Waits until there may be events behind what was there when it was called. It comes back after half a
     /// second at the latest.
     pub async fn events_written(&self) {
-        let mut written = self.inner.written.subscribe();
-        // An error would mean that nobody can write any more.
-        let _ = tokio::time::timeout(LOOK_AGAIN, written.changed()).await;
+        wait_for_events(&mut self.written()).await;
+    }
+
+    /// What changes when there may be new events: for who must not miss what is written while it is not waiting.
+    pub(crate) fn written(&self) -> watch::Receiver<()> {
+        self.inner.written.subscribe()
     }
 
     /// Says that there are new events, here or written by another process.
     pub(crate) fn tell_readers(&self) {
         self.inner.written.send_replace(());
     }
+}
+
+/// Waits until there may be new events; half a second at the longest.
+pub(crate) async fn wait_for_events(written: &mut watch::Receiver<()>) {
+    // An error would mean that nobody can write any more.
+    let _ = tokio::time::timeout(LOOK_AGAIN, written.changed()).await;
 }
 
 fn log_end(session: &Session<'_>) -> Result<LogPosition, DirectoryError> {

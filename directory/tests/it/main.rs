@@ -16,6 +16,7 @@ mod laws;
 mod messages;
 mod normalized;
 mod processes;
+mod reader;
 mod receiver;
 mod support;
 mod text;
