@@ -9,6 +9,7 @@ mod messages;
 mod reads;
 mod retention;
 mod tokens;
+mod trial;
 
 pub(crate) use endpoints::{number_of, open_headers, read_event_types, signing, split};
 pub(crate) use log::wait_for_events;

@@ -33,6 +33,12 @@ pub enum DirectoryError {
         /// The field.
         field: &'static str,
     },
+    /// It is not any more as it was seen.
+    #[error("the {what} has changed since it was read")]
+    Changed {
+        /// What.
+        what: &'static str,
+    },
     /// A value is not allowed.
     #[error("{field} {problem}")]
     Invalid {

@@ -11,6 +11,7 @@ use crate::endpoint::{CreatedEndpoint, Endpoint, EndpointSettings, Health, NewEn
 use crate::error::DirectoryError;
 use crate::event::EventType;
 use crate::id::{DirectoryId, EndpointId, OrganizationId, random_bytes};
+use crate::lock::Lock;
 
 /// How long an endpoint's URL may be, in bytes.
 const URL_LIMIT: usize = 2048;
@@ -104,12 +105,30 @@ impl Directories {
         settings: EndpointSettings,
         now: DateTime,
     ) -> Result<(), DirectoryError> {
+        self.update_endpoint_seen(id, settings, None, now).await
+    }
+
+    /// As [`Directories::update_endpoint`], if the endpoint has not been changed since `seen`, when it was last
+    /// changed before it was read.
+    ///
+    /// # Errors
+    /// As [`Directories::create_endpoint`]; [`DirectoryError::Changed`].
+    pub async fn update_endpoint_seen(
+        &self,
+        id: &EndpointId,
+        settings: EndpointSettings,
+        seen: Option<DateTime>,
+        now: DateTime,
+    ) -> Result<(), DirectoryError> {
         let settings = self.checked(settings)?;
         let row = id.clone();
         let headers = self.sealed_headers(&settings, id)?;
         self.database()
             .write(move |session| {
                 check_scope(session, &settings)?;
+                if let Some(seen) = seen {
+                    check_seen(session, &row, seen)?;
+                }
                 let update = "UPDATE dir_endpoints
                     SET url = ?2, description = ?3, event_types = ?4, organizations = ?5, directories = ?6,
                         profile = ?7, acknowledge = ?8, ordering = ?9, headers = ?10, rate = ?11,
@@ -418,6 +437,17 @@ fn check_scope(session: &Session<'_>, settings: &EndpointSettings) -> Result<(),
         there("SELECT 1 FROM dir_directories WHERE id = ?1", id.as_str(), "directory")?;
     }
     Ok(())
+}
+
+/// That an endpoint is as it was when it was last changed at that time.
+fn check_seen(session: &Session<'_>, id: &EndpointId, seen: DateTime) -> Result<(), DirectoryError> {
+    let lock = Lock::Wait.words(session);
+    let select = format!("SELECT updated FROM dir_endpoints WHERE id = ?1{lock}");
+    match session.first(&select, params![id.as_str()], |row| row.int(0))? {
+        Some(updated) if updated == seen.unix_micros() => Ok(()),
+        Some(_) => Err(DirectoryError::Changed { what: "endpoint" }),
+        None => Err(DirectoryError::NotFound { what: "endpoint" }),
+    }
 }
 
 fn fresh_secret() -> Result<Secret, DirectoryError> {

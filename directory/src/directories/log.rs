@@ -126,8 +126,9 @@ impl Directories {
 
     /// Waits until there may be events behind what was there when it was called. It comes back after half a
     /// second at the latest.
-    pub async fn events_written(&self) {
-        wait_for_events(&mut self.written()).await;
+    pub fn events_written(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut written = self.written();
+        async move { wait_for_events(&mut written).await }
     }
 
     /// What changes when there may be new events: for who must not miss what is written while it is not waiting.
