@@ -26,9 +26,9 @@ pub(crate) struct DirectoryAuthenticator {
 }
 
 impl DirectoryAuthenticator {
-    /// `failures_per_minute` failed authentications are answered 401 for each address, more are 429.
-    pub(crate) fn new(directories: Directories, failures_per_minute: u32) -> Self {
-        Self { directories, failures: Failures::new(failures_per_minute) }
+    /// `failures` says how many failed authentications are answered 401 for each address; more are 429.
+    pub(crate) fn new(directories: Directories, failures: Failures) -> Self {
+        Self { directories, failures }
     }
 
     async fn check(&self, request: &Parts, now: DateTime) -> Result<Caller, AuthError> {
@@ -83,7 +83,7 @@ const ADDRESSES: usize = 100_000;
 
 /// Counts failed authentications by address, minute for minute.
 #[derive(Clone, Debug)]
-struct Failures {
+pub(crate) struct Failures {
     per_minute: u32,
     minutes: Arc<Mutex<HashMap<IpAddr, Minute>>>,
 }
@@ -95,12 +95,13 @@ struct Minute {
 }
 
 impl Failures {
-    fn new(per_minute: u32) -> Self {
+    /// So many are let pass in a minute.
+    pub(crate) fn new(per_minute: u32) -> Self {
         Self { per_minute, minutes: Arc::default() }
     }
 
     /// Counts one; answers when to try again if there are too many.
-    fn count(&self, address: IpAddr, now: Instant) -> Option<Duration> {
+    pub(crate) fn count(&self, address: IpAddr, now: Instant) -> Option<Duration> {
         let mut minutes = self.minutes.lock().unwrap_or_else(PoisonError::into_inner);
         let over = |minute: &Minute| now.saturating_duration_since(minute.begun) >= MINUTE;
         if minutes.len() >= ADDRESSES && !minutes.contains_key(&network(address)) {

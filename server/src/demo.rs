@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use scim_conformance::simulators::Provider;
 use scim_core::ServiceConfig;
-use scim_directory::{Directories, Directory, NewDirectory, NewEndpoint, NewOrganization, Ordering};
+use scim_directory::{Directories, Directory, NewDirectory, NewEndpoint, NewOrganization, Ordering, Scope};
 use scim_webhook::Policy;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -43,6 +43,8 @@ struct Demo {
     receiver_url: String,
     secret: String,
     directories: Vec<DemoDirectory>,
+    api_base_url: String,
+    api_key: String,
     folder: PathBuf,
 }
 
@@ -103,6 +105,8 @@ impl Demo {
             ensured.context("--webhook-url can't be used")?;
         }
         let base_url = format!("http://{address}");
+        let api_key = api_key(directories, &mut state).await?;
+        let api_base_url = format!("{base_url}{}", crate::api::PREFIX);
         let directories = with_tokens(directories, &mut state, &base_url).await?;
         let receiver = Receiver::open(&folder.join("received.ndjson"), state.secret()?)?;
         let settings = Settings {
@@ -120,7 +124,17 @@ impl Demo {
         tokio::spawn(serve(receiving, router, HttpLimits::default(), until.phases()));
         let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
         let secret = state.secret()?.expose();
-        Ok(Self { server, receiver, _receiving: until, receiver_url, secret, directories, folder })
+        Ok(Self {
+            server,
+            receiver,
+            _receiving: until,
+            receiver_url,
+            secret,
+            directories,
+            api_base_url,
+            api_key,
+            folder,
+        })
     }
 
     async fn for_programs(self, options: &DemoOptions) -> Result<ExitCode> {
@@ -159,8 +173,8 @@ impl Demo {
             .collect();
         json!({
             "directories": directories,
-            "api_base_url": null,
-            "api_key": null,
+            "api_base_url": self.api_base_url,
+            "api_key": self.api_key,
             "portal_url": null,
             "webhook_secret": self.secret,
             "receiver_url": self.receiver_url,
@@ -244,6 +258,16 @@ async fn ensure_endpoint(
     new.settings.ordering = ordering;
     directories.ensure_endpoint(new, now()).await?;
     Ok(())
+}
+
+/// Keys are shown once; the demo remembers its own.
+async fn api_key(directories: &Directories, state: &mut State) -> Result<String> {
+    if let Some(key) = state.api_key() {
+        return Ok(key.to_owned());
+    }
+    let issued = directories.create_api_key("demo", Scope::ALL, None, now()).await?;
+    state.set_api_key(issued.plain.expose())?;
+    Ok(issued.plain.expose().to_owned())
 }
 
 /// Tokens are shown once; the demo remembers its own.

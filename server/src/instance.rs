@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use async_trait::async_trait;
 use scim_core::{ChangeFeed, DateTime, Registry, Service, ServiceConfig};
 use scim_directory::{
-    Clock, Directories, Dispatcher, DispatcherConfig, EventOptions, Keys, Normalizer, Relay,
+    Clock, Directories, Dispatcher, DispatcherConfig, EventOptions, Keys, Normalizer, Relay, Transport,
 };
 use scim_sql::SqlStore;
 use scim_webhook::{Policy, Sender, SenderConfig};
@@ -16,7 +16,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::auth::DirectoryAuthenticator;
+use crate::api::{Api, ApiOptions};
+use crate::auth::{DirectoryAuthenticator, Failures};
 use crate::database::DatabasePlace;
 use crate::environment::Machine;
 use crate::http::{HttpLimits, serve};
@@ -105,12 +106,22 @@ impl Opened {
         let (stop, stopped) = watch::channel(false);
         let mut policy = self.policy;
         policy.own_addresses.push(listener.local_addr().context("the address to listen at is not known")?);
+        let transport = transport(&policy)?;
         let Telling { options, normalizer, retention } = settings.telling;
-        let directories = self.directories.with_endpoint_policy(policy.clone());
+        let directories = self.directories.with_endpoint_policy(policy);
         let directories = directories.with_event_options(options).with_normalizer(normalizer);
-        let mut jobs = start_jobs(&directories, Arc::clone(&feed), policy, &stopped)?;
+        let mut jobs = start_jobs(&directories, Arc::clone(&feed), Arc::clone(&transport), &stopped);
         jobs.extend(retention.map(|time| tokio::spawn(forget(directories.clone(), time, stopped))));
-        let authenticator = DirectoryAuthenticator::new(directories.clone(), settings.failures_per_minute);
+        let failures = Failures::new(settings.failures_per_minute);
+        let authenticator = DirectoryAuthenticator::new(directories.clone(), failures.clone());
+        let options = ApiOptions {
+            transport,
+            failures,
+            phases: shutdown.phases(),
+            body_time: settings.requests.body_time,
+            handler_time: settings.requests.handler_time,
+        };
+        let api = Api::new(directories.clone(), &self.keys, options);
         // Cursors hold ids of resources: only this server, and those that share its keys, can make them.
         let config = ServiceConfig { cursor_key: Some(self.keys.derive("cursors")), ..settings.service };
         let service =
@@ -120,6 +131,7 @@ impl Opened {
                 .context("base_url can't be used")?;
         let routes = Routes {
             service,
+            api,
             directories: directories.clone(),
             base_url: settings.base_url.into(),
             limits: settings.requests,
@@ -131,6 +143,12 @@ impl Opened {
         let serving = tokio::spawn(serving);
         Ok(Server { directories, feed, shutdown, stop, jobs, serving })
     }
+}
+
+/// What sends webhooks.
+fn transport(policy: &Policy) -> Result<Arc<dyn Transport>> {
+    let sender = Sender::new(SenderConfig::from(policy.clone()));
+    Ok(Arc::new(sender.context("webhooks can't be sent from this machine")?))
 }
 
 /// A server that runs.
@@ -193,19 +211,16 @@ impl Server {
 fn start_jobs(
     directories: &Directories,
     feed: Arc<dyn ChangeFeed>,
-    policy: Policy,
+    transport: Arc<dyn Transport>,
     stopped: &watch::Receiver<bool>,
-) -> Result<Vec<JoinHandle<()>>> {
+) -> Vec<JoinHandle<()>> {
     let relay = Relay::new(directories, feed);
-    let sender =
-        Sender::new(SenderConfig::from(policy)).context("webhooks can't be sent from this machine")?;
-    let dispatcher =
-        Dispatcher::new(directories, Arc::new(sender), Arc::new(Machine), DispatcherConfig::default());
+    let dispatcher = Dispatcher::new(directories, transport, Arc::new(Machine), DispatcherConfig::default());
     let (relay_stop, dispatcher_stop) = (stopped.clone(), stopped.clone());
-    Ok(vec![
+    vec![
         tokio::spawn(async move { relay.run(relay_stop).await }),
         tokio::spawn(async move { dispatcher.run(dispatcher_stop).await }),
-    ])
+    ]
 }
 
 /// Forgets events that are older than `retention`, now and then, until it is told to stop.

@@ -1,5 +1,6 @@
 //! `scimd`: SCIM in, signed webhooks out.
 
+mod api;
 mod auth;
 mod cli;
 mod config;

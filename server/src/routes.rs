@@ -1,4 +1,4 @@
-//! The routes: SCIM below `/scim/v2/{directory}`, and what operators ask.
+//! The routes: SCIM below `/scim/v2/{directory}`, the API below `/api/v1`, and what operators ask.
 
 mod body;
 mod route_name;
@@ -24,6 +24,7 @@ use tower_service::Service as _;
 
 use self::body::{TimedBody, received};
 use self::route_name::route_name;
+use crate::api::{Api, Problem};
 use crate::auth::PathDirectory;
 use crate::environment::{new_request_id, with_request_id};
 use crate::http::Peer;
@@ -65,6 +66,7 @@ impl Default for RequestLimits {
 #[derive(Clone, Debug)]
 pub(crate) struct Routes {
     pub(crate) service: Service,
+    pub(crate) api: Api,
     pub(crate) directories: Directories,
     /// The public URL of this server, without a slash at its end.
     pub(crate) base_url: Arc<str>,
@@ -137,18 +139,29 @@ fn json(status: StatusCode, body: String) -> Response {
     response
 }
 
-/// Everything else: SCIM requests, and paths that nobody knows.
+/// Everything else: requests of SCIM and of the API, and paths that nobody knows.
 async fn answer(State(routes): State<Arc<Routes>>, request: Request) -> Response {
     let begun = Instant::now();
     let id = new_request_id();
     let method = request.method().clone();
-    let named = split(request.uri().path()).and_then(|(directory, _)| DirectoryId::parse(directory));
-    let route = route_name(request.uri().path(), PREFIX, routes.service.registry());
-    let handling = AssertUnwindSafe(handle(&routes, request, named.clone())).catch_unwind();
-    let handled = with_request_id(id.clone(), handling).await;
-    let mut response = handled.unwrap_or_else(|_| {
-        refuse(&routes, &Error::new(ErrorKind::Internal, format!("an internal error; its id is {id}")))
-    });
+    let path = request.uri().path();
+    let is_api = Api::has(path);
+    let named = split(path).and_then(|(directory, _)| DirectoryId::parse(directory));
+    let route = match is_api {
+        true => Api::route_name(&method, path),
+        false => route_name(path, PREFIX, routes.service.registry()),
+    };
+    let handling = async {
+        let handling = AssertUnwindSafe(handle(&routes, request, named.clone(), is_api)).catch_unwind();
+        handling.await.unwrap_or_else(|_| match is_api {
+            true => Problem::internal().into_response(),
+            false => {
+                let detail = format!("an internal error; its id is {id}");
+                refuse(&routes, &Error::new(ErrorKind::Internal, detail))
+            }
+        })
+    };
+    let mut response = with_request_id(id.clone(), handling).await;
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
@@ -159,14 +172,25 @@ async fn answer(State(routes): State<Arc<Routes>>, request: Request) -> Response
     response
 }
 
-async fn handle(routes: &Routes, mut request: Request, directory: Option<DirectoryId>) -> Response {
+async fn handle(
+    routes: &Routes,
+    mut request: Request,
+    directory: Option<DirectoryId>,
+    is_api: bool,
+) -> Response {
     if let Some(error) = over_limits(request.headers(), &routes.limits) {
-        return refuse(routes, &error);
+        return match is_api {
+            true => Problem::headers(error.detail()).into_response(),
+            false => refuse(routes, &error),
+        };
     }
     if routes.trusted_proxy
         && let Some(peer) = forwarded_peer(request.headers())
     {
         request.extensions_mut().insert(peer);
+    }
+    if is_api {
+        return routes.api.answer(request).await;
     }
     let Some(directory) = directory else {
         return refuse(routes, &Error::new(ErrorKind::NotFound, "there is no such endpoint"));

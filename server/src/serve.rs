@@ -57,6 +57,9 @@ async fn provision(config: &Config, directories: &Directories) -> Result<()> {
             }
         }
     }
+    if let Some(issued) = directories.create_first_api_key("first key", now()).await? {
+        println!("API key  {}  (it may do everything; shown this once)", issued.plain.expose());
+    }
     for webhook in &config.webhooks {
         let secret = webhook.secret()?;
         let generated = secret.is_none();

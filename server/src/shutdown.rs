@@ -31,6 +31,11 @@ impl Phases {
         *self.0.borrow() >= Phase::Draining
     }
 
+    /// Waits until the server is told to stop.
+    pub(crate) async fn draining(&self) {
+        let _ = self.0.clone().wait_for(|now| *now >= Phase::Draining).await;
+    }
+
     /// Waits until no new connection is to be taken.
     pub(crate) async fn closing(&self) {
         // An error means that nobody can tell any more: the same as the end.

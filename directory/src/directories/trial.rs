@@ -1,10 +1,9 @@
 //! One attempt at an endpoint, to see whether it works.
 
 use scim_schema::DateTime;
-use scim_sql::{Session, params};
-use scim_webhook::{Report, Secret, SigningKey};
+use scim_webhook::Report;
 
-use super::{Directories, Key, number_of};
+use super::{Directories, number_of, signing};
 use crate::error::DirectoryError;
 use crate::event::EventType;
 use crate::id::{EndpointId, EventId};
@@ -26,8 +25,10 @@ impl Directories {
     ) -> Result<(EventId, Report), DirectoryError> {
         let endpoint = self.endpoint(id).await?.ok_or(DirectoryError::NotFound { what: "endpoint" })?;
         let (this, row) = (self.clone(), id.clone());
-        let (secrets, signing_keys) =
-            self.database().read(move |session| keys(session, &this, &row, now)).await?;
+        let (secrets, signing_keys) = self
+            .database()
+            .read(move |session| signing(session, &this, number_of(session, &row)?, row.as_str(), now))
+            .await?;
         if secrets.is_empty() && signing_keys.is_empty() {
             return Err(DirectoryError::WrongKeys);
         }
@@ -45,29 +46,4 @@ impl Directories {
         };
         Ok((event_id, transport.attempt(&attempt).await))
     }
-}
-
-/// What an endpoint is signed for with now, the newest first.
-fn keys(
-    session: &Session<'_>,
-    directories: &Directories,
-    id: &EndpointId,
-    now: DateTime,
-) -> Result<(Vec<Secret>, Vec<SigningKey>), DirectoryError> {
-    let select = "SELECT kind, sealed FROM dir_endpoint_keys
-        WHERE endpoint = ?1 AND (expires IS NULL OR expires > ?2) ORDER BY number DESC";
-    let values = params![number_of(session, id)?, now.unix_micros()];
-    let rows = session.all(select, values, |row| {
-        Ok::<_, DirectoryError>((row.int(0)?, directories.keys().open(row.bytes(1)?, id.as_str())))
-    })?;
-    let (mut secrets, mut signing_keys) = (Vec::new(), Vec::new());
-    for (kind, bytes) in rows {
-        let bytes = bytes.unwrap_or_default();
-        if kind == Key::Secret.code() {
-            secrets.extend(Secret::from_bytes(&bytes));
-        } else {
-            signing_keys.extend(SigningKey::from_seed(&bytes));
-        }
-    }
-    Ok((secrets, signing_keys))
 }

@@ -21,6 +21,8 @@ struct Content {
     about: String,
     webhook_secret: String,
     receiver_port: Option<u16>,
+    #[serde(default)]
+    api_key: Option<String>,
     /// By the id of the directory.
     tokens: BTreeMap<String, String>,
 }
@@ -39,10 +41,12 @@ impl State {
         let mut random = [0; 32];
         getrandom::fill(&mut random).context("the system has no random numbers")?;
         let content = Content {
-            about: "Tokens and the webhook secret of a scimd demo, in the clear. Only a demo has this file."
-                .to_owned(),
+            about:
+                "Tokens, API key and webhook secret of a scimd demo, in the clear. Only a demo has this file."
+                    .to_owned(),
             webhook_secret: Secret::from_bytes(&random)?.expose(),
             receiver_port: None,
+            api_key: None,
             tokens: BTreeMap::new(),
         };
         let state = Self { path: path.to_owned(), content };
@@ -60,6 +64,15 @@ impl State {
 
     pub(super) fn set_receiver_port(&mut self, port: u16) -> Result<()> {
         self.content.receiver_port = Some(port);
+        self.save()
+    }
+
+    pub(super) fn api_key(&self) -> Option<&str> {
+        self.content.api_key.as_deref()
+    }
+
+    pub(super) fn set_api_key(&mut self, key: &str) -> Result<()> {
+        self.content.api_key = Some(key.to_owned());
         self.save()
     }
 

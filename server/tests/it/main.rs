@@ -8,10 +8,12 @@
     reason = "a test ends where something is not as it must be"
 )]
 
+mod api;
 mod authentication;
 mod crash;
 mod demo;
 mod files;
+mod hook;
 mod limits;
 mod operate;
 mod postgres;

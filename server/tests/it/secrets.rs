@@ -10,7 +10,7 @@ use crate::scimd::Scimd;
 const CANARY: &str = "canary7431";
 
 /// Where a text is, among all files of a folder.
-fn hits(folder: &Path, text: &str) -> Vec<String> {
+pub(crate) fn hits(folder: &Path, text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let entry = entry.unwrap();
@@ -61,6 +61,7 @@ async fn no_file_but_the_demo_s_own_holds_a_token_and_no_log_a_person() {
         .map(|directory| directory["scim_token"].as_str().unwrap().to_owned())
         .collect();
     assert_eq!(secrets.len(), 25);
+    secrets.push(scimd.ready["api_key"].as_str().unwrap().to_owned());
     secrets.push(scimd.ready["webhook_secret"].as_str().unwrap().to_owned());
     let log = scimd.log();
     assert!(log.contains("\"route\":\"/scim/v2/{directory}/Users/{id}\""), "requests are logged: {log}");
