@@ -19,6 +19,7 @@ mod patch;
 mod path;
 mod resource;
 mod router;
+mod webhook;
 
 use std::fmt::Display;
 use std::ops::Range;
@@ -32,6 +33,7 @@ pub use patch::patch_apply;
 pub use path::patch_path;
 pub use resource::resource_json;
 pub use router::router;
+pub use webhook::webhook_url;
 
 /// A body: it takes any bytes.
 pub type Body = fn(&[u8]);
@@ -46,6 +48,7 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("patch_naive", patch_naive),
     ("resource_json", resource_json),
     ("router", router),
+    ("webhook_url", webhook_url),
 ];
 
 /// The stack a body may use, in bytes.

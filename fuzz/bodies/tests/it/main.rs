@@ -72,6 +72,11 @@ fn router() {
     run("router");
 }
 
+#[test]
+fn webhook_url() {
+    run("webhook_url");
+}
+
 /// Every body has its target, its corpus and its test.
 #[test]
 fn nothing_is_left_out() {
