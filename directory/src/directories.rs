@@ -468,7 +468,8 @@ fn tell_switched(
         reason: None,
         changes: Vec::new(),
         data,
-    })
+    });
+    log.finish()
 }
 
 /// What is done whenever a process begins to use the database. Answers the id of the environment, which is

@@ -1,8 +1,11 @@
 //! Writing the event log: an event, and a delivery of it for each endpoint that wants it.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use scim_core::Cause;
 use scim_schema::{DateTime, Object, Value};
-use scim_sql::{DatabaseError, Session, Statement, params};
+use scim_sql::{DatabaseError, Engine, Session, params};
 
 use crate::directories::{Directories, read_event_types, split};
 use crate::error::DirectoryError;
@@ -15,12 +18,31 @@ use crate::projection::Place;
 /// The kind of the cause of notices.
 const DELIVERY: &str = "delivery";
 
-/// Appends events in one transaction, which must have the lock of the log: see [`lock`].
+/// Appends events in one transaction, which must have the lock of the log: see [`lock`]. They are kept until
+/// [`Log::finish`], which writes them together.
 pub(crate) struct Log<'t> {
     session: &'t Session<'t>,
     directories: &'t Directories,
     endpoints: Vec<Wanting>,
-    events: usize,
+    /// The number of the last event of each directory that has new ones.
+    sequences: HashMap<i64, u64>,
+    events: Vec<Appended>,
+}
+
+/// An event that is not written yet.
+struct Appended {
+    directory: Option<i64>,
+    sequence: u64,
+    id: EventId,
+    event_type: EventType,
+    subject: String,
+    version: u64,
+    occurred_at: i64,
+    lane: i64,
+    reason: Option<&'static str>,
+    body: String,
+    /// The endpoints that want it.
+    endpoints: Vec<i64>,
 }
 
 /// Which events an endpoint wants.
@@ -79,7 +101,8 @@ pub(crate) fn write_notice(
         reason: None,
         changes: Vec::new(),
         data,
-    })
+    });
+    log.finish()
 }
 
 impl Wanting {
@@ -132,32 +155,55 @@ pub(crate) const INSERT_DELIVERY: &str = "INSERT INTO dir_deliveries
         (endpoint, event, directory, subject, lane, state, attempts, due)
     VALUES (?1, ?2, ?3, ?4, ?5, 0, 0, ?6)";
 
+/// Events and their deliveries on PostgreSQL: arrays of what is inserted, numbers as texts. The rows are numbered
+/// in the order in which they are inserted.
+const INSERT_TOGETHER: &str = "WITH written AS (
+        INSERT INTO dir_events
+            (directory, sequence, id, type, subject, version, occurred_at, lane, reason, body)
+        SELECT CAST(e.directory AS BIGINT), CAST(e.sequence AS BIGINT), e.id, e.type, e.subject,
+            CAST(e.version AS BIGINT), CAST(e.time AS BIGINT), CAST(e.lane AS BIGINT), e.reason, e.body
+        FROM unnest(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) WITH ORDINALITY
+            AS e (directory, sequence, id, type, subject, version, time, lane, reason, body, place)
+        ORDER BY e.place
+        RETURNING position, directory, id, subject, occurred_at, lane)
+    INSERT INTO dir_deliveries (endpoint, event, directory, subject, lane, state, attempts, due)
+    SELECT CAST(d.endpoint AS BIGINT), w.position, coalesce(w.directory, 0), w.subject, w.lane, 0, 0, w.occurred_at
+    FROM unnest(?11, ?12) WITH ORDINALITY AS d (event, endpoint, place) JOIN written w ON w.id = d.event
+    ORDER BY d.place";
+
 impl<'t> Log<'t> {
     pub(crate) fn open(
         session: &'t Session<'t>,
         directories: &'t Directories,
     ) -> Result<Self, DirectoryError> {
-        Ok(Self { session, directories, endpoints: Wanting::of_enabled(session)?, events: 0 })
+        let endpoints = Wanting::of_enabled(session)?;
+        Ok(Self { session, directories, endpoints, sequences: HashMap::new(), events: Vec::new() })
     }
 
-    /// How many events were written.
+    /// How many events were appended.
     pub(crate) fn events(&self) -> usize {
-        self.events
+        self.events.len()
     }
 
-    /// The number of the directory's next event.
-    pub(crate) fn next_sequence(&self, place: &Place) -> Result<u64, DirectoryError> {
-        let update =
-            "UPDATE dir_directories SET sequence = sequence + 1 WHERE number = ?1 RETURNING sequence";
-        let sequence = self.session.first(update, params![place.number], |row| row.unsigned(0))?;
-        sequence.ok_or(DirectoryError::NotFound { what: "directory" })
+    /// The number of the directory's next event, which must be appended.
+    pub(crate) fn next_sequence(&mut self, place: &Place) -> Result<u64, DirectoryError> {
+        let last = match self.sequences.entry(place.number) {
+            Entry::Occupied(last) => last.into_mut(),
+            Entry::Vacant(unknown) => {
+                let select = "SELECT sequence FROM dir_directories WHERE number = ?1";
+                let last = self.session.first(select, params![place.number], |row| row.unsigned(0))?;
+                unknown.insert(last.ok_or(DirectoryError::NotFound { what: "directory" })?)
+            }
+        };
+        *last = last.saturating_add(1);
+        Ok(*last)
     }
 
     /// Appends an event, and a delivery for each endpoint that wants it.
-    pub(crate) fn append(&mut self, event: NewEvent<'_>) -> Result<(), DirectoryError> {
+    pub(crate) fn append(&mut self, event: NewEvent<'_>) {
         let id = self.event_id(&event);
-        let NewEvent { place, event_type, subject, version, sequence, occurred_at, cause, .. } = event;
-        let reason = event.reason;
+        let NewEvent { place, event_type, subject, version, sequence, occurred_at, cause, reason, .. } =
+            event;
         let envelope = Envelope {
             id: id.as_str(),
             event_type,
@@ -173,40 +219,102 @@ impl<'t> Log<'t> {
             data: event.data,
         };
         let body = python_json(&envelope.into_value());
-        let lane = Lane::of(event_type, cause).code();
+        let from = place.map(|place| (place.organization_id.as_str(), place.directory_id.as_str()));
+        let wanting = self.endpoints.iter().filter(|endpoint| endpoint.wants(event_type, from));
+        self.events.push(Appended {
+            directory: place.map(|place| place.number),
+            sequence,
+            id,
+            event_type,
+            subject: subject.to_owned(),
+            version,
+            occurred_at: occurred_at.unix_micros(),
+            lane: Lane::of(event_type, cause).code(),
+            reason,
+            body,
+            endpoints: wanting.map(|endpoint| endpoint.number).collect(),
+        });
+    }
+
+    /// Writes what was appended, in its order.
+    pub(crate) fn finish(self) -> Result<(), DirectoryError> {
+        match self.session.engine() {
+            Engine::Sqlite => self.events.iter().try_for_each(|event| self.write(event))?,
+            Engine::Postgres => self.write_together()?,
+        }
+        for (number, last) in &self.sequences {
+            let update = "UPDATE dir_directories SET sequence = ?2 WHERE number = ?1";
+            self.session.execute(update, params![*number, *last])?;
+        }
+        Ok(())
+    }
+
+    fn write(&self, event: &Appended) -> Result<(), DirectoryError> {
         let insert = "INSERT INTO dir_events
                 (directory, sequence, id, type, subject, version, occurred_at, lane, reason, body)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
-        let time = occurred_at.unix_micros();
         let values = params![
-            place.map(|place| place.number),
-            place.map(|_| i64::try_from(sequence).unwrap_or(i64::MAX)),
-            id.as_str(),
-            event_type.as_str(),
-            subject,
-            version,
-            time,
-            lane,
-            reason,
-            &body
+            event.directory,
+            event.directory.map(|_| event.sequence),
+            event.id.as_str(),
+            event.event_type.as_str(),
+            &event.subject,
+            event.version,
+            event.occurred_at,
+            event.lane,
+            event.reason,
+            &event.body
         ];
         let number = self.session.insert(insert, values, "position")?.unwrap_or_default();
-        let from = place.map(|place| (place.organization_id.as_str(), place.directory_id.as_str()));
-        let directory = place.map_or(0, |place| place.number);
-        let statements: Vec<Statement<'_>> = self
-            .endpoints
-            .iter()
-            .filter(|endpoint| endpoint.wants(event_type, from))
-            .map(|endpoint| {
-                let values = params![endpoint.number, number, directory, subject, lane, time];
-                Statement::new(INSERT_DELIVERY, values)
-            })
-            .collect();
-        if !statements.is_empty() {
-            self.session.batch(&statements)?;
+        let directory = event.directory.unwrap_or_default();
+        for endpoint in &event.endpoints {
+            let values = params![*endpoint, number, directory, &event.subject, event.lane, event.occurred_at];
+            self.session.execute(INSERT_DELIVERY, values)?;
         }
-        self.events += 1;
         Ok(())
+    }
+
+    /// In one statement, because each is a message to PostgreSQL and back.
+    fn write_together(&self) -> Result<(), DirectoryError> {
+        if self.events.is_empty() {
+            return Ok(());
+        }
+        let directories = self.numbers(|event| event.directory.map(|number| number.to_string()));
+        let sequences = self.numbers(|event| event.directory.map(|_| event.sequence.to_string()));
+        let versions = self.numbers(|event| Some(event.version.to_string()));
+        let times = self.numbers(|event| Some(event.occurred_at.to_string()));
+        let lanes = self.numbers(|event| Some(event.lane.to_string()));
+        let deliveries: Vec<(&str, String)> = self
+            .events
+            .iter()
+            .flat_map(|event| event.endpoints.iter().map(|number| (event.id.as_str(), number.to_string())))
+            .collect();
+        self.session.execute(
+            INSERT_TOGETHER,
+            params![
+                &borrowed(&directories),
+                &borrowed(&sequences),
+                &self.column(|event| Some(event.id.as_str())),
+                &self.column(|event| Some(event.event_type.as_str())),
+                &self.column(|event| Some(&event.subject)),
+                &borrowed(&versions),
+                &borrowed(&times),
+                &borrowed(&lanes),
+                &self.column(|event| event.reason),
+                &self.column(|event| Some(&event.body)),
+                &deliveries.iter().map(|(event, _)| Some(*event)).collect::<Vec<_>>(),
+                &deliveries.iter().map(|(_, endpoint)| Some(endpoint.as_str())).collect::<Vec<_>>(),
+            ],
+        )?;
+        Ok(())
+    }
+
+    fn numbers(&self, number: impl Fn(&Appended) -> Option<String>) -> Vec<Option<String>> {
+        self.events.iter().map(number).collect()
+    }
+
+    fn column<'a>(&'a self, value: impl Fn(&'a Appended) -> Option<&'a str>) -> Vec<Option<&'a str>> {
+        self.events.iter().map(value).collect()
     }
 
     /// The same change always makes an event of the same id: also where it is made again from a copy of the
@@ -225,4 +333,9 @@ impl<'t> Log<'t> {
         );
         EventId::of(event.occurred_at, self.directories.keys().hash(&text))
     }
+}
+
+/// What an array of a statement is made of.
+pub(crate) fn borrowed(texts: &[Option<String>]) -> Vec<Option<&str>> {
+    texts.iter().map(Option::as_deref).collect()
 }

@@ -7,8 +7,8 @@ use std::collections::{HashSet, VecDeque};
 
 use scim_core::edges::MAX_NESTING;
 use scim_core::{ChangeEntry, Member};
-use scim_schema::{Object, Resource, Value, write_json};
-use scim_sql::{DatabaseError, Session, params};
+use scim_schema::{Object, Resource, Value};
+use scim_sql::{DatabaseError, Row, Session, params};
 
 use crate::normalize::{GroupRef, MemberCounts, Subject};
 
@@ -79,6 +79,12 @@ pub(crate) struct Told {
 }
 
 impl SubjectRow {
+    /// One that came just now.
+    pub(crate) fn new(kind: Kind, resource: Resource) -> Self {
+        let (counts, told) = (MemberCounts::default(), Told::default());
+        Self { kind, version: 0, resource, counts, told, sequence: 0 }
+    }
+
     pub(crate) fn subject<'a>(&'a self, place: &'a Place, sequence: u64) -> Subject<'a> {
         Subject {
             resource: &self.resource,
@@ -97,23 +103,25 @@ pub(crate) fn read_subject(
 ) -> Result<Option<SubjectRow>, DatabaseError> {
     let select = "SELECT kind, version, document, told, members, users, sequence FROM dir_subjects
         WHERE directory = ?1 AND id = ?2";
-    session.first(select, params![place.number, id], |row| {
-        Ok(SubjectRow {
-            kind: if row.int(0)? == Kind::User.code() { Kind::User } else { Kind::Group },
-            version: row.unsigned(1)?,
-            resource: Resource::from_canonical(parse_object(row.text(2)?)),
-            told: serde_json::from_str(row.text(3)?).unwrap_or_default(),
-            counts: MemberCounts { members: row.unsigned(4)?, users: row.unsigned(5)? },
-            sequence: row.unsigned(6)?,
-        })
+    session.first(select, params![place.number, id], read_row)
+}
+
+/// A row of kind, version, document, told, members, users and sequence.
+pub(crate) fn read_row(row: &Row<'_>) -> Result<SubjectRow, DatabaseError> {
+    Ok(SubjectRow {
+        kind: if row.int(0)? == Kind::User.code() { Kind::User } else { Kind::Group },
+        version: row.unsigned(1)?,
+        resource: Resource::from_canonical(parse_object(row.text(2)?)),
+        told: serde_json::from_str(row.text(3)?).unwrap_or_default(),
+        counts: MemberCounts { members: row.unsigned(4)?, users: row.unsigned(5)? },
+        sequence: row.unsigned(6)?,
     })
 }
 
-/// Writes the state that an entry brings.
-pub(crate) fn write_subject(
+/// Writes the state of a group that an entry brings.
+pub(crate) fn write_group(
     session: &Session<'_>,
     place: &Place,
-    kind: Kind,
     entry: &ChangeEntry,
 ) -> Result<(), DatabaseError> {
     let name = entry.resource.get("displayName").and_then(Value::as_str);
@@ -121,7 +129,7 @@ pub(crate) fn write_subject(
     let values = params![
         place.number,
         &entry.id,
-        kind.code(),
+        Kind::Group.code(),
         name,
         entry.resource.external_id(),
         entry.version,
@@ -135,31 +143,12 @@ pub(crate) fn write_subject(
     let insert = "INSERT INTO dir_subjects
             (directory, id, kind, name, external_id, version, document, told, members, users, sequence)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, '{}', 0, 0, 0)";
-    session.execute(insert, values)?;
-    if kind == Kind::User {
-        // A group may have named the id before there was a user.
-        count_in_holders(session, place, &entry.id, 0, 1)?;
-    }
-    Ok(())
+    session.execute(insert, values).map(drop)
 }
 
 /// The text of the state that an entry brings.
 pub(crate) fn document(entry: &ChangeEntry) -> String {
     entry.resource.text().into_owned()
-}
-
-/// Notes what the last event of a subject said.
-pub(crate) fn write_told(
-    session: &Session<'_>,
-    place: &Place,
-    id: &str,
-    told: &Told,
-    sequence: u64,
-) -> Result<(), DatabaseError> {
-    let update = "UPDATE dir_subjects SET told = ?3, sequence = ?4 WHERE directory = ?1 AND id = ?2";
-    let told = write_json(told).unwrap_or_default();
-    session.execute(update, params![place.number, id, &told, sequence])?;
-    Ok(())
 }
 
 /// Takes a subject out, with its memberships in both directions.
@@ -181,7 +170,7 @@ pub(crate) fn delete_subject(
 }
 
 /// Changes the counts of the groups that have a member.
-fn count_in_holders(
+pub(crate) fn count_in_holders(
     session: &Session<'_>,
     place: &Place,
     member: &str,
@@ -228,38 +217,6 @@ pub(crate) fn change_members(
         WHERE directory = ?1 AND id = ?2";
     session.execute(update, params![place.number, holder, members, users])?;
     Ok(())
-}
-
-/// The groups that a subject belongs to, directly and through others, in order of name and id.
-///
-/// As deep as stores follow them for the `groups` of a SCIM user.
-pub(crate) fn groups_of(
-    session: &Session<'_>,
-    place: &Place,
-    id: &str,
-) -> Result<Vec<GroupRef>, DatabaseError> {
-    let select = "SELECT m.holder, s.name, s.external_id FROM dir_members m
-        JOIN dir_subjects s ON s.directory = m.directory AND s.id = m.holder
-        WHERE m.directory = ?1 AND m.member = ?2";
-    let mut found = Vec::new();
-    let mut seen = HashSet::from([id.to_owned()]);
-    let mut queue = VecDeque::from([(id.to_owned(), 0)]);
-    while let Some((member, depth)) = queue.pop_front() {
-        let groups = session.all(select, params![place.number, &member], |row| {
-            let (name, external_id) = (row.owned_or_null(1)?, row.owned_or_null(2)?);
-            Ok::<_, DatabaseError>(GroupRef { id: row.owned(0)?, name, external_id })
-        })?;
-        for group in groups {
-            if seen.insert(group.id.clone()) {
-                if depth + 1 < MAX_NESTING {
-                    queue.push_back((group.id.clone(), depth + 1));
-                }
-                found.push(group);
-            }
-        }
-    }
-    found.sort();
-    Ok(found)
 }
 
 /// What is in groups, directly and through groups in them: all ids, in order, each once. The groups that

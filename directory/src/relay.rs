@@ -1,6 +1,7 @@
 //! From the change feed to the event log.
 
 mod record;
+mod view;
 
 use std::fmt;
 use std::sync::Arc;
@@ -195,6 +196,7 @@ fn work(
             (Some(_), Some(all)) => all,
             (Some(_), None) => recorder.concerned(entry)?,
             (None, _) => {
+                recorder.expect_entries(known.entries.get(next..).unwrap_or_default())?;
                 recorder.begin(entry)?;
                 recorder.concerned(entry)?
             }
@@ -203,11 +205,12 @@ fn work(
         let start = all.ids.partition_point(|id| *id <= after);
         let mut last = after;
         let mut finished = true;
-        for id in all.ids.iter().skip(start) {
+        for (index, id) in all.ids.iter().enumerate().skip(start) {
             if recorder.events() >= EVENTS {
                 finished = false;
                 break;
             }
+            recorder.expect_moved(entry, all.ids.get(index..).unwrap_or_default())?;
             recorder.moved(entry, &all, id)?;
             last.clone_from(id);
         }
@@ -223,6 +226,7 @@ fn work(
         }
     }
     let events = recorder.events();
+    recorder.finish()?;
     write_place(session, &place)?;
     let known_now = Known { place, entries: Arc::clone(&known.entries), next, concerned };
     Ok(Some(Progress { entries: next - known.next, known: known_now, events }))

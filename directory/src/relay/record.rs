@@ -13,13 +13,14 @@ use crate::error::DirectoryError;
 use crate::event::{DEACTIVATED, Deactivation, EventType, REMOVED};
 use crate::log::{Log, NewEvent};
 use crate::normalize::{GroupRef, Subject, is_active, push_groups};
-use crate::projection::{
-    Kind, Place, SubjectRow, Told, change_members, delete_subject, groups_of, members_below, read_subject,
-    write_subject, write_told,
-};
+use crate::projection::{Kind, Place, SubjectRow, Told, members_below};
+use crate::relay::view::View;
 
 /// Up to this many members that come or go are named in `changes`.
 const NAMED_MEMBERS: usize = 100;
+
+/// How many of those whom an entry concerns are read together.
+const AHEAD: usize = 200;
 
 /// Whom an entry of a group concerns.
 #[derive(Debug, Default)]
@@ -32,11 +33,12 @@ pub(super) struct Concerned {
     went: HashSet<String>,
 }
 
-/// Writes events and deliveries in one transaction.
+/// Makes the events and deliveries of one transaction. They are written by [`Recorder::finish`].
 pub(super) struct Recorder<'t> {
     session: &'t Session<'t>,
     directories: &'t Directories,
     log: Log<'t>,
+    view: View<'t>,
     places: HashMap<String, Option<Arc<Place>>>,
 }
 
@@ -46,23 +48,52 @@ impl<'t> Recorder<'t> {
         directories: &'t Directories,
     ) -> Result<Self, DirectoryError> {
         let log = Log::open(session, directories)?;
-        Ok(Self { session, directories, log, places: HashMap::new() })
+        Ok(Self { session, directories, log, view: View::new(session), places: HashMap::new() })
     }
 
-    /// How many events were written.
+    /// How many events there are.
     pub(super) fn events(&self) -> usize {
         self.log.events()
+    }
+
+    /// Writes all of it.
+    pub(super) fn finish(mut self) -> Result<(), DirectoryError> {
+        self.view.settle()?;
+        self.log.finish()
+    }
+
+    /// Reads together what the users of the next entries need, if the first of them is not known yet.
+    pub(super) fn expect_entries(&mut self, entries: &[ChangeEntry]) -> Result<(), DirectoryError> {
+        let Some(first) = entries.first() else { return Ok(()) };
+        let Some((Kind::User, place)) = self.of_interest(first)? else { return Ok(()) };
+        if self.view.knows(&place, &first.id) {
+            return Ok(());
+        }
+        let is_like_first =
+            |entry: &&ChangeEntry| entry.tenant == first.tenant && entry.resource_type == first.resource_type;
+        let ids: Vec<&str> = entries.iter().filter(is_like_first).map(|entry| entry.id.as_str()).collect();
+        Ok(self.view.expect(&place, &ids)?)
+    }
+
+    /// Reads together what the next of those need whom an entry concerns, if the first of them is not known yet.
+    pub(super) fn expect_moved(&mut self, entry: &ChangeEntry, ids: &[String]) -> Result<(), DirectoryError> {
+        let Some((_, place)) = self.of_interest(entry)? else { return Ok(()) };
+        if ids.first().is_none_or(|first| self.view.knows(&place, first)) {
+            return Ok(());
+        }
+        let ids: Vec<&str> = ids.iter().take(AHEAD).map(String::as_str).collect();
+        Ok(self.view.expect(&place, &ids)?)
     }
 
     /// Brings the projection to the state after an entry, and writes the event of the entry's own resource.
     pub(super) fn begin(&mut self, entry: &ChangeEntry) -> Result<(), DirectoryError> {
         let Some((kind, place)) = self.of_interest(entry)? else { return Ok(()) };
-        let old = read_subject(self.session, &place, &entry.id)?;
+        let old = self.view.subject(&place, &entry.id)?;
         match (kind, entry.kind) {
-            (Kind::User, ChangeKind::Deleted) => self.user_removed(entry, &place, old.as_ref()),
-            (Kind::User, _) => self.user_written(entry, &place, old.as_ref()),
-            (Kind::Group, ChangeKind::Deleted) => self.group_removed(entry, &place, old.as_ref()),
-            (Kind::Group, _) => self.group_written(entry, &place, old.as_ref()),
+            (Kind::User, ChangeKind::Deleted) => self.user_removed(entry, &place, old.as_deref()),
+            (Kind::User, _) => self.user_written(entry, &place, old.as_deref()),
+            (Kind::Group, ChangeKind::Deleted) => self.group_removed(entry, &place, old.as_deref()),
+            (Kind::Group, _) => self.group_written(entry, &place, old.as_deref()),
         }
     }
 
@@ -94,7 +125,7 @@ impl<'t> Recorder<'t> {
         id: &str,
     ) -> Result<(), DirectoryError> {
         let Some((_, place)) = self.of_interest(entry)? else { return Ok(()) };
-        let row = read_subject(self.session, &place, id)?;
+        let row = self.view.subject(&place, id)?;
         if row.as_ref().is_some_and(|row| row.kind == Kind::Group) {
             return Ok(());
         }
@@ -121,9 +152,9 @@ impl<'t> Recorder<'t> {
     ) -> Result<(), DirectoryError> {
         let sequence = self.log.next_sequence(place)?;
         let normalizer = self.directories.normalizer();
-        let counts = read_subject(self.session, place, &entry.id)?.map(|row| row.counts).unwrap_or_default();
+        let counts = self.view.subject(place, &entry.id)?.map(|row| row.counts).unwrap_or_default();
         let group = normalizer.group(&subject(entry, place, sequence), counts);
-        let row = read_subject(self.session, place, user)?;
+        let row = self.view.subject(place, user)?;
         let told = row.map(|row| normalizer.user(&row.subject(place, sequence), &row.told.groups));
         let mut data = Object::with_capacity(4);
         data.push("object", "directory_membership");
@@ -133,7 +164,8 @@ impl<'t> Recorder<'t> {
         data.push("user", told.map_or(Value::Null, Value::Object));
         // Not the user: of one subject each event has the whole state, and takes the place of those before it.
         let subject = format!("{}/{user}", entry.id);
-        self.log.append(NewEvent { subject: &subject, ..event(entry, place, event_type, sequence, data) })
+        self.log.append(NewEvent { subject: &subject, ..event(entry, place, event_type, sequence, data) });
+        Ok(())
     }
 
     /// Writes `user_updated` if the user's groups are not those that the user's last event named.
@@ -144,7 +176,7 @@ impl<'t> Recorder<'t> {
         id: &str,
         row: &SubjectRow,
     ) -> Result<(), DirectoryError> {
-        let groups = groups_of(self.session, place, id)?;
+        let groups = self.view.groups_of(place, id)?;
         if groups == row.told.groups {
             return Ok(());
         }
@@ -158,8 +190,8 @@ impl<'t> Recorder<'t> {
             version: row.version,
             changes: changes(&old, &new, &[], false),
             ..event(entry, place, EventType::UserUpdated, sequence, data)
-        })?;
-        write_told(self.session, place, id, &Told { groups, ..Told::default() }, sequence)?;
+        });
+        self.view.write_told(place, id, Told { groups, ..Told::default() }, sequence)?;
         Ok(())
     }
 
@@ -169,11 +201,11 @@ impl<'t> Recorder<'t> {
         place: &Place,
         old: Option<&SubjectRow>,
     ) -> Result<(), DirectoryError> {
-        write_subject(self.session, place, Kind::User, entry)?;
+        self.view.write_user(place, entry)?;
         if entry.kind == ChangeKind::Updated && !entry.changes.iter().any(is_shown) {
             return Ok(());
         }
-        let groups = groups_of(self.session, place, &entry.id)?;
+        let groups = self.view.groups_of(place, &entry.id)?;
         let sequence = self.log.next_sequence(place)?;
         let normalizer = self.directories.normalizer();
         let mut data = normalizer.user(&subject(entry, place, sequence), &groups);
@@ -196,8 +228,8 @@ impl<'t> Recorder<'t> {
         if let Some(reason) = reason {
             data.push("reason", reason);
         }
-        self.log.append(NewEvent { changes, reason, ..event(entry, place, event_type, sequence, data) })?;
-        write_told(self.session, place, &entry.id, &Told { groups, ..Told::default() }, sequence)?;
+        self.log.append(NewEvent { changes, reason, ..event(entry, place, event_type, sequence, data) });
+        self.view.write_told(place, &entry.id, Told { groups, ..Told::default() }, sequence)?;
         Ok(())
     }
 
@@ -211,9 +243,10 @@ impl<'t> Recorder<'t> {
         let groups: &[GroupRef] = old.map(|row| row.told.groups.as_slice()).unwrap_or_default();
         let mut data = self.directories.normalizer().user(&subject(entry, place, sequence), groups);
         data.push("reason", REMOVED);
-        delete_subject(self.session, place, Kind::User, &entry.id)?;
+        self.view.remove(place, Kind::User, &entry.id)?;
         let reason = Some(REMOVED);
-        self.log.append(NewEvent { reason, ..event(entry, place, EventType::UserDeleted, sequence, data) })
+        self.log.append(NewEvent { reason, ..event(entry, place, EventType::UserDeleted, sequence, data) });
+        Ok(())
     }
 
     fn group_written(
@@ -222,15 +255,14 @@ impl<'t> Recorder<'t> {
         place: &Place,
         old: Option<&SubjectRow>,
     ) -> Result<(), DirectoryError> {
-        write_subject(self.session, place, Kind::Group, entry)?;
-        change_members(self.session, place, &entry.id, &entry.members_added, &entry.members_removed)?;
+        self.view.write_group(place, entry)?;
         let members_moved = !entry.members_added.is_empty() || !entry.members_removed.is_empty();
         if entry.kind == ChangeKind::Updated && !entry.changes.iter().any(is_shown) && !members_moved {
             return Ok(());
         }
         let sequence = self.log.next_sequence(place)?;
         let normalizer = self.directories.normalizer();
-        let counts = read_subject(self.session, place, &entry.id)?.map(|row| row.counts).unwrap_or_default();
+        let counts = self.view.subject(place, &entry.id)?.map(|row| row.counts).unwrap_or_default();
         let data = normalizer.group(&subject(entry, place, sequence), counts);
         let mut changed = Vec::new();
         let mut event_type = EventType::GroupCreated;
@@ -245,8 +277,8 @@ impl<'t> Recorder<'t> {
                 changed.push(change("members", gone, come));
             }
         }
-        self.log.append(NewEvent { changes: changed, ..event(entry, place, event_type, sequence, data) })?;
-        write_told(self.session, place, &entry.id, &Told { counts, ..Told::default() }, sequence)?;
+        self.log.append(NewEvent { changes: changed, ..event(entry, place, event_type, sequence, data) });
+        self.view.write_told(place, &entry.id, Told { counts, ..Told::default() }, sequence)?;
         Ok(())
     }
 
@@ -259,8 +291,9 @@ impl<'t> Recorder<'t> {
         let sequence = self.log.next_sequence(place)?;
         let counts = old.map(|row| row.told.counts).unwrap_or_default();
         let data = self.directories.normalizer().group(&subject(entry, place, sequence), counts);
-        delete_subject(self.session, place, Kind::Group, &entry.id)?;
-        self.log.append(event(entry, place, EventType::GroupDeleted, sequence, data))
+        self.view.remove(place, Kind::Group, &entry.id)?;
+        self.log.append(event(entry, place, EventType::GroupDeleted, sequence, data));
+        Ok(())
     }
 
     /// Kind and directory of an entry; `None` for what makes no events.
