@@ -40,7 +40,7 @@ pub(super) async fn list(api: Api, call: Call) -> Result<Response, Problem> {
         if wanted.direction == Direction::Backward {
             return Err(Problem::field("order", "can't be desc in a stream"));
         }
-        return stream::begin(api, call, wanted.filter, wanted.after);
+        return stream::begin(api, &call, wanted.filter, wanted.after);
     }
     let permit = (wanted.wait > Duration::ZERO).then(|| api.waiting()).transpose()?;
     let page = wanted.page(&api).await?;

@@ -31,7 +31,7 @@ const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 /// Answers with all events behind a place, and with those that come, until the server stops.
 pub(super) fn begin(
     api: Api,
-    call: Call,
+    call: &Call,
     filter: EventFilter,
     after: LogPosition,
 ) -> Result<Response, Problem> {

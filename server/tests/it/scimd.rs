@@ -45,7 +45,10 @@ impl Scimd {
 
     /// The same, started by a command that is given it.
     pub(crate) fn demo_through(through: &[&str], args: &[&str]) -> Self {
-        let mut all = vec!["demo", "--json", "--listen", "127.0.0.1:0"];
+        let mut all = vec!["demo", "--json"];
+        if !args.contains(&"--listen") {
+            all.extend(["--listen", "127.0.0.1:0"]);
+        }
         all.extend(args);
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("log");
