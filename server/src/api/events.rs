@@ -99,10 +99,14 @@ impl Wanted {
             ),
             None => None,
         };
+        let log_start = api.directories().log_start().await?;
         let after = match (last_seen.or(after), direction, starts_at_end) {
+            (Some(after), Direction::Forward, _) if after < log_start => return Err(Problem::forgotten()),
             (Some(after), _, _) => after,
             (None, Direction::Forward, Some(true)) => api.directories().log_end().await?,
-            (None, _, _) => LogPosition::START,
+            // What is before it was forgotten.
+            (None, Direction::Forward, _) => log_start,
+            (None, Direction::Backward, _) => LogPosition::START,
         };
         let wait = Duration::from_secs(u64::try_from(wait).unwrap_or_default());
         Ok(Self { filter, after, direction, limit, wait })

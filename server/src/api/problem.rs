@@ -93,6 +93,13 @@ impl Problem {
         Self::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", "the body did not arrive in time")
     }
 
+    /// 410: the events behind the cursor are not kept any more.
+    pub(crate) fn forgotten() -> Self {
+        let detail = "the events behind this cursor are not kept any more: read users and groups anew, and follow \
+                      the events with start=end";
+        Self::new(StatusCode::GONE, "cursor_expired", detail)
+    }
+
     /// 409.
     pub(crate) fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, code, detail)
@@ -174,6 +181,8 @@ impl From<DirectoryError> for Problem {
             DirectoryError::NotFound { what } => Self::not_found(what),
             DirectoryError::Invalid { field, problem } => Self::field(format!("/{field}"), problem),
             DirectoryError::Url(error) => Self::field("/url", error.to_string()),
+            DirectoryError::Header(error) => Self::field("/headers", error.to_string()),
+            DirectoryError::Forgotten => Self::forgotten(),
             DirectoryError::Taken { field } => Self::conflict("taken", format!("the {field} is taken")),
             error @ DirectoryError::WrongKeys => {
                 tracing::error!(%error, "the keys do not fit");
