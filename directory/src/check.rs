@@ -188,8 +188,8 @@ const RULES: [(&str, &str); 5] = [
     (
         "deliveries are either waiting or finished",
         "SELECT 'delivery ' || position FROM dir_deliveries
-         WHERE state NOT IN (0, 1, 2, 3) OR (state = 0) <> (finished IS NULL) OR attempts < 0
-             OR (state <> 0 AND (attempts = 0 OR leased_until IS NOT NULL))",
+         WHERE state NOT IN (0, 1, 2, 3, 4) OR (state = 0) <> (finished IS NULL) OR attempts < 0
+             OR (state IN (1, 2, 3) AND attempts = 0) OR (state <> 0 AND leased_until IS NOT NULL)",
     ),
     (
         "tokens and directories belong to something",

@@ -11,7 +11,7 @@ mod retention;
 mod tokens;
 mod trial;
 
-pub(crate) use endpoints::{number_of, open_headers, read_event_types, signing, split};
+pub(crate) use endpoints::{Key, number_of, open_headers, read_event_types, signing, split};
 pub(crate) use log::wait_for_events;
 pub use log::{Direction, EventFilter, LogPage, LogPosition, LoggedEvent};
 
@@ -481,11 +481,11 @@ fn begin(session: &Session<'_>, fingerprint: &str) -> Result<EnvironmentId, Dire
         return Err(DirectoryError::WrongKeys);
     }
     if session.engine() == Engine::Sqlite {
-        // The file is this process's alone: who has leased a delivery is dead.
-        session.execute(
-            "UPDATE dir_deliveries SET leased_until = NULL, holder = NULL WHERE leased_until IS NOT NULL",
-            params![],
-        )?;
+        // The file is this process's alone: who has leased a delivery is dead. That there was a lease stays known,
+        // because an attempt may have been made.
+        let update =
+            "UPDATE dir_deliveries SET leased_until = 0, holder = NULL WHERE leased_until IS NOT NULL";
+        session.execute(update, params![])?;
     }
     Ok(environment_id)
 }

@@ -1,22 +1,35 @@
 //! Delivery: attempts as they fall due, and what became of them.
 
-mod queue;
+mod claim;
+mod health;
+mod look;
+mod numbers;
+mod record;
+mod subject;
+mod target;
+mod turns;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use scim_schema::DateTime;
-use scim_sql::Session;
-use scim_webhook::{Acknowledge, Outcome};
+use scim_sql::{Session, params};
+use scim_webhook::{Outcome, Report};
 use tokio::sync::watch;
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::{Id, JoinError, JoinSet};
 
-use self::queue::{Claimed, Due, Finished, Search};
+use self::claim::{Claimed, Due, Flight, Search, claim, find};
+use self::record::{Finished, record};
+use self::target::Target;
+use self::turns::{Rates, Turns};
 use crate::clock::Clock;
 use crate::directories::Directories;
 use crate::error::DirectoryError;
+use crate::event::EventType;
 use crate::id::random_text;
+use crate::lock::Lock;
+use crate::profile::render;
 use crate::transport::{Attempt, Transport};
 
 /// How long to wait after an error of the database.
@@ -29,8 +42,8 @@ const CONTENDED: Duration = Duration::from_millis(100);
 /// Delivers events to webhook endpoints.
 ///
 /// What is due, and what became of it, is in the database: an attempt that was under way when the process
-/// died is made again, with the same event id. Of each user or group, an endpoint gets first attempts in the
-/// order of events, and `user_deleted` goes before all that waits.
+/// died is made again, with the same event id. Of each user or group, an endpoint gets one event at a time, in
+/// the order of events, and `user_deleted` goes before all that waits: see [`Ordering`](crate::Ordering).
 ///
 /// Several processes may have a dispatcher each on one PostgreSQL database. An attempt belongs to one of them
 /// by a lease; where that one died, another makes the attempt when the lease has ended. Leases are compared
@@ -42,34 +55,57 @@ pub struct Dispatcher {
     transport: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
     config: DispatcherConfig,
-    flights: JoinSet<Finished>,
+    flights: JoinSet<(Report, DateTime)>,
+    /// What is known of those that are under way.
+    aloft: HashMap<Id, Flight>,
     /// Who this is, to other dispatchers.
-    holder: String,
-    /// Deliveries that are under way or not recorded yet.
-    taken: HashSet<i64>,
+    holder: Arc<str>,
+    /// What is under way or not recorded yet: the endpoint of each delivery, by its position.
+    taken: Arc<HashMap<i64, i64>>,
     /// What is not recorded yet.
-    finished: Vec<Finished>,
+    finished: Arc<Vec<Finished>>,
+    turns: Arc<Turns>,
+    rates: Arc<Rates>,
+    /// Something may be due at any endpoint.
+    is_stale: bool,
+    /// There was no room for more attempts.
+    is_full: bool,
+    /// When the next attempt falls due, as far as is known.
+    next: Option<DateTime>,
     /// How many attempts have come to an end.
     landed: usize,
 }
 
 /// How many attempts are made at once, and how long they may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "made to be written with struct update syntax")]
 pub struct DispatcherConfig {
     /// In all. Default: 256.
     pub concurrency: usize,
-    /// To one endpoint, by the dispatchers of all processes. Default: 4.
+    /// To one endpoint that has no setting of its own, by the dispatchers of all processes. Default: 4.
     pub per_endpoint: usize,
     /// How long an attempt is left to the dispatcher that began it. It must be longer than an attempt can
     /// take. Default: 30 s.
     pub lease: Duration,
+    /// By which part waits are longer at most than the table says, so that many do not come back at once.
+    /// Default: 0.1.
+    pub jitter: f64,
 }
 
 impl Default for DispatcherConfig {
     fn default() -> Self {
-        Self { concurrency: 256, per_endpoint: 4, lease: Duration::from_secs(30) }
+        Self { concurrency: 256, per_endpoint: 4, lease: Duration::from_secs(30), jitter: 0.1 }
     }
+}
+
+/// What one transaction did.
+#[derive(Debug)]
+struct Worked {
+    /// Of each attempt that was to be recorded whether it counts.
+    counts: Vec<bool>,
+    claimed: Claimed,
+    /// Others were at some of it; it may be free again in a moment.
+    is_contended: bool,
 }
 
 impl Dispatcher {
@@ -86,22 +122,28 @@ impl Dispatcher {
             clock,
             config,
             flights: JoinSet::new(),
-            holder: random_text(16),
-            taken: HashSet::new(),
-            finished: Vec::new(),
+            aloft: HashMap::new(),
+            holder: random_text(16).into(),
+            taken: Arc::default(),
+            finished: Arc::default(),
+            turns: Arc::default(),
+            rates: Arc::default(),
+            is_stale: true,
+            is_full: false,
+            next: None,
             landed: 0,
         }
     }
 
     /// Delivers until `shutdown` is true; then ends the attempts under way, records them and gives back what
-    /// is left. Errors of the
-    /// database are logged, and tried again.
+    /// is left. Errors of the database are logged, and tried again.
     pub async fn run(mut self, mut shutdown: watch::Receiver<bool>) {
         loop {
             let next = match self.advance().await {
                 Ok(next) => next,
                 Err(error) => {
                     tracing::warn!(%error, "deliveries can't be read or recorded now");
+                    self.is_stale = true;
                     Some(PAUSE)
                 }
             };
@@ -109,20 +151,15 @@ impl Dispatcher {
             tokio::select! {
                 biased;
                 _ = shutdown.wait_for(|stop| *stop) => break,
-                Some(landed) = self.flights.join_next() => self.land(landed),
-                () = directories.new_deliveries().notified() => {}
-                () = self.clock.sleep(next.unwrap_or(IDLE).min(IDLE)) => {}
+                Some(landed) = self.flights.join_next_with_id() => self.land(landed),
+                () = directories.new_deliveries().notified() => self.is_stale = true,
+                () = self.clock.sleep(next.unwrap_or(IDLE).min(IDLE)) => self.is_stale = true,
             }
         }
-        while let Some(landed) = self.flights.join_next().await {
+        while let Some(landed) = self.flights.join_next_with_id().await {
             self.land(landed);
         }
-        let (holder, finished) = (self.holder.clone(), self.finished.clone());
-        let last = self.directories.database().write(move |session| {
-            queue::record(session, &holder, &finished)?;
-            queue::release(session, &holder)
-        });
-        if let Err(error) = last.await {
+        if let Err(error) = self.close().await {
             tracing::warn!(%error, "the last deliveries were not recorded; they will be made again");
         }
     }
@@ -133,88 +170,156 @@ impl Dispatcher {
     /// When the database fails. Attempts that could not be recorded are recorded with the next call.
     pub async fn deliver_due(&mut self) -> Result<usize, DirectoryError> {
         let before = self.landed;
+        self.is_stale = true;
         loop {
             self.advance().await?;
-            let Some(landed) = self.flights.join_next().await else {
-                return Ok(self.landed - before);
-            };
-            self.land(landed);
+            match self.flights.join_next_with_id().await {
+                Some(landed) => self.land(landed),
+                None if self.is_stale => {}
+                None => return Ok(self.landed - before),
+            }
+            self.is_stale |= self.flights.is_empty();
         }
     }
 
-    /// Records what has come back, and starts what is due. Answers how long it is until something falls due.
+    /// Records what has come back, and starts what is due, without waiting for it. Answers how long it is until
+    /// there is something to do.
+    ///
+    /// # Errors
+    /// As [`Dispatcher::deliver_due`].
+    pub async fn step(&mut self) -> Result<Option<Duration>, DirectoryError> {
+        self.is_stale = true;
+        self.advance().await
+    }
+
+    /// How many attempts are under way.
+    pub fn in_flight(&self) -> usize {
+        self.flights.len()
+    }
+
     async fn advance(&mut self) -> Result<Option<Duration>, DirectoryError> {
-        while let Some(landed) = self.flights.try_join_next() {
+        while let Some(landed) = self.flights.try_join_next_with_id() {
             self.land(landed);
         }
         let now = self.clock.now();
-        let mut contended = self.record(now).await?;
-        let (database, search) = (self.directories.database().clone(), self.search(now));
-        let look = search.clone();
-        let found = database.read(move |session| queue::find(session, &look, None)).await?;
-        let next = found.next.map(|at| Duration::from_micros(at.unix_micros().abs_diff(now.unix_micros())));
-        // Most often nothing is due; then there is nothing to write.
-        if !found.is_empty() {
-            let directories = self.directories.clone();
-            let claim = move |session: &Session<'_>| queue::claim(session, &directories, &search, &found);
-            contended |= self.start_all(database.write(claim).await?, now);
+        let mut is_contended = false;
+        if !self.finished.is_empty() {
+            is_contended |= self.record(now).await?;
         }
-        Ok(if contended { next.into_iter().chain([CONTENDED]).min() } else { next })
+        if self.is_stale {
+            is_contended |= self.look(now).await?;
+        }
+        let wait = |at: DateTime| at.unix_micros().saturating_sub(now.unix_micros()).try_into().unwrap_or(0);
+        let next = self.next.map(|at| Duration::from_micros(wait(at)));
+        Ok(if is_contended { next.into_iter().chain([CONTENDED]).min() } else { next })
     }
 
     /// Records what has come back, and in the same transaction goes on with the endpoints concerned. Answers
     /// whether others were at them.
     async fn record(&mut self, now: DateTime) -> Result<bool, DirectoryError> {
-        if self.finished.is_empty() {
+        let (finished, search) = (Arc::clone(&self.finished), self.search(now));
+        let endpoints: HashSet<i64> = finished.iter().map(|finished| finished.flight.endpoint).collect();
+        let directories = self.directories.clone();
+        let worked = self.directories.database().write(move |session| {
+            let mut targets = Target::locked(session, endpoints.iter().copied(), Lock::WaitReferable)?;
+            let counts = record(session, &directories, &search, &mut targets, &finished)?;
+            let claimed = claim(session, &directories, &search, &targets, &BTreeMap::new())?;
+            Ok::<_, DirectoryError>(Worked { counts, claimed, is_contended: false })
+        });
+        let worked = worked.await?;
+        let finished = std::mem::take(&mut self.finished);
+        let metrics = self.directories.metrics();
+        for (finished, counts) in finished.iter().zip(&worked.counts) {
+            Arc::make_mut(&mut self.taken).remove(&finished.flight.position);
+            let outcome = finished.report.as_ref().map(|report| &report.outcome);
+            metrics.count(outcome);
+            if *counts && matches!(outcome, Some(Outcome::Delivered { .. })) {
+                let (from, to) = (finished.flight.occurred_at.unix_micros(), finished.time.unix_micros());
+                let is_urgent = finished.flight.event_type.is_some_and(EventType::is_urgent);
+                let micros = u64::try_from(to.saturating_sub(from)).unwrap_or_default();
+                metrics.delivered(Duration::from_micros(micros), is_urgent);
+            }
+        }
+        // Room that was missing may be wanted at any endpoint.
+        self.is_stale |= std::mem::take(&mut self.is_full) || worked.claimed.is_partial;
+        Ok(self.go_on(worked, now))
+    }
+
+    /// Looks at all endpoints. Answers whether others were at those for which something is due.
+    async fn look(&mut self, now: DateTime) -> Result<bool, DirectoryError> {
+        let search = self.search(now);
+        let look = search.clone();
+        let found = self.directories.database().read(move |session| find(session, &look)).await?;
+        self.is_stale = false;
+        self.is_full |= found.is_full;
+        if !found.is_full {
+            self.next = found.next;
+        }
+        // Most often nothing is due; then there is nothing to write.
+        if found.wanting.is_empty() {
             return Ok(false);
         }
-        let (directories, finished, search) =
-            (self.directories.clone(), self.finished.clone(), self.search(now));
-        let endpoints: HashSet<i64> = finished.iter().map(|finished| finished.endpoint).collect();
-        let write = self.directories.database().write(move |session| {
-            queue::record(session, &search.holder, &finished)?;
-            let found = queue::find(session, &search, Some(&endpoints))?;
-            queue::claim(session, &directories, &search, &found)
+        let directories = self.directories.clone();
+        let worked = self.directories.database().write(move |session| {
+            let wanting = found.wanting.keys().copied();
+            let targets = Target::locked(session, wanting, Lock::SkipReferable)?;
+            let claimed = claim(session, &directories, &search, &targets, &found.wanting)?;
+            let is_contended = targets.len() < found.wanting.len();
+            Ok::<_, DirectoryError>(Worked { counts: Vec::new(), claimed, is_contended })
         });
-        let claimed = write.await?;
-        for finished in self.finished.drain(..) {
-            self.taken.remove(&finished.position);
-        }
-        Ok(self.start_all(claimed, now))
+        let worked = worked.await?;
+        self.is_stale = worked.claimed.is_partial && worked.claimed.has_moved;
+        Ok(self.go_on(worked, now))
     }
 
-    fn search(&self, now: DateTime) -> Search {
-        let mut taken = self.taken.clone();
-        for finished in &self.finished {
-            taken.remove(&finished.position);
+    /// Starts what was claimed.
+    fn go_on(&mut self, worked: Worked, now: DateTime) -> bool {
+        let claimed = worked.claimed;
+        self.is_full |= claimed.is_full;
+        self.next = self.next.into_iter().chain(claimed.next).min();
+        self.directories.metrics().gave_way(claimed.superseded);
+        for served in &claimed.served {
+            Arc::make_mut(&mut self.turns).serve(served);
+            Arc::make_mut(&mut self.rates).begin(served.endpoint, served.time);
         }
-        Search { holder: self.holder.clone(), taken, config: self.config, now }
-    }
-
-    fn start_all(&mut self, claimed: Claimed, now: DateTime) -> bool {
         for due in claimed.due {
             self.start(due, now);
         }
-        claimed.contended
+        worked.is_contended
+    }
+
+    fn search(&self, now: DateTime) -> Search {
+        Search {
+            holder: Arc::clone(&self.holder),
+            now,
+            config: self.config,
+            taken: Arc::clone(&self.taken),
+            landed: Arc::new(self.finished.iter().map(|finished| finished.flight.position).collect()),
+            turns: Arc::clone(&self.turns),
+            rates: Arc::clone(&self.rates),
+        }
     }
 
     fn start(&mut self, due: Due, now: DateTime) {
-        self.taken.insert(due.position);
-        let attempt = Attempt {
-            url: due.url,
-            event_id: due.event_id,
-            secrets: due.secrets,
-            signing_keys: due.signing_keys,
-            headers: Vec::new(),
-            acknowledge: Acknowledge::default(),
-            body: due.body.into(),
-            time: now,
-            number: due.attempts + 1,
-        };
+        let Due { address, body, flight } = due;
+        Arc::make_mut(&mut self.taken).insert(flight.position, flight.endpoint);
+        self.directories.metrics().began();
+        let (event_id, told_as, number) = (flight.event_id.clone(), flight.told_as, flight.attempts + 1);
         let (transport, clock) = (Arc::clone(&self.transport), Arc::clone(&self.clock));
-        self.flights.spawn(async move {
-            let outcome = transport.attempt(&attempt).await.outcome;
-            match outcome {
+        let handle = self.flights.spawn(async move {
+            let attempt = Attempt {
+                url: address.url.clone(),
+                event_id,
+                secrets: address.secrets.clone(),
+                signing_keys: address.signing_keys.clone(),
+                headers: address.headers.clone(),
+                acknowledge: address.acknowledge,
+                body: render(&body, address.profile, told_as).into_owned().into(),
+                time: now,
+                number,
+            };
+            let report = transport.attempt(&attempt).await;
+            match report.outcome {
                 Outcome::Delivered { status } => {
                     tracing::debug!(event = %attempt.event_id, attempt = attempt.number, status, "delivered");
                 }
@@ -223,16 +328,45 @@ impl Dispatcher {
                     tracing::warn!(event = %attempt.event_id, attempt = attempt.number, status, reason, "not delivered");
                 }
             }
-            Finished { position: due.position, endpoint: due.endpoint, outcome, time: clock.now() }
+            (report, clock.now())
         });
+        self.aloft.insert(handle.id(), flight);
     }
 
-    fn land(&mut self, landed: Result<Finished, JoinError>) {
+    fn land(&mut self, landed: Result<(Id, (Report, DateTime)), JoinError>) {
         self.landed += 1;
-        match landed {
-            Ok(finished) => self.finished.push(finished),
-            // The delivery stays taken, so that it is not tried over and over, until the next start.
-            Err(error) => tracing::error!(%error, "an attempt was aborted"),
+        let (id, report, time) = match landed {
+            Ok((id, (report, time))) => (id, Some(report), time),
+            Err(error) => {
+                tracing::error!(%error, "an attempt was broken off");
+                (error.id(), None, self.clock.now())
+            }
+        };
+        if let Some(flight) = self.aloft.remove(&id) {
+            self.directories.metrics().ended();
+            Arc::make_mut(&mut self.finished).push(Finished { flight, report, time });
         }
     }
+
+    /// Records what is left and gives back what is leased.
+    async fn close(&mut self) -> Result<(), DirectoryError> {
+        let (finished, search) = (Arc::clone(&self.finished), self.search(self.clock.now()));
+        let endpoints: HashSet<i64> = finished.iter().map(|finished| finished.flight.endpoint).collect();
+        let (directories, holder) = (self.directories.clone(), Arc::clone(&self.holder));
+        let last = self.directories.database().write(move |session| {
+            let mut targets = Target::locked(session, endpoints.iter().copied(), Lock::WaitReferable)?;
+            record(session, &directories, &search, &mut targets, &finished)?;
+            release(session, &holder)
+        });
+        last.await
+    }
+}
+
+/// Gives back what a dispatcher has leased. Its lease has ended; that there was one stays known, because an attempt
+/// may have been made.
+fn release(session: &Session<'_>, holder: &str) -> Result<(), DirectoryError> {
+    let update = "UPDATE dir_deliveries SET leased_until = 0, holder = NULL
+        WHERE leased_until IS NOT NULL AND holder = ?1";
+    session.execute(update, params![holder])?;
+    Ok(())
 }

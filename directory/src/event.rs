@@ -137,6 +137,9 @@ pub(crate) enum Lane {
 }
 
 impl Lane {
+    /// All of them, the first one first.
+    pub(crate) const CODES: [i64; 3] = [0, 1, 2];
+
     pub(crate) fn of(event_type: EventType, cause: &scim_core::Cause) -> Self {
         match event_type.is_urgent() {
             true => Self::Urgent,

@@ -8,9 +8,9 @@ use scim_sql::{Engine, Session};
 pub(crate) enum Lock {
     /// Waits for rows that another transaction has locked.
     Wait,
-    /// Leaves rows out that another transaction has locked.
-    Skip,
-    /// As `Skip`, but rows may be referred to meanwhile.
+    /// As `Wait`, but rows may be referred to meanwhile.
+    WaitReferable,
+    /// Leaves rows out that another transaction has locked; rows may be referred to meanwhile.
     SkipReferable,
 }
 
@@ -20,7 +20,7 @@ impl Lock {
         match (session.engine(), self) {
             (Engine::Sqlite, _) => "",
             (Engine::Postgres, Self::Wait) => " FOR UPDATE",
-            (Engine::Postgres, Self::Skip) => " FOR UPDATE SKIP LOCKED",
+            (Engine::Postgres, Self::WaitReferable) => " FOR NO KEY UPDATE",
             (Engine::Postgres, Self::SkipReferable) => " FOR NO KEY UPDATE SKIP LOCKED",
         }
     }

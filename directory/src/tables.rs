@@ -19,7 +19,8 @@ pub(crate) const NAMESPACE: &str = "directory";
 ///   `told_as` is the type that is said instead of the event's. `directory` is 0 for events of none. `status`
 ///   to `elapsed` are of the last attempt; those before it are in `dir_attempts`.
 /// - `dir_endpoints`: `failures` in a row since the last success, the first of them at `failing_since`; no
-///   attempt before `not_before`; one at a time while `is_slow`. Lists have a space between their entries.
+///   attempt before `not_before`; one at a time while `is_slow`; `told_failing` from a notice that deliveries fail
+///   until a success. Lists have a space between their entries.
 /// - `dir_endpoint_keys.kind`: 0 an HMAC secret, 1 an Ed25519 key. The one without `expires` is the current.
 /// - `dir_feed` has one row: the last entry whose work is done; with `fanned_out` the entry behind it is
 ///   begun, and its users up to that id have their events.
@@ -89,6 +90,7 @@ CREATE TABLE dir_endpoints (
     failing_since INTEGER,
     not_before INTEGER,
     is_slow INTEGER NOT NULL,
+    told_failing INTEGER NOT NULL DEFAULT 0,
     last_delivered INTEGER
 ) STRICT;
 
@@ -176,7 +178,7 @@ CREATE TABLE dir_deliveries (
     UNIQUE (event, endpoint)
 ) STRICT;
 CREATE INDEX dir_deliveries_due ON dir_deliveries (endpoint, lane, directory, due, position) WHERE state = 0;
-CREATE INDEX dir_deliveries_of_subject ON dir_deliveries (endpoint, subject, state, position);
+CREATE INDEX dir_deliveries_of_subject ON dir_deliveries (endpoint, subject, state, event);
 CREATE INDEX dir_deliveries_leased ON dir_deliveries (leased_until) WHERE leased_until IS NOT NULL;
 CREATE INDEX dir_deliveries_failed ON dir_deliveries (endpoint, position) WHERE state IN (2, 3);
 

@@ -196,7 +196,7 @@ impl Directories {
             Ordering::Latest => {
                 " AND NOT EXISTS (SELECT 1 FROM dir_deliveries n
                     WHERE n.endpoint = d.endpoint AND n.subject = d.subject AND n.state IN (0, 1)
-                        AND n.position > d.position)"
+                        AND n.event > d.event)"
             }
         };
         let select = format!(

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use scim_directory::{
     Attempt, Clock, DeliveryState, Dispatcher, DispatcherConfig, EventType, NewDirectory, NewEndpoint,
-    NewOrganization, Transport,
+    NewOrganization, Ordering, Transport,
 };
 use scim_sql::Engine;
 use scim_webhook::{Failure, Outcome, Report};
@@ -19,8 +19,11 @@ use crate::support::{Site, VirtualClock, on_both_engines, parse, short};
 on_both_engines! {
     attempts_are_made_exactly_at_the_times_of_the_table,
     an_acknowledged_event_is_not_sent_again,
-    first_attempts_for_a_subject_are_in_the_order_of_its_events,
+    in_strict_order_each_event_waits_for_the_one_before_it,
+    the_latest_event_takes_the_place_of_those_before_it,
+    who_may_have_been_told_of_is_told_of_to_the_end,
     a_deletion_goes_before_what_waits,
+    in_strict_order_a_deletion_hurries_what_was_not_tried_before_it,
     one_endpoint_gets_four_attempts_at_once_and_does_not_delay_another,
     a_gone_endpoint_is_disabled,
     an_endpoint_gets_what_it_asked_for,
@@ -37,6 +40,7 @@ pub(crate) struct Receiver {
     answer: fn(&Attempt) -> Option<u16>,
     attempts: Mutex<Vec<Noted>>,
     last: Mutex<Option<Attempt>>,
+    bodies: Mutex<Vec<serde_json::Value>>,
     under_way: Mutex<(usize, usize)>,
     /// Attempts wait for this, if there is one.
     gate: Option<Arc<Notify>>,
@@ -64,6 +68,7 @@ impl Receiver {
             answer,
             attempts: Mutex::default(),
             last: Mutex::default(),
+            bodies: Mutex::default(),
             under_way: Mutex::default(),
             gate: None,
         }
@@ -83,6 +88,11 @@ impl Receiver {
         self.last.lock().unwrap().clone()
     }
 
+    /// The bodies, in the order of attempts.
+    pub(crate) fn bodies(&self) -> Vec<serde_json::Value> {
+        self.bodies.lock().unwrap().clone()
+    }
+
     fn whats(&self) -> Vec<String> {
         self.attempts().into_iter().map(|a| a.what).collect()
     }
@@ -93,6 +103,7 @@ impl Transport for Receiver {
     async fn attempt(&self, attempt: &Attempt) -> Report {
         let body = parse(std::str::from_utf8(&attempt.body).unwrap());
         *self.last.lock().unwrap() = Some(attempt.clone());
+        self.bodies.lock().unwrap().push(body.clone());
         self.attempts.lock().unwrap().push(Noted {
             second: self.clock.seconds(),
             url: attempt.url.clone(),
@@ -123,7 +134,8 @@ impl Transport for Receiver {
 }
 
 pub(crate) fn dispatcher(site: &Site, receiver: &Arc<Receiver>) -> Dispatcher {
-    let config = DispatcherConfig::default();
+    // The times of the table to the microsecond.
+    let config = DispatcherConfig { jitter: 0.0, ..DispatcherConfig::default() };
     let clock: Arc<dyn Clock> = Arc::clone(&site.clock) as _;
     Dispatcher::new(&site.directories, Arc::clone(receiver) as _, clock, config)
 }
@@ -189,9 +201,9 @@ async fn an_acknowledged_event_is_not_sent_again(engine: Engine) {
     assert_eq!((backlog.pending, backlog.delivered, backlog.failed), (0, 1, 0));
 }
 
-async fn first_attempts_for_a_subject_are_in_the_order_of_its_events(engine: Engine) {
+async fn in_strict_order_each_event_waits_for_the_one_before_it(engine: Engine) {
     let site = Site::new(engine).await;
-    site.endpoint(URL, &[]).await;
+    site.strict_endpoint(URL).await;
     let mut expected: HashMap<String, Vec<String>> = HashMap::new();
     for name in ["ann", "bob", "eve"] {
         let id = site.user(name).await;
@@ -202,28 +214,139 @@ async fn first_attempts_for_a_subject_are_in_the_order_of_its_events(engine: Eng
     }
     site.catch_up().await;
     for event in site.events().await {
-        expected.get_mut(&event.subject).unwrap().push(event.id.to_string());
+        // Each is tried twice before the next one is tried at all.
+        let expected = expected.get_mut(&event.subject).unwrap();
+        expected.extend([event.id.to_string(), event.id.to_string()]);
     }
-    // Some fail, which must not let a later one be tried before an earlier one was.
-    let receiver =
-        Receiver::new(&site, |a| (a.event_id.len() + a.number as usize).is_multiple_of(2).then_some(200));
+    let receiver = Receiver::new(&site, |a| Some(if a.number == 1 { 500 } else { 200 }));
     let mut dispatcher = dispatcher(&site, &receiver);
-    for _ in 0..4 {
+    for _ in 0..6 {
         dispatcher.deliver_due().await.unwrap();
-        site.clock.advance(Duration::from_secs(400));
+        site.clock.advance(Duration::from_secs(5));
     }
-    let mut first: HashMap<String, Vec<String>> = HashMap::new();
-    for attempt in receiver.attempts().into_iter().filter(|a| a.number == 1) {
-        first.entry(attempt.subject).or_default().push(attempt.event_id);
+    let mut sent: HashMap<String, Vec<String>> = HashMap::new();
+    for attempt in receiver.attempts() {
+        sent.entry(attempt.subject).or_default().push(attempt.event_id);
     }
-    assert_eq!(first, expected);
+    assert_eq!(sent, expected);
     assert!(receiver.under_way.lock().unwrap().1 > 1, "subjects are served side by side");
+}
+
+// mission: M-67
+async fn the_latest_event_takes_the_place_of_those_before_it(engine: Engine) {
+    let site = Site::new(engine).await;
+    site.endpoint(URL, &[]).await;
+    let (ann, bob, eve) = (site.user("ann").await, site.user("bob").await, site.user("eve").await);
+    for id in [&ann, &bob] {
+        for title in ["a", "b", "c"] {
+            site.set(&format!("/Users/{id}"), "title", json!(title)).await;
+        }
+    }
+    site.delete(&format!("/Users/{bob}")).await;
+    site.catch_up().await;
+    let receiver = Receiver::new(&site, |_| Some(200));
+    let mut dispatcher = dispatcher(&site, &receiver);
+    assert_eq!(dispatcher.deliver_due().await.unwrap(), 2);
+    // Ann's last update is told as her creation, Eve's as it is, and of Bob nobody has heard.
+    let told = receiver.bodies();
+    let of = |id: &str| told.iter().find(|body| body["subject"] == id);
+    assert_eq!(of(&ann).unwrap()["type"], "organization.directory.user_created");
+    assert_eq!(of(&ann).unwrap()["display_name"], "Directory User Created");
+    assert_eq!(of(&ann).unwrap()["data"]["title"], "c");
+    assert_eq!(of(&eve).unwrap()["type"], "organization.directory.user_created");
+    assert_eq!(of(&bob), None);
+    let events = site.events().await;
+    let last = events.iter().rfind(|event| event.subject == ann).unwrap();
+    assert_eq!(of(&ann).unwrap()["id"], last.id.as_str());
+    let record = site.directories.deliveries(&last.id).await.unwrap().remove(0);
+    assert_eq!((record.event_type, record.told_as), (EventType::UserUpdated, Some(EventType::UserCreated)));
+    let backlog = site.directories.backlog().await.unwrap();
+    assert_eq!((backlog.delivered, backlog.superseded, backlog.pending), (2, 8, 0));
+    assert_eq!(site.directories.metrics().superseded(), 8);
+    // Now ann is known; what comes next is an update, and her end is told.
+    for title in ["d", "e"] {
+        site.set(&format!("/Users/{ann}"), "title", json!(title)).await;
+    }
+    site.catch_up().await;
+    assert_eq!(dispatcher.deliver_due().await.unwrap(), 1);
+    assert_eq!(receiver.whats().last().unwrap(), "user_updated");
+    site.delete(&format!("/Users/{ann}")).await;
+    site.catch_up().await;
+    assert_eq!(dispatcher.deliver_due().await.unwrap(), 1);
+    assert_eq!(receiver.whats().last().unwrap(), "user_deleted");
+}
+
+async fn who_may_have_been_told_of_is_told_of_to_the_end(engine: Engine) {
+    let mut site = Site::new(engine).await;
+    site.endpoint(URL, &[]).await;
+    // The receiver has processed it, and its answer was lost.
+    let ann = site.user("ann").await;
+    site.catch_up().await;
+    dispatcher(&site, &Receiver::new(&site, |_| Some(500))).deliver_due().await.unwrap();
+    site.delete(&format!("/Users/{ann}")).await;
+    // It has got it, and this process dies before it hears so.
+    let bob = site.user("bob").await;
+    site.catch_up().await;
+    let hanging = Receiver::gated(&site, &Arc::new(Notify::new()), |_| Some(200));
+    {
+        let mut dispatcher = dispatcher(&site, &hanging);
+        let delivery = dispatcher.deliver_due();
+        let dies = until(|| hanging.attempts().iter().any(|a| a.subject == bob));
+        tokio::select! { _ = delivery => panic!("the receiver hangs"), () = dies => {} }
+    }
+    site = site.restarted().await;
+    site.delete(&format!("/Users/{bob}")).await;
+    site.catch_up().await;
+    site.clock.advance(DispatcherConfig::default().lease);
+    let receiver = Receiver::new(&site, |_| Some(200));
+    dispatcher(&site, &receiver).deliver_due().await.unwrap();
+    let mut told: Vec<(String, String)> =
+        receiver.attempts().into_iter().map(|a| (a.subject, a.what)).collect();
+    told.sort_unstable();
+    let mut expected = [(ann, "user_deleted".to_owned()), (bob, "user_deleted".to_owned())];
+    expected.sort_unstable();
+    assert_eq!(told, expected);
 }
 
 // mission: M-11, M-61
 async fn a_deletion_goes_before_what_waits(engine: Engine) {
     let site = Site::new(engine).await;
-    site.endpoint(URL, &[]).await;
+    site.endpoint("https://latest.example.com/", &[]).await;
+    site.strict_endpoint("https://strict.example.com/").await;
+    let leaver = site.user("leaver").await;
+    site.catch_up().await;
+    let receiver = Receiver::new(&site, |a| {
+        Some(if std::str::from_utf8(&a.body).unwrap().contains("Title x") { 500 } else { 200 })
+    });
+    let mut dispatcher = dispatcher(&site, &receiver);
+    assert_eq!(dispatcher.deliver_due().await.unwrap(), 2);
+    // One event of the leaver has failed and waits.
+    site.set(&format!("/Users/{leaver}"), "title", json!("Title x")).await;
+    site.catch_up().await;
+    assert_eq!(dispatcher.deliver_due().await.unwrap(), 2);
+    site.set(&format!("/Users/{leaver}"), "title", json!("Title y")).await;
+    for n in 0..40 {
+        site.user(&format!("user{n}")).await;
+    }
+    site.set(&format!("/Users/{leaver}"), "active", json!(false)).await;
+    site.catch_up().await;
+    let before = receiver.attempts().len();
+    dispatcher.deliver_due().await.unwrap();
+    for host in ["latest", "strict"] {
+        let attempts: Vec<Noted> =
+            receiver.attempts().into_iter().skip(before).filter(|a| a.url.contains(host)).collect();
+        assert_eq!(attempts.len(), 41, "{host}");
+        assert_eq!((attempts[0].what.as_str(), &attempts[0].subject), ("user_deleted", &leaver), "{host}");
+    }
+    // Those before it are not sent any more.
+    site.clock.advance(Duration::from_secs(100_000));
+    assert_eq!(dispatcher.deliver_due().await.unwrap(), 0);
+    assert_eq!(site.directories.backlog().await.unwrap().superseded, 4);
+}
+
+async fn in_strict_order_a_deletion_hurries_what_was_not_tried_before_it(engine: Engine) {
+    let site = Site::new(engine).await;
+    site.strict_endpoint(URL).await;
     for n in 0..40 {
         site.user(&format!("user{n}")).await;
     }
@@ -361,6 +484,7 @@ async fn an_endpoint_gets_what_it_asked_for(engine: Engine) {
     ] {
         let mut new = NewEndpoint::at(url);
         (new.settings.event_types, new.settings.organization_ids) = (event_types, organization_ids);
+        new.settings.ordering = Ordering::Strict;
         site.directories.create_endpoint(new, now).await.unwrap();
     }
     let ann = site.user("ann").await;
@@ -425,7 +549,7 @@ async fn an_attempt_under_way_at_a_crash_is_made_again_with_the_same_id(engine: 
     // The schedule outlives the process as well.
     site.user("eve").await;
     site.catch_up().await;
-    let failing = Receiver::new(&site, |_| None);
+    let failing = Receiver::new(&site, |_| Some(500));
     dispatcher(&site, &failing).deliver_due().await.unwrap();
     site = site.restarted().await;
     let receiver = Receiver::new(&site, |_| Some(200));

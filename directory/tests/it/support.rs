@@ -9,8 +9,8 @@ use bytes::Bytes;
 use http::{Method, Request};
 use scim_core::{Caller, Environment, Service, StaticTokens};
 use scim_directory::{
-    Clock, Directories, Directory, Event, EventType, Keys, NewDirectory, NewEndpoint, NewOrganization, Relay,
-    new_id,
+    Clock, Directories, Directory, EndpointId, Event, EventType, Keys, NewDirectory, NewEndpoint,
+    NewOrganization, Relay, new_id,
 };
 use scim_schema::{DateTime, Registry};
 use scim_sql::{Database, Engine, PostgresOptions, SqlStore};
@@ -238,6 +238,13 @@ impl Site {
         let mut new = NewEndpoint::at(url);
         new.settings.event_types = event_types.to_vec();
         self.directories.create_endpoint(new, self.clock.now()).await.unwrap().secret
+    }
+
+    /// An endpoint that gets each event, one after the other.
+    pub(crate) async fn strict_endpoint(&self, url: &str) -> EndpointId {
+        let mut new = NewEndpoint::at(url);
+        new.settings.ordering = scim_directory::Ordering::Strict;
+        self.directories.create_endpoint(new, self.clock.now()).await.unwrap().endpoint.id
     }
 
     /// The event log.

@@ -1,0 +1,609 @@
+//! Which attempts are due, and making them a dispatcher's own.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use scim_schema::DateTime;
+use scim_sql::{Session, Statement, params};
+
+use super::DispatcherConfig;
+use super::health::{closed_until, is_probed, plus, slots};
+use super::look::{
+    Candidate, Queue, Segment, SubjectOf, busy_endpoints, candidates, leases_of_others, queues, waiting,
+    waiting_of_event,
+};
+use super::numbers::{among_the_first, list};
+use super::subject::{Decision, Turn, Waiting, is_fleeting, latest, strict};
+use super::target::{Address, Target};
+use super::turns::{Rates, Served, Turns, interleave};
+use crate::directories::Directories;
+use crate::endpoint::Ordering;
+use crate::error::DirectoryError;
+use crate::event::{EventType, Lane};
+use crate::model::DeliveryState;
+
+/// How many queues of an endpoint's lane a transaction that writes looks at.
+const QUEUES: usize = 256;
+/// How many deliveries of a subject are looked at in one go.
+const OF_SUBJECT: i64 = 500;
+/// How many more deliveries are looked at than are wanted: some may be of one subject.
+const SPARE: usize = 4;
+
+/// Who looks and when, and what is remembered. Clones share.
+#[derive(Clone, Debug)]
+pub(super) struct Search {
+    pub(super) holder: Arc<str>,
+    pub(super) now: DateTime,
+    pub(super) config: DispatcherConfig,
+    /// What is under way or not recorded: the endpoint of each delivery, by its position.
+    pub(super) taken: Arc<HashMap<i64, i64>>,
+    /// Of them, what is being recorded now.
+    pub(super) landed: Arc<HashSet<i64>>,
+    pub(super) turns: Arc<Turns>,
+    pub(super) rates: Arc<Rates>,
+}
+
+impl Search {
+    fn is_taken(&self, position: i64) -> bool {
+        self.taken.contains_key(&position) && !self.landed.contains(&position)
+    }
+
+    fn taken_of(&self, endpoint: i64) -> usize {
+        self.taken.iter().filter(|(position, of)| **of == endpoint && !self.landed.contains(position)).count()
+    }
+
+    fn free(&self) -> usize {
+        self.config.concurrency.saturating_sub(self.taken.len().saturating_sub(self.landed.len()))
+    }
+}
+
+/// What is due, as far as that can be seen without a lock.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// Endpoints for which an attempt is due, and where: lane and directory.
+    pub(super) wanting: BTreeMap<i64, (i64, i64)>,
+    /// When the next attempt falls due, or may be made.
+    pub(super) next: Option<DateTime>,
+    /// There was no room for more attempts at all.
+    pub(super) is_full: bool,
+}
+
+/// What was claimed.
+#[derive(Debug, Default)]
+pub(super) struct Claimed {
+    pub(super) due: Vec<Due>,
+    pub(super) served: Vec<Served>,
+    /// When the next attempt falls due, or may be made.
+    pub(super) next: Option<DateTime>,
+    /// Not all was looked at that might be due.
+    pub(super) is_partial: bool,
+    pub(super) is_full: bool,
+    /// How many deliveries gave way to later ones.
+    pub(super) superseded: usize,
+    /// Something was changed, so that another look may find something else.
+    pub(super) has_moved: bool,
+}
+
+/// A delivery whose attempt is this dispatcher's.
+#[derive(Debug)]
+pub(super) struct Due {
+    pub(super) address: Arc<Address>,
+    /// The body as it is in the log.
+    pub(super) body: Arc<str>,
+    pub(super) flight: Flight,
+}
+
+/// What is remembered of an attempt until it is recorded.
+#[derive(Clone, Debug)]
+pub(super) struct Flight {
+    pub(super) position: i64,
+    pub(super) endpoint: i64,
+    pub(super) event_id: String,
+    pub(super) event_type: Option<EventType>,
+    pub(super) told_as: Option<EventType>,
+    pub(super) subject: Arc<str>,
+    pub(super) occurred_at: DateTime,
+    /// How many attempts were made before.
+    pub(super) attempts: u32,
+    /// Whether it finds out if the endpoint is back.
+    pub(super) is_probe: bool,
+    pub(super) began: DateTime,
+}
+
+/// What may be begun at an endpoint.
+enum Room {
+    /// So many attempts.
+    For(usize),
+    /// None before then, or before an attempt of this dispatcher ends.
+    NotBefore(Option<DateTime>),
+}
+
+fn room(target: &Target, search: &Search, others: Option<&(usize, DateTime)>) -> Room {
+    if let Some(end) = closed_until(&target.health, search.now) {
+        return Room::NotBefore(Some(end));
+    }
+    let concurrency = target.concurrency.and_then(|n| usize::try_from(n).ok());
+    let slots = slots(&target.health, concurrency.unwrap_or(search.config.per_endpoint));
+    let under_way = search.taken_of(target.number) + others.map_or(0, |(count, _)| *count);
+    let free = slots.saturating_sub(under_way);
+    if free == 0 {
+        return Room::NotBefore(others.map(|(_, end)| *end));
+    }
+    let Some(rate) = target.rate else { return Room::For(free) };
+    match search.rates.allowance(target.number, rate, search.now) {
+        (0, next) => Room::NotBefore(next),
+        (allowed, _) => Room::For(free.min(allowed)),
+    }
+}
+
+fn earlier(next: &mut Option<DateTime>, other: Option<DateTime>) {
+    *next = next.iter().copied().chain(other).min();
+}
+
+/// When the next delivery of a queue falls due that is not due now.
+fn next_of(queue: &Queue, now: DateTime) -> Option<DateTime> {
+    if queue.is_paused {
+        return None;
+    }
+    if queue.first > now { Some(queue.first) } else { queue.later }
+}
+
+/// Looks for endpoints for which an attempt is due.
+pub(super) fn find(session: &Session<'_>, search: &Search) -> Result<Found, DirectoryError> {
+    let mut found = Found { is_full: search.free() == 0, ..Found::default() };
+    if found.is_full {
+        return Ok(found);
+    }
+    let others = leases_of_others(session, &search.holder, search.now)?;
+    let busy: HashSet<i64> = busy_endpoints(session)?.into_iter().collect();
+    let mut segments = Vec::new();
+    for target in Target::enabled(session)?.iter().filter(|target| busy.contains(&target.number)) {
+        match room(target, search, others.get(&target.number)) {
+            Room::NotBefore(next) => earlier(&mut found.next, next),
+            Room::For(_) => segments.extend(Lane::CODES.map(|lane| Segment {
+                endpoint: target.number,
+                lane,
+                after: i64::MIN,
+                up_to: i64::MAX,
+            })),
+        }
+    }
+    let queues = queues(session, &segments, usize::MAX >> 1, search.now)?;
+    for queue in &queues {
+        earlier(&mut found.next, next_of(queue, search.now));
+    }
+    // The first queue of an endpoint that has something for anybody.
+    let mut left: VecDeque<Queue> =
+        queues.into_iter().filter(|queue| !queue.is_paused && queue.first <= search.now).collect();
+    while !left.is_empty() {
+        let mut asked: Vec<(Queue, i64)> = Vec::new();
+        let mut rest = VecDeque::new();
+        for queue in left {
+            if found.wanting.contains_key(&queue.endpoint) {
+                continue;
+            }
+            if asked.last().is_some_and(|(last, _)| last.endpoint == queue.endpoint) {
+                rest.push_back(queue);
+            } else {
+                let limit =
+                    i64::try_from(search.taken_of(queue.endpoint)).unwrap_or(i64::MAX).saturating_add(1);
+                asked.push((queue, limit));
+            }
+        }
+        for ((queue, _), there) in asked.iter().zip(candidates(session, &asked, search.now)?) {
+            if !there.is_empty() {
+                found.wanting.insert(queue.endpoint, (queue.lane, queue.directory));
+            }
+        }
+        left = rest;
+    }
+    Ok(found)
+}
+
+/// Makes attempts this dispatcher's own until their lease ends. The endpoints are locked. `hints` say where
+/// something was found.
+pub(super) fn claim(
+    session: &Session<'_>,
+    directories: &Directories,
+    search: &Search,
+    targets: &[Target],
+    hints: &BTreeMap<i64, (i64, i64)>,
+) -> Result<Claimed, DirectoryError> {
+    let mut claim = Claim {
+        session,
+        search,
+        desks: Vec::new(),
+        free: search.free(),
+        visited: HashSet::new(),
+        claimed: Claimed::default(),
+        superseded: Vec::new(),
+        statements: Vec::new(),
+        chosen: Vec::new(),
+        addresses: HashMap::new(),
+    };
+    claim.open(directories, targets)?;
+    if !claim.desks.is_empty() {
+        claim.look(hints)?;
+        claim.write()?;
+    }
+    claim.finish()
+}
+
+/// An endpoint at which something may be begun.
+struct Desk<'t> {
+    target: &'t Target,
+    wanted: usize,
+    under_way: usize,
+    /// There may be more queues, or more deliveries of a queue, than were looked at.
+    is_capped: bool,
+    /// Queues whose turn has not come.
+    queues: VecDeque<Queue>,
+    /// Deliveries whose turn has not come.
+    list: VecDeque<(Queue, Candidate)>,
+}
+
+/// A delivery that is to be sent.
+struct Chosen<'t> {
+    target: &'t Target,
+    lane: i64,
+    row: Waiting,
+    subject: Arc<str>,
+    queue: Queue,
+}
+
+struct Claim<'t> {
+    session: &'t Session<'t>,
+    search: &'t Search,
+    desks: Vec<Desk<'t>>,
+    /// How many attempts may be begun in all.
+    free: usize,
+    /// Endpoints and subjects that were decided on.
+    visited: HashSet<(i64, String)>,
+    claimed: Claimed,
+    /// Deliveries that give way.
+    superseded: Vec<i64>,
+    statements: Vec<(&'static str, Vec<Value>)>,
+    chosen: Vec<Chosen<'t>>,
+    addresses: HashMap<i64, Arc<Address>>,
+}
+
+/// A value of a statement that is run later.
+enum Value {
+    Int(i64),
+    Text(String),
+}
+
+impl<'t> Claim<'t> {
+    /// Finds out at which endpoints something may be begun.
+    fn open(&mut self, directories: &Directories, targets: &'t [Target]) -> Result<(), DirectoryError> {
+        if self.free == 0 {
+            self.claimed.is_full = true;
+            return Ok(());
+        }
+        let others = leases_of_others(self.session, &self.search.holder, self.search.now)?;
+        for target in targets.iter().filter(|target| target.is_enabled) {
+            let of_others = others.get(&target.number);
+            match room(target, self.search, of_others) {
+                Room::NotBefore(next) => earlier(&mut self.claimed.next, next),
+                Room::For(wanted) => self.desks.push(Desk {
+                    target,
+                    wanted,
+                    under_way: self.search.taken_of(target.number) + of_others.map_or(0, |(count, _)| *count),
+                    is_capped: false,
+                    queues: VecDeque::new(),
+                    list: VecDeque::new(),
+                }),
+            }
+        }
+        if self.desks.is_empty() {
+            return Ok(());
+        }
+        let targets: Vec<&Target> = self.desks.iter().map(|desk| desk.target).collect();
+        self.addresses = Target::addresses(self.session, directories, &targets, self.search.now)?;
+        self.desks.retain(|desk| self.addresses.contains_key(&desk.target.number));
+        // Where there is not room for all, endpoints take turns too.
+        let after = self.search.turns.after_endpoint();
+        self.desks.sort_by_key(|desk| (desk.target.number <= after, desk.target.number));
+        Ok(())
+    }
+
+    fn look(&mut self, hints: &BTreeMap<i64, (i64, i64)>) -> Result<(), DirectoryError> {
+        let mut segments = Vec::new();
+        for desk in &self.desks {
+            let endpoint = desk.target.number;
+            for lane in Lane::CODES {
+                // From where it stopped to the end, and then from the beginning.
+                let start = match hints.get(&endpoint) {
+                    Some((hinted, directory)) if *hinted == lane => directory.saturating_sub(1),
+                    _ => self.search.turns.after_directory(endpoint, lane),
+                };
+                segments.push(Segment { endpoint, lane, after: start, up_to: i64::MAX });
+                segments.push(Segment { endpoint, lane, after: i64::MIN, up_to: start });
+            }
+        }
+        let mut queues_of: HashMap<(i64, i64), Vec<Queue>> = HashMap::new();
+        for queue in queues(self.session, &segments, QUEUES, self.search.now)? {
+            earlier(&mut self.claimed.next, next_of(&queue, self.search.now));
+            queues_of.entry((queue.endpoint, queue.lane)).or_default().push(queue);
+        }
+        for lane in Lane::CODES {
+            for desk in &mut self.desks {
+                let endpoint = desk.target.number;
+                let mut queues = queues_of.remove(&(endpoint, lane)).unwrap_or_default();
+                desk.is_capped |= queues.len() >= QUEUES;
+                queues.retain(|queue| !queue.is_paused && queue.first <= self.search.now);
+                desk.queues = self.search.turns.order(endpoint, lane, queues);
+                desk.list.clear();
+            }
+            self.serve(lane)?;
+        }
+        self.claimed.is_partial |= self.desks.iter().any(|desk| desk.is_capped && desk.wanted > 0);
+        Ok(())
+    }
+
+    /// Chooses what is sent of one lane.
+    fn serve(&mut self, lane: i64) -> Result<(), DirectoryError> {
+        loop {
+            self.refill()?;
+            let slice = self.slice();
+            if slice.is_empty() {
+                let may_find_more = |desk: &Desk<'_>| desk.wanted > 0 && !desk.queues.is_empty();
+                if self.free > 0 && self.desks.iter().any(may_find_more) {
+                    continue;
+                }
+                self.claimed.is_full |= self.free == 0;
+                return Ok(());
+            }
+            let subjects: Vec<SubjectOf<'_>> = slice
+                .iter()
+                .filter_map(|(desk, _, candidate)| {
+                    let target = self.desks.get(*desk)?.target;
+                    let limit = match target.ordering {
+                        Ordering::Latest => OF_SUBJECT,
+                        Ordering::Strict => 1,
+                    };
+                    Some(SubjectOf { endpoint: target.number, subject: &candidate.subject, limit })
+                })
+                .collect();
+            let rows = waiting(self.session, &subjects, self.search.now)?;
+            for ((desk, queue, candidate), mut rows) in slice.into_iter().zip(rows) {
+                for row in &mut rows {
+                    // A lease may have ended while its attempt goes on here.
+                    if self.search.is_taken(row.position) {
+                        let end = plus(self.search.now, self.search.config.lease);
+                        row.under_way_until = row.under_way_until.or(Some(end));
+                    }
+                }
+                self.decide(desk, lane, queue, &candidate, rows)?;
+            }
+        }
+    }
+
+    /// Reads deliveries of the queues that come next, where there are too few.
+    fn refill(&mut self) -> Result<(), DirectoryError> {
+        let mut asked: Vec<(Queue, i64)> = Vec::new();
+        let mut owners = Vec::new();
+        for (at, desk) in self.desks.iter_mut().enumerate() {
+            if desk.wanted == 0 || !desk.list.is_empty() || self.free == 0 {
+                continue;
+            }
+            let count = desk.queues.len().min(desk.wanted + SPARE);
+            let each = desk.under_way + SPARE + desk.wanted.div_ceil(count.max(1));
+            let each = i64::try_from(each).unwrap_or(i64::MAX);
+            for queue in desk.queues.drain(..count) {
+                asked.push((queue, each));
+                owners.push(at);
+            }
+        }
+        let found = candidates(self.session, &asked, self.search.now)?;
+        let mut by_desk: BTreeMap<usize, Vec<(Queue, VecDeque<Candidate>)>> = BTreeMap::new();
+        for (((queue, each), owner), found) in asked.into_iter().zip(owners).zip(found) {
+            if let Some(desk) = self.desks.get_mut(owner) {
+                desk.is_capped |= i64::try_from(found.len()).is_ok_and(|count| count >= each);
+            }
+            by_desk.entry(owner).or_default().push((queue, found.into()));
+        }
+        for (owner, queues) in by_desk {
+            if let Some(desk) = self.desks.get_mut(owner) {
+                desk.list = interleave(queues);
+            }
+        }
+        Ok(())
+    }
+
+    /// As many deliveries as are wanted, each of another subject.
+    fn slice(&mut self) -> Vec<(usize, Queue, Candidate)> {
+        let mut slice = Vec::new();
+        let mut free = self.free;
+        for (at, desk) in self.desks.iter_mut().enumerate() {
+            let mut wanted = desk.wanted.min(free);
+            while wanted > 0
+                && let Some((queue, candidate)) = desk.list.pop_front()
+            {
+                if self.visited.insert((desk.target.number, candidate.subject.clone())) {
+                    slice.push((at, queue, candidate));
+                    wanted -= 1;
+                    free -= 1;
+                }
+            }
+        }
+        slice
+    }
+
+    /// Decides on a subject.
+    fn decide(
+        &mut self,
+        desk: usize,
+        lane: i64,
+        queue: Queue,
+        candidate: &Candidate,
+        rows: Vec<Waiting>,
+    ) -> Result<(), DirectoryError> {
+        let Some(target) = self.desks.get(desk).map(|desk| desk.target) else { return Ok(()) };
+        let sent = match target.ordering {
+            Ordering::Latest => self.latest(rows)?,
+            Ordering::Strict => self.strict(target, lane, candidate, rows)?,
+        };
+        let Some(row) = sent else { return Ok(()) };
+        if let Some(desk) = self.desks.get_mut(desk) {
+            desk.wanted -= 1;
+            desk.under_way += 1;
+        }
+        self.free -= 1;
+        self.chosen.push(Chosen { target, lane, row, subject: candidate.subject.as_str().into(), queue });
+        Ok(())
+    }
+
+    fn latest(&mut self, mut rows: Vec<Waiting>) -> Result<Option<Waiting>, DirectoryError> {
+        if is_fleeting(&rows) && !self.was_sent_before(&rows)? {
+            self.superseded.extend(rows.iter().map(|row| row.position));
+            return Ok(None);
+        }
+        let is_all = i64::try_from(rows.len()).is_ok_and(|rows| rows < OF_SUBJECT);
+        let Decision { send, retold, superseded } = latest(&rows, is_all, self.search.now);
+        self.superseded.extend(superseded);
+        self.claimed.is_partial |= !is_all;
+        if let Some((at, event_type)) = retold
+            && let Some(row) = rows.get_mut(at)
+            && row.told_as != Some(event_type)
+        {
+            row.told_as = Some(event_type);
+            let update = "UPDATE dir_deliveries SET told_as = ?2 WHERE position = ?1";
+            let values = vec![Value::Int(row.position), Value::Text(event_type.as_str().to_owned())];
+            self.statements.push((update, values));
+        }
+        Ok(send.filter(|at| *at < rows.len()).map(|at| rows.swap_remove(at)))
+    }
+
+    /// Whether an attempt was made before a delivery was begun anew.
+    fn was_sent_before(&self, rows: &[Waiting]) -> Result<bool, DirectoryError> {
+        let select =
+            format!("SELECT 1 FROM dir_attempts WHERE delivery {} LIMIT 1", among_the_first(self.session));
+        let positions = list(self.session, rows.iter().map(|row| row.position));
+        Ok(self.session.first(&select, params![&positions], |_| Ok::<_, DirectoryError>(()))?.is_some())
+    }
+
+    fn strict(
+        &mut self,
+        target: &Target,
+        lane: i64,
+        candidate: &Candidate,
+        rows: Vec<Waiting>,
+    ) -> Result<Option<Waiting>, DirectoryError> {
+        let Some(first) = rows.into_iter().next() else { return Ok(None) };
+        let is_deletion = lane == Lane::Urgent.code();
+        let subject = || Value::Text(candidate.subject.clone());
+        match strict(&first, candidate.event, is_deletion, self.search.now) {
+            Turn::First => Ok(Some(first)),
+            Turn::Jump => {
+                let row = waiting_of_event(self.session, target.number, candidate.event, self.search.now)?;
+                let Some(row) = row.filter(|row| row.under_way_until.is_none()) else { return Ok(None) };
+                let update = "UPDATE dir_deliveries
+                    SET state = 4, finished = ?4, leased_until = NULL, holder = NULL
+                    WHERE endpoint = ?1 AND subject = ?2 AND state = 0 AND event < ?3";
+                let now = Value::Int(self.search.now.unix_micros());
+                let values = vec![Value::Int(target.number), subject(), Value::Int(row.event), now];
+                self.statements.push((update, values));
+                Ok(Some(row))
+            }
+            Turn::Wait(until) => {
+                // Those behind it need not be looked at before; a deletion may get its turn at any time.
+                if candidate.event != first.event && !is_deletion {
+                    let update = "UPDATE dir_deliveries SET due = ?4
+                        WHERE endpoint = ?1 AND subject = ?2 AND state = 0 AND event > ?3 AND lane <> 0
+                            AND due < ?4";
+                    let until = Value::Int(until.unix_micros());
+                    let values = vec![Value::Int(target.number), subject(), Value::Int(first.event), until];
+                    self.statements.push((update, values));
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// Writes what was decided.
+    fn write(&mut self) -> Result<(), DirectoryError> {
+        let now = self.search.now;
+        let among = among_the_first(self.session);
+        let give_way = format!(
+            "UPDATE dir_deliveries SET state = {}, finished = ?2, leased_until = NULL, holder = NULL
+            WHERE position {among} AND state = 0",
+            DeliveryState::Superseded.code()
+        );
+        let lease =
+            format!("UPDATE dir_deliveries SET leased_until = ?2, holder = ?3 WHERE position {among}");
+        let gone = list(self.session, self.superseded.iter().copied());
+        let sent = list(self.session, self.chosen.iter().map(|chosen| chosen.row.position));
+        let end = plus(now, self.search.config.lease).unix_micros();
+        let mut statements = Vec::new();
+        if !self.superseded.is_empty() {
+            statements.push(Statement::new(&give_way, params![&gone, now.unix_micros()]));
+        }
+        for (sql, values) in &self.statements {
+            let values: Vec<_> = values.iter().map(Value::param).collect();
+            statements.push(Statement::new(sql, values));
+        }
+        if !self.chosen.is_empty() {
+            statements.push(Statement::new(&lease, params![&sent, end, &*self.search.holder]));
+        }
+        if !statements.is_empty() {
+            self.session.batch(&statements)?;
+            self.claimed.has_moved = true;
+        }
+        self.claimed.superseded = self.superseded.len();
+        Ok(())
+    }
+
+    /// Reads what the attempts need.
+    fn finish(self) -> Result<Claimed, DirectoryError> {
+        let Self { session, search, mut claimed, chosen, addresses, .. } = self;
+        if chosen.is_empty() {
+            return Ok(claimed);
+        }
+        let select =
+            format!("SELECT position, body FROM dir_events WHERE position {}", among_the_first(session));
+        let events = list(session, chosen.iter().map(|chosen| chosen.row.event));
+        let bodies = session.all(&select, params![&events], |row| {
+            Ok::<_, DirectoryError>((row.int(0)?, row.text(1)?.into()))
+        })?;
+        let bodies: HashMap<i64, Arc<str>> = bodies.into_iter().collect();
+        for Chosen { target, lane, row, subject, queue } in chosen {
+            let (Some(address), Some(body)) = (addresses.get(&target.number), bodies.get(&row.event)) else {
+                continue;
+            };
+            claimed.served.push(Served {
+                endpoint: target.number,
+                lane,
+                organization: queue.organization,
+                directory: queue.directory,
+                time: search.now,
+            });
+            claimed.due.push(Due {
+                address: Arc::clone(address),
+                body: Arc::clone(body),
+                flight: Flight {
+                    position: row.position,
+                    endpoint: target.number,
+                    event_id: row.event_id,
+                    event_type: row.event_type,
+                    told_as: row.told_as,
+                    subject,
+                    occurred_at: row.occurred_at,
+                    attempts: row.attempts,
+                    is_probe: is_probed(&target.health),
+                    began: search.now,
+                },
+            });
+        }
+        Ok(claimed)
+    }
+}
+
+impl Value {
+    fn param(&self) -> scim_sql::Param<'_> {
+        match self {
+            Self::Int(number) => (*number).into(),
+            Self::Text(text) => text.into(),
+        }
+    }
+}
