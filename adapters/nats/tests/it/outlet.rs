@@ -11,7 +11,7 @@ use scim_sql::Engine;
 use scim_test_nats::Server;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::support::{PREFIX, STREAM, Site, jetstream, nats, stored, stored_ids};
 
@@ -172,7 +172,10 @@ struct Cutter {
 
 impl Cutter {
     async fn start(server: u16, bytes: impl Fn(usize) -> usize + Send + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4_096).unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(16).unwrap();
         let port = listener.local_addr().unwrap().port();
         let connections = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&connections);
@@ -202,6 +205,8 @@ async fn pass(client: TcpStream, server: u16, budget: usize) {
         }
         left -= passed;
     }
+    // The client goes on until the way is full, and has events that it has not sent when the connection ends.
+    tokio::time::sleep(Duration::from_millis(50)).await;
     answers.abort();
 }
 
@@ -209,12 +214,17 @@ async fn pass(client: TcpStream, server: u16, budget: usize) {
 #[tokio::test]
 async fn the_order_of_the_stream_is_that_of_the_log_wherever_a_connection_breaks() {
     let site = Site::new(Engine::Sqlite).await;
-    site.users(60).await;
+    let ann = site.user("ann").await;
+    // So large that they are not all on their way at once.
+    for n in 0..100 {
+        site.set(&format!("/Users/{ann}"), "title", json!(format!("{n}{}", "x".repeat(20_000)))).await;
+    }
+    site.catch_up().await;
     let (server, events, ids) = (Server::start().unwrap(), site.events().await, site.ids().await);
     let size: usize = events.iter().map(|event| event.body.len()).sum();
     let context = jetstream(&server).await;
     let mut broken = 0;
-    for round in 1..=12 {
+    for round in 1..=5 {
         // A little more goes through with each connection.
         let step = size * round / 40 + 700 * round;
         let cutter = Cutter::start(server.port(), move |n| 1_500 + n * step).await;
@@ -229,5 +239,5 @@ async fn the_order_of_the_stream_is_that_of_the_log_wherever_a_connection_breaks
         assert_eq!(stored_ids(&server).await, ids, "round {round}, {attempts} attempts");
         context.delete_stream(STREAM).await.unwrap();
     }
-    assert!(broken >= 12, "{broken} connections were cut amid events");
+    assert!(broken >= 5, "{broken} connections were cut amid events");
 }
