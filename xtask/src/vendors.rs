@@ -54,9 +54,14 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<bool> {
     let mut good = stage.judge_applications()?;
     let first = [secrets.old.as_str()];
     let both = [secrets.old.as_str(), secrets.new.as_str()];
+    let rotated = new.get(old.len()..).unwrap_or_default();
+    ensure!(
+        rotated.iter().all(|delivery| delivery.has_signatures(2)),
+        "a delivery is not signed with both secrets"
+    );
     let vectors: Vec<Vector> = vectors::of(&old, &first, "signed with one secret")
         .into_iter()
-        .chain(vectors::of(new.get(old.len()..).unwrap_or_default(), &both, "signed with two secrets"))
+        .chain(vectors::of(rotated, &both, "signed with two secrets"))
         .collect();
     stage.stop()?;
 

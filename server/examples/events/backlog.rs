@@ -27,7 +27,7 @@ pub(crate) async fn measure(options: &Options, figures: &mut Figures) -> Result<
     println!("T33 on {}: a dead endpoint with {} events", options.engine, options.backlog);
     let receiver = Receiver::start().await?;
     let mut home = Home::new(options, "backlog", &["Users", "Backlog"]).await?;
-    home.add_webhook(DEAD.to_owned());
+    home.add_webhook(DEAD.to_owned(), None);
     home.serve().await?.stop()?;
     let changes = RATE * seconds;
     home.import("Users", "users", u64::from(changes))?;
@@ -43,10 +43,12 @@ pub(crate) async fn measure(options: &Options, figures: &mut Figures) -> Result<
     let users = home.access("Users")?.clone();
     let ids = users::ids(&mut scimd.connect().await?, &users, usize::try_from(changes)?).await?;
     scimd.stop()?;
-    home.add_webhook(receiver.url());
+    home.add_webhook(receiver.url(), None);
     for round in 1..=options.rounds(2) {
         for (bench, dead) in [("backlog/with", true), ("backlog/without", false)] {
-            home.data.enable_endpoint(DEAD, dead)?;
+            let scimd = home.serve().await?;
+            home.enable(&scimd, DEAD, dead).await?;
+            scimd.stop()?;
             let run = format!("{}.{round}", if dead { "with" } else { "without" });
             let delivered = delivered(&home, &receiver, "Users", &run, count).await?;
             figures.add(&format!("{bench}/throughput"), delivered.per_second, "/s");

@@ -74,14 +74,4 @@ impl Data {
             tokio::time::sleep(Duration::from_millis(if left > 20_000 { 500 } else { 5 })).await;
         }
     }
-
-    /// Lets an endpoint have deliveries or none, while no server runs.
-    pub(crate) fn enable_endpoint(&self, url: &str, enabled: bool) -> Result<()> {
-        let update = format!("UPDATE dir_endpoints SET enabled = {} WHERE url = '{url}'", i32::from(enabled));
-        match self {
-            Self::Sqlite(file) => Connection::open(file)?.execute_batch(&update)?,
-            Self::Postgres(cluster) => drop(cluster.sql(DATABASE, &update)?),
-        }
-        Ok(())
-    }
 }

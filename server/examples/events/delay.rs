@@ -54,7 +54,7 @@ pub(crate) async fn measure(options: &Options, figures: &mut Figures) -> Result<
     home.data.wait_for_events(&users.directory, u64::from(changes), PATIENCE).await?;
     let ids = users::ids(&mut scimd.connect().await?, &users, usize::try_from(changes)?).await?;
     scimd.stop()?;
-    home.add_webhook(receiver.url());
+    home.add_webhook(receiver.url(), None);
     let scimd = home.serve().await?;
     for round in 1..=options.rounds(1) {
         for (bench, loaded) in [("delay/alone", 0), ("delay/sync", loaded)] {

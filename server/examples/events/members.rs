@@ -33,7 +33,7 @@ pub(crate) async fn measure(options: &Options, figures: &mut Figures) -> Result<
     scimd.stop()?;
     for subscribed in [false, true] {
         if subscribed {
-            home.add_webhook(receiver.url());
+            home.add_webhook(receiver.url(), None);
         }
         let rounds = Rounds { home: &home, receiver: &receiver, ids: &ids, subscribed };
         rounds.measure(options.rounds(3), figures).await?;
@@ -55,8 +55,8 @@ impl Rounds<'_> {
         let (data, directory) = (&self.home.data, &access.directory);
         let all = u64::try_from(self.ids.len())? + 1;
         let scimd = self.home.serve().await?;
-        let mut connection = scimd.connect().await?;
         for _ in 0..rounds {
+            let mut connection = scimd.connect().await?;
             let before = data.events(directory)?;
             let group = json!({"schemas": [GROUP], "displayName": "Everybody"}).to_string();
             let created = StatusCode::CREATED;
@@ -76,6 +76,8 @@ impl Rounds<'_> {
             self.settle().await;
             // The next round finds users without groups.
             let gone = StatusCode::NO_CONTENT;
+            // A connection that nothing came over for long is closed.
+            let mut connection = scimd.connect().await?;
             let begun = Instant::now();
             users::ask(&mut connection, access, Method::DELETE, &path, Bytes::new(), gone).await?;
             data.wait_for_events(directory, before + 1 + 2 * all, PATIENCE).await?;

@@ -14,10 +14,6 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
-
-/// How long an answer is held back at most, so that no attempt fails.
-const HELD: Duration = Duration::from_secs(5);
 
 /// An event that came.
 #[derive(Clone, Debug)]
@@ -30,7 +26,6 @@ pub(crate) struct Arrival {
 pub(crate) struct Receiver {
     pub(crate) address: SocketAddr,
     state: Arc<State>,
-    held: watch::Sender<bool>,
 }
 
 #[derive(Debug, Default)]
@@ -71,24 +66,12 @@ impl Receiver {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let state = Arc::new(State::default());
-        let (held, holding) = watch::channel(false);
-        tokio::spawn(listen(listener, Arc::clone(&state), holding));
-        Ok(Self { address, state, held })
+        tokio::spawn(listen(listener, Arc::clone(&state)));
+        Ok(Self { address, state })
     }
 
     pub(crate) fn url(&self) -> String {
         format!("http://{}/", self.address)
-    }
-
-    /// Holds answers back, each for some seconds: hardly anything is delivered until [`Receiver::release`].
-    pub(crate) fn hold(&self) {
-        self.held.send_replace(true);
-    }
-
-    pub(crate) fn release(&self) -> Instant {
-        let now = Instant::now();
-        self.held.send_replace(false);
-        now
     }
 
     /// How many events came.
@@ -124,22 +107,19 @@ impl Receiver {
     }
 }
 
-async fn listen(listener: TcpListener, state: Arc<State>, held: watch::Receiver<bool>) {
+async fn listen(listener: TcpListener, state: Arc<State>) {
     while let Ok((stream, _)) = listener.accept().await {
-        tokio::spawn(answer(stream, Arc::clone(&state), held.clone()));
+        tokio::spawn(answer(stream, Arc::clone(&state)));
     }
 }
 
-async fn answer(stream: TcpStream, state: Arc<State>, held: watch::Receiver<bool>) {
+async fn answer(stream: TcpStream, state: Arc<State>) {
     // A lost option only costs latency.
     let _ = stream.set_nodelay(true);
     let service = service_fn(|request| {
-        let (state, mut held) = (Arc::clone(&state), held.clone());
+        let state = Arc::clone(&state);
         async move {
             state.take(request).await?;
-            if *held.borrow() {
-                let _ = tokio::time::timeout(HELD, held.wait_for(|held| !held)).await;
-            }
             Ok::<_, anyhow::Error>(Response::new(Full::new(Bytes::new())))
         }
     });

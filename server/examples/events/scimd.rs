@@ -9,6 +9,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use bytes::Bytes;
+use http::Method;
+use serde_json::Value;
 
 use crate::connection::Connection;
 use crate::data::Data;
@@ -28,6 +31,8 @@ pub(crate) struct Home {
     folder: PathBuf,
     pub(crate) data: Data,
     accesses: HashMap<&'static str, Access>,
+    /// The key of its interface for programs.
+    api_key: String,
     webhooks: Vec<Webhook>,
 }
 
@@ -42,8 +47,10 @@ pub(crate) struct Access {
 
 /// An endpoint.
 #[derive(Clone, Debug)]
-pub(crate) struct Webhook {
-    pub(crate) url: String,
+struct Webhook {
+    url: String,
+    /// How many attempts it has at once; `None` for the default.
+    concurrency: Option<usize>,
 }
 
 impl Home {
@@ -58,13 +65,15 @@ impl Home {
         let data = Data::new(options.engine, &folder.join("data"))?;
         let accesses = directories.iter().map(|name| (*name, Access::none())).collect();
         let program = options.scimd.clone();
-        let mut home = Self { program, folder, data, accesses, webhooks: Vec::new() };
+        let mut home = Self { program, folder, data, accesses, api_key: String::new(), webhooks: Vec::new() };
         // It prints the tokens.
         home.serve().await?.stop()?;
         let printed = std::fs::read_to_string(home.folder.join("printed"))?;
         for (name, access) in &mut home.accesses {
             *access = Access::printed(&printed, name)?;
         }
+        let key = printed.lines().find_map(|line| line.strip_prefix("API key  ")?.split(' ').next());
+        home.api_key = key.context("no API key was printed")?.to_owned();
         Ok(home)
     }
 
@@ -73,8 +82,37 @@ impl Home {
     }
 
     /// From the next start on, events go there as well.
-    pub(crate) fn add_webhook(&mut self, url: String) {
-        self.webhooks.push(Webhook { url });
+    pub(crate) fn add_webhook(&mut self, url: String, concurrency: Option<usize>) {
+        self.webhooks.push(Webhook { url, concurrency });
+    }
+
+    /// Lets deliveries of a directory's events wait, or go on.
+    pub(crate) async fn pause(&self, scimd: &Scimd, directory: &str, paused: bool) -> Result<()> {
+        let id = &self.access(directory)?.directory;
+        let listed = self.api(scimd, Method::GET, "/directories").await?;
+        let directory = find(&listed, "directories", "id", id)?;
+        let organization = text(directory, "organization_id")?;
+        let verb = if paused { "pause" } else { "resume" };
+        let path = format!("/organizations/{organization}/directories/{id}:{verb}_delivery");
+        self.api(scimd, Method::POST, &path).await.map(drop)
+    }
+
+    /// Lets an endpoint have deliveries or none.
+    pub(crate) async fn enable(&self, scimd: &Scimd, url: &str, enabled: bool) -> Result<()> {
+        let listed = self.api(scimd, Method::GET, "/webhook_endpoints").await?;
+        let endpoint = text(find(&listed, "webhook_endpoints", "url", url)?, "id")?;
+        let verb = if enabled { "enable" } else { "disable" };
+        self.api(scimd, Method::POST, &format!("/webhook_endpoints/{endpoint}:{verb}")).await.map(drop)
+    }
+
+    /// Asks the interface for programs.
+    async fn api(&self, scimd: &Scimd, method: Method, path: &str) -> Result<Value> {
+        let key = format!("Bearer {}", self.api_key);
+        let headers = [("authorization", key.as_str())];
+        let path = format!("/api/v1{path}");
+        let (status, body) = scimd.connect().await?.ask(method, &path, &headers, Bytes::new()).await?;
+        ensure!(status.is_success(), "scimd answered {status}: {}", String::from_utf8_lossy(&body));
+        Ok(serde_json::from_slice(&body)?)
     }
 
     /// Brings new users into a directory, while no server runs.
@@ -130,6 +168,9 @@ impl Home {
         }
         for webhook in &self.webhooks {
             text.push_str(&format!("[[webhook]]\nurl = {:?}\nsecret = {SECRET:?}\n", webhook.url));
+            if let Some(concurrency) = webhook.concurrency {
+                text.push_str(&format!("concurrency = {concurrency}\n"));
+            }
         }
         std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
         Ok(file)
@@ -219,6 +260,17 @@ impl Drop for Scimd {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The object in a list that has a text.
+fn find<'v>(listed: &'v Value, list: &str, field: &str, wanted: &str) -> Result<&'v Value> {
+    let mut objects = listed.get(list).and_then(Value::as_array).into_iter().flatten();
+    let found = objects.find(|object| object.get(field).and_then(Value::as_str) == Some(wanted));
+    found.with_context(|| format!("{list} has no {field} {wanted}"))
+}
+
+fn text<'v>(object: &'v Value, field: &str) -> Result<&'v str> {
+    object.get(field).and_then(Value::as_str).with_context(|| format!("there is no {field}"))
 }
 
 fn is_ready(address: SocketAddr) -> bool {

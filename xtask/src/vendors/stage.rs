@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::Value;
 
 use super::vectors::Delivery;
 
@@ -24,6 +25,7 @@ pub(super) struct Stage {
     /// How the directory is asked.
     path: String,
     token: String,
+    api_key: String,
 }
 
 #[derive(Debug)]
@@ -81,7 +83,9 @@ impl Stage {
         let url = printed_after(&printed, "directory  Vendors", "SCIM base URL")?;
         let path = url.strip_prefix(BASE_URL).context("another URL than the configured one was printed")?;
         let token = printed_after(&printed, "directory  Vendors", "bearer token")?;
-        Ok(Self { scimd, receivers, path: path.to_owned(), token })
+        let key = printed.lines().find_map(|line| line.strip_prefix("API key  ")?.split(' ').next());
+        let api_key = key.context("scimd printed no API key")?.to_owned();
+        Ok(Self { scimd, receivers, path: path.to_owned(), token, api_key })
     }
 
     /// Asks for a change that makes events, and waits until they are delivered everywhere. The answer.
@@ -116,11 +120,30 @@ impl Stage {
         self.receivers.first().context("there is no recorder")?.log()
     }
 
-    /// Replaces the secret of each endpoint, while the receivers go on with the old one.
+    /// Replaces the secret of each endpoint, while the applications go on with the old one.
     pub(super) fn rotate(&self) -> Result<Secrets> {
-        // The server has no interface for it yet: both are the same.
-        let secret = &self.receivers.first().context("there is no recorder")?.secret;
-        Ok(Secrets { old: secret.clone(), new: secret.clone() })
+        let listed = self.api("GET", "/webhook_endpoints", "")?;
+        let listed = listed.get("webhook_endpoints").and_then(Value::as_array).context("no endpoints")?;
+        let mut new = Vec::new();
+        for receiver in &self.receivers {
+            let url = format!("http://{}{}", receiver.address, receiver.path);
+            let endpoint = listed.iter().find(|e| e.get("url").and_then(Value::as_str) == Some(&url));
+            let id = endpoint.and_then(|e| e.get("id")?.as_str()).context("an endpoint is missing")?;
+            let made = self.api("POST", &format!("/webhook_endpoints/{id}:rotate_secret"), "{}")?;
+            let secret = made.get("secret").and_then(Value::as_str).context("no secret was made")?;
+            ensure!(secret != receiver.secret, "the secret is the same");
+            new.push(secret.to_owned());
+        }
+        let old = &self.receivers.first().context("there is no recorder")?.secret;
+        Ok(Secrets { old: old.clone(), new: new.into_iter().next().unwrap_or_default() })
+    }
+
+    /// Asks the interface for programs.
+    fn api(&self, method: &str, path: &str, body: &str) -> Result<Value> {
+        let path = format!("/api/v1{path}");
+        let (status, answer) = ask(self.scimd.address, method, &path, &self.api_key, body)?;
+        ensure!((200..300).contains(&status), "scimd answered {status} to {method} {path}: {answer}");
+        serde_json::from_str(&answer).context("unexpected answer")
     }
 
     /// Sends each application what it must refuse: a delivery with a changed body.

@@ -24,6 +24,12 @@ pub(super) struct Delivery {
     pub(super) status: u16,
 }
 
+impl Delivery {
+    pub(super) fn has_signatures(&self, count: usize) -> bool {
+        self.signature.split(' ').filter(|signature| signature.starts_with("v1,")).count() == count
+    }
+}
+
 /// A delivery, or what was made of one, and what libraries must say of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Vector {
