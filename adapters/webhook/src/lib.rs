@@ -16,6 +16,6 @@ pub use header::{HEADER_COUNT_LIMIT, HEADER_SIZE_LIMIT, HeaderError, check_heade
 pub use key::{KeyError, SigningKey, VerifyingKey};
 pub use schedule::{ATTEMPTS, next_attempt};
 pub use secret::{Secret, SecretError};
-pub use sender::{Acknowledge, Delivery, Failure, Outcome, Report, Sender, SenderConfig, SenderError};
+pub use sender::{Acknowledge, Delivery, Failure, Outcome, Post, Report, Sender, SenderConfig, SenderError};
 pub use sign::{ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, headers, sign};
 pub use verify::{TOLERANCE_SECONDS, Verified, VerifyError, verify, verify_asymmetric};

@@ -129,6 +129,22 @@ pub struct Delivery<'a> {
     pub acknowledge: Acknowledge,
 }
 
+/// A POST that is no webhook: under the same guard and limits, without the headers of a delivery.
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "made to be written by callers")]
+pub struct Post<'a> {
+    /// Where to.
+    pub url: &'a str,
+    /// The time of the attempt, in whole seconds since 1970-01-01T00:00:00Z.
+    pub timestamp: i64,
+    /// The media type of the body.
+    pub content_type: &'static str,
+    /// Further headers: names and values, as an endpoint may have them.
+    pub headers: &'a [(String, String)],
+    /// What is sent.
+    pub body: Bytes,
+}
+
 /// Which statuses of an answer acknowledge a delivery.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "callers store it and must know all")]
@@ -273,8 +289,24 @@ impl Sender {
 
     /// Makes one attempt. The status decides; the rest of a response decides nothing.
     pub async fn send(&self, delivery: &Delivery<'_>) -> Report {
+        let request = || request(delivery.url, &self.policy, request_headers(delivery)?, &delivery.body);
+        self.report(request(), delivery.acknowledge, delivery.timestamp).await
+    }
+
+    /// Makes one attempt at something else than a webhook. Any 2xx is `Delivered`.
+    pub async fn post(&self, post: &Post<'_>) -> Report {
+        let request = || request(post.url, &self.policy, post_headers(post)?, &post.body);
+        self.report(request(), Acknowledge::Success, post.timestamp).await
+    }
+
+    async fn report(
+        &self,
+        request: Option<Request<Full<Bytes>>>,
+        acknowledge: Acknowledge,
+        timestamp: i64,
+    ) -> Report {
         let started = Instant::now();
-        let (outcome, body) = match self.exchange(delivery).await {
+        let (outcome, body) = match self.exchange(request, acknowledge, timestamp).await {
             Ok(answered) => answered,
             Err(failure) => (Outcome::unanswered(failure), Vec::new()),
         };
@@ -282,8 +314,13 @@ impl Sender {
     }
 
     /// Answers the outcome and the beginning of the response's body.
-    async fn exchange(&self, delivery: &Delivery<'_>) -> Result<(Outcome, Vec<u8>), Failure> {
-        let request = request(delivery, &self.policy).ok_or(Failure::Refused)?;
+    async fn exchange(
+        &self,
+        request: Option<Request<Full<Bytes>>>,
+        acknowledge: Acknowledge,
+        timestamp: i64,
+    ) -> Result<(Outcome, Vec<u8>), Failure> {
+        let request = request.ok_or(Failure::Refused)?;
         let deadline = tokio::time::Instant::now() + self.deadline;
         let response = match tokio::time::timeout_at(deadline, self.client.request(request)).await {
             Ok(Ok(response)) => response,
@@ -291,7 +328,7 @@ impl Sender {
             Ok(Err(_)) => return Err(Failure::Protocol),
             Err(_) => return Err(Failure::Timeout),
         };
-        let outcome = judge(&response, delivery);
+        let outcome = judge(&response, acknowledge, timestamp);
         // What is left is read so that the connection can be used again, and only as far as is fair.
         let mut body = Vec::new();
         let drained = drain(response.into_body(), &mut body, self.response_limit);
@@ -313,13 +350,13 @@ fn tls(root_certificates: Vec<Vec<u8>>) -> Result<ClientConfig, rustls::Error> {
     Ok(config)
 }
 
-/// `None`: the URL or a header is not allowed.
-fn request(delivery: &Delivery<'_>, policy: &Policy) -> Option<Request<Full<Bytes>>> {
-    let target = Target::parse(delivery.url, policy).ok()?;
-    let mut request = Request::new(Full::new(delivery.body.clone()));
+/// `None`: the URL is not allowed.
+fn request(url: &str, policy: &Policy, headers: HeaderMap, body: &Bytes) -> Option<Request<Full<Bytes>>> {
+    let target = Target::parse(url, policy).ok()?;
+    let mut request = Request::new(Full::new(body.clone()));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = target.uri;
-    *request.headers_mut() = request_headers(delivery)?;
+    *request.headers_mut() = headers;
     Some(request)
 }
 
@@ -338,13 +375,7 @@ fn connect_failure(error: &(dyn Error + 'static)) -> Failure {
 
 /// The endpoint's headers and the sender's. `None`: one of them is not allowed.
 fn request_headers(delivery: &Delivery<'_>) -> Option<HeaderMap> {
-    let mut map = read_all(delivery.headers).ok()?;
-    if !map.contains_key(USER_AGENT) {
-        map.insert(USER_AGENT, HeaderValue::from_static(AGENT));
-    }
-    map.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    // Also for an empty body (RFC 9110 §8.6), where the HTTP client would leave it out.
-    map.insert(CONTENT_LENGTH, HeaderValue::from(delivery.body.len()));
+    let mut map = common_headers(delivery.headers, "application/json", &delivery.body)?;
     let (secrets, keys) = (delivery.secrets, delivery.signing_keys);
     for (name, value) in headers(secrets, keys, delivery.id, delivery.timestamp, &delivery.body) {
         map.insert(HeaderName::from_static(name), HeaderValue::from_maybe_shared(Bytes::from(value)).ok()?);
@@ -352,9 +383,28 @@ fn request_headers(delivery: &Delivery<'_>) -> Option<HeaderMap> {
     Some(map)
 }
 
-fn judge<B>(response: &Response<B>, delivery: &Delivery<'_>) -> Outcome {
+fn post_headers(post: &Post<'_>) -> Option<HeaderMap> {
+    common_headers(post.headers, post.content_type, &post.body)
+}
+
+fn common_headers(
+    further: &[(String, String)],
+    content_type: &'static str,
+    body: &Bytes,
+) -> Option<HeaderMap> {
+    let mut map = read_all(further).ok()?;
+    if !map.contains_key(USER_AGENT) {
+        map.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+    }
+    map.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    // Also for an empty body (RFC 9110 §8.6), where the HTTP client would leave it out.
+    map.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+    Some(map)
+}
+
+fn judge<B>(response: &Response<B>, acknowledge: Acknowledge, timestamp: i64) -> Outcome {
     let status = response.status().as_u16();
-    if delivery.acknowledge.accepts(status) {
+    if acknowledge.accepts(status) {
         return Outcome::Delivered { status };
     }
     let reason = match status {
@@ -362,7 +412,7 @@ fn judge<B>(response: &Response<B>, delivery: &Delivery<'_>) -> Outcome {
         410 => Failure::Gone,
         _ => Failure::Status,
     };
-    let retry_after = retry_after(response.headers(), delivery.timestamp);
+    let retry_after = retry_after(response.headers(), timestamp);
     Outcome::Failed { status: Some(status), reason, retry_after }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use scim_webhook::{Acknowledge, Failure, Outcome, Report, Sender, SenderConfig, verify};
+use scim_webhook::{Acknowledge, Failure, Outcome, Post, Report, Sender, SenderConfig, verify};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 
@@ -54,6 +54,37 @@ async fn an_attempt_is_a_signed_json_post() {
     };
     assert_eq!(header("content-type"), Some("application/json"));
     assert_eq!(verify(&secret(), header, body.as_bytes(), NOW).unwrap().id, "evt_1");
+}
+
+#[tokio::test]
+async fn what_is_no_webhook_goes_under_the_same_guard_without_its_headers() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/sets", listener.local_addr().unwrap());
+    let receiver = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let received = request(&mut stream).await;
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 2\r\n\r\nno").await.unwrap();
+        received
+    };
+    let headers = [("accept".to_owned(), "application/json".to_owned())];
+    let post = Post {
+        url: &url,
+        timestamp: NOW,
+        content_type: "application/secevent+jwt",
+        headers: &headers,
+        body: "a.b.c".into(),
+    };
+    let sender = sender(Duration::from_secs(5));
+    let (report, (head, body)) = tokio::join!(sender.post(&post), receiver);
+    assert_eq!((report.outcome, report.excerpt.as_str()), (failed(400, Failure::Status), "no"));
+    assert_eq!(body, "a.b.c");
+    for line in ["POST /sets HTTP/1.1", "content-type: application/secevent+jwt", "accept: application/json"]
+    {
+        assert!(head.lines().any(|found| found == line), "{line} in {head}");
+    }
+    assert!(!head.contains("webhook-id"), "{head}");
+    let refused = sender.post(&Post { url: "http://192.0.2.1/", ..post }).await;
+    assert_eq!(refused.outcome, Outcome::unanswered(Failure::Refused));
 }
 
 // mission: M-23, M-24
