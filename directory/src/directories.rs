@@ -8,18 +8,22 @@ mod log;
 mod messages;
 mod reads;
 mod retention;
+mod set_keys;
+mod set_streams;
 mod tokens;
 mod trial;
 
 pub(crate) use endpoints::{Key, number_of, open_headers, read_event_types, signing, split};
 pub(crate) use log::wait_for_events;
 pub use log::{Direction, EventFilter, LogPage, LogPosition, LoggedEvent};
+pub(crate) use set_streams::{read_content, read_event_uris};
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
+use std::sync::{Arc, Mutex};
 
 use scim_core::Cause;
 use scim_schema::{DateTime, Object};
+use scim_set::SigningKey;
 use scim_sql::{Database, DatabaseError, Engine, Row, Session, params};
 use scim_webhook::Policy;
 use tokio::sync::{Notify, watch};
@@ -65,6 +69,8 @@ struct Inner {
     no_records_until: AtomicI64,
     known_tokens: KnownTokens,
     metrics: Metrics,
+    /// The key that SETs were last signed with.
+    set_key: Mutex<Option<SigningKey>>,
 }
 
 impl Directories {
@@ -86,6 +92,7 @@ impl Directories {
             no_records_until: AtomicI64::new(i64::MIN),
             known_tokens: KnownTokens::default(),
             metrics: Metrics::default(),
+            set_key: Mutex::default(),
         };
         Ok(Self {
             inner: Arc::new(inner),
@@ -485,6 +492,8 @@ fn begin(session: &Session<'_>, fingerprint: &str) -> Result<EnvironmentId, Dire
         // because an attempt may have been made.
         let update =
             "UPDATE dir_deliveries SET leased_until = 0, holder = NULL WHERE leased_until IS NOT NULL";
+        session.execute(update, params![])?;
+        let update = "UPDATE dir_set_streams SET leased_until = NULL, holder = NULL WHERE holder IS NOT NULL";
         session.execute(update, params![])?;
     }
     Ok(environment_id)

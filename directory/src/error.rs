@@ -53,6 +53,15 @@ pub enum DirectoryError {
     /// An endpoint's header fields are not allowed.
     #[error(transparent)]
     Header(#[from] scim_webhook::HeaderError),
+    /// It is there, but switched off.
+    #[error("the {what} is disabled")]
+    Disabled {
+        /// What was asked for.
+        what: &'static str,
+    },
+    /// A security event token can't be signed.
+    #[error(transparent)]
+    SetKey(#[from] scim_set::KeyError),
     /// The keys are not those that the database was first used with.
     #[error("the key file is not the one that belongs to the database: put back the one that does")]
     WrongKeys,

@@ -88,6 +88,11 @@ id!(
     "dlv_"
 );
 id!(
+    /// A stream of security event tokens.
+    SetStreamId,
+    "stream_"
+);
+id!(
     /// An event.
     EventId,
     "evt_"
@@ -158,7 +163,7 @@ macro_rules! made_at_random {
     )*};
 }
 
-made_at_random!(EnvironmentId, OrganizationId, DirectoryId, TokenId, EndpointId, ApiKeyId);
+made_at_random!(EnvironmentId, OrganizationId, DirectoryId, TokenId, EndpointId, ApiKeyId, SetStreamId);
 
 impl DeliveryId {
     /// That of a place in the table: the number in digits of base 62.

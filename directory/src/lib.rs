@@ -21,6 +21,8 @@ mod profile;
 mod projection;
 mod reader;
 mod relay;
+mod set_stream;
+mod sets;
 mod tables;
 mod transport;
 
@@ -31,7 +33,8 @@ pub use endpoint::{CreatedEndpoint, Endpoint, EndpointSettings, Health, NewEndpo
 pub use error::DirectoryError;
 pub use event::{Deactivation, Event, EventOptions, EventType};
 pub use id::{
-    ApiKeyId, DeliveryId, DirectoryId, EndpointId, EnvironmentId, EventId, OrganizationId, TokenId, new_id,
+    ApiKeyId, DeliveryId, DirectoryId, EndpointId, EnvironmentId, EventId, OrganizationId, SetStreamId,
+    TokenId, new_id,
 };
 pub use json::python_json;
 pub use keys::{Keys, KeysError};
@@ -44,4 +47,6 @@ pub use model::{
 pub use normalize::{GroupRef, MemberCounts, Normalizer, Subject};
 pub use reader::{Outlet, Reader};
 pub use relay::Relay;
-pub use transport::{Attempt, Transport};
+pub use set_stream::{CreatedSetStream, RefusedSet, SetDelivery, SetStream, SetStreamSettings};
+pub use sets::SetTransmitter;
+pub use transport::{Attempt, Push, PushOutcome, SetTransport, Transport};

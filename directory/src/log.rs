@@ -199,8 +199,8 @@ impl<'t> Log<'t> {
         Ok(*last)
     }
 
-    /// Appends an event, and a delivery for each endpoint that wants it.
-    pub(crate) fn append(&mut self, event: NewEvent<'_>) {
+    /// Appends an event, and a delivery for each endpoint that wants it. Answers its id.
+    pub(crate) fn append(&mut self, event: NewEvent<'_>) -> EventId {
         let id = self.event_id(&event);
         let NewEvent { place, event_type, subject, version, sequence, occurred_at, cause, reason, .. } =
             event;
@@ -224,7 +224,7 @@ impl<'t> Log<'t> {
         self.events.push(Appended {
             directory: place.map(|place| place.number),
             sequence,
-            id,
+            id: id.clone(),
             event_type,
             subject: subject.to_owned(),
             version,
@@ -234,6 +234,7 @@ impl<'t> Log<'t> {
             body,
             endpoints: wanting.map(|endpoint| endpoint.number).collect(),
         });
+        id
     }
 
     /// Writes what was appended, in its order.

@@ -26,7 +26,16 @@ pub(crate) const NAMESPACE: &str = "directory";
 ///   begun, and its users up to that id have their events.
 /// - `dir_readers` are programs that read the log beside the dispatchers, and how far each is; a place is
 ///   its `holder`'s alone until `leased_until`.
-pub(crate) const MIGRATIONS: &[Migration] = &[Migration { up: UP_1, down: DOWN_1 }];
+/// - `dir_set_streams` are receivers of security event tokens; `url` and `sealed`, the header
+///   field `Authorization`, are of those by push,
+///   `token_hash` of those by poll. `failures`, `failing_since` and `not_before` as of endpoints; `last_error` is
+///   of the last attempt. A stream by push is its `holder`'s alone until `leased_until`.
+/// - `dir_sets` are the SETs of streams that wait for an acknowledgement, in order, or were `refused`. `claims`
+///   lacks issuer and audience. Who acknowledges one deletes it.
+/// - `dir_set_keys` sign SETs. The one without `retired` is the current; of the others only the public half is
+///   left.
+pub(crate) const MIGRATIONS: &[Migration] =
+    &[Migration { up: UP_1, down: DOWN_1 }, Migration { up: UP_2, down: DOWN_2 }];
 
 const UP_1: &str = "
 CREATE TABLE dir_settings (
@@ -226,6 +235,61 @@ DROP TABLE dir_organizations;
 DROP TABLE dir_settings;
 ";
 
+const UP_2: &str = "
+CREATE TABLE dir_set_streams (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    audience TEXT NOT NULL,
+    url TEXT,
+    sealed BLOB,
+    token_hash BLOB,
+    event_uris TEXT NOT NULL,
+    content TEXT NOT NULL,
+    organizations TEXT NOT NULL,
+    directories TEXT NOT NULL,
+    enabled INTEGER NOT NULL,
+    disabled_reason TEXT,
+    created INTEGER NOT NULL,
+    acknowledged INTEGER NOT NULL,
+    last_acknowledged INTEGER,
+    failures INTEGER NOT NULL,
+    failing_since INTEGER,
+    not_before INTEGER,
+    last_error TEXT,
+    leased_until INTEGER,
+    holder TEXT
+) STRICT;
+
+CREATE TABLE dir_sets (
+    position INTEGER PRIMARY KEY,
+    stream INTEGER NOT NULL REFERENCES dir_set_streams (number),
+    directory INTEGER NOT NULL,
+    jti TEXT NOT NULL,
+    claims TEXT NOT NULL,
+    refused INTEGER,
+    err TEXT,
+    description TEXT,
+    UNIQUE (stream, jti)
+) STRICT;
+CREATE INDEX dir_sets_waiting ON dir_sets (stream, position) WHERE refused IS NULL;
+CREATE INDEX dir_sets_refused ON dir_sets (stream, position) WHERE refused IS NOT NULL;
+
+CREATE TABLE dir_set_keys (
+    number INTEGER PRIMARY KEY,
+    kid TEXT NOT NULL UNIQUE,
+    sealed BLOB,
+    point BLOB NOT NULL,
+    created INTEGER NOT NULL,
+    retired INTEGER
+) STRICT;
+";
+
+const DOWN_2: &str = "
+DROP TABLE dir_set_keys;
+DROP TABLE dir_sets;
+DROP TABLE dir_set_streams;
+";
+
 #[cfg(test)]
 mod tests {
     use scim_sql::{Database, PostgresOptions, Session, params};
@@ -239,7 +303,7 @@ mod tests {
         let file = Database::open(folder.path().join("scim.db")).await.unwrap();
         let server = Database::connect(PostgresOptions::new(&url).unwrap()).await.unwrap();
         for database in [file, server] {
-            for version in [1, 0, 1] {
+            for version in [2, 1, 0, 2] {
                 database.migrate_to(NAMESPACE, MIGRATIONS, version).await.unwrap();
             }
             let lease = |session: &Session<'_>| {

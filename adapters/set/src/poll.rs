@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{ErrorCode, SetError};
@@ -53,8 +54,9 @@ impl PollRequest {
 #[serde(rename_all = "camelCase")]
 #[expect(clippy::exhaustive_structs, reason = "the members that the RFC names")]
 pub struct PollResponse {
-    /// SETs by `jti`.
-    pub sets: BTreeMap<String, String>,
+    /// SETs by `jti`, written in this order. A transmitter gives the order in which things happened, though a
+    /// receiver must not rely on the order of an object's members.
+    pub sets: IndexMap<String, String>,
     /// Whether there are more.
     #[serde(default)]
     pub more_available: bool,
@@ -85,8 +87,8 @@ mod tests {
 
     #[test]
     fn an_answer_has_the_names_of_the_rfc() {
-        let sets = BTreeMap::from([("a".to_owned(), "x.y.z".to_owned())]);
+        let sets = IndexMap::from([("b".to_owned(), "x.y.z".to_owned()), ("a".to_owned(), "x".to_owned())]);
         let text = serde_json::to_string(&PollResponse { sets, more_available: true }).unwrap();
-        assert_eq!(text, r#"{"sets":{"a":"x.y.z"},"moreAvailable":true}"#);
+        assert_eq!(text, r#"{"sets":{"b":"x.y.z","a":"x"},"moreAvailable":true}"#);
     }
 }

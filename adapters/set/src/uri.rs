@@ -63,6 +63,12 @@ impl EventUri {
         Self::Deactivate,
     ];
 
+    /// Whether both tell of the same kind of change, be it `full` or `notice`.
+    pub fn is_like(self, other: Self) -> bool {
+        let kind = |uri: Self| uri.as_str().trim_end_matches(":full").trim_end_matches(":notice");
+        kind(self) == kind(other)
+    }
+
     /// The event of that URI, in any case.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|uri| uri.as_str().eq_ignore_ascii_case(text))
@@ -80,5 +86,7 @@ mod tests {
         }
         assert_eq!(EventUri::CreateFull.as_str(), "urn:ietf:params:scim:event:prov:create:full");
         assert_eq!(EventUri::parse("urn:ietf:params:scim:event:prov:create"), None);
+        assert!(EventUri::CreateFull.is_like(EventUri::CreateNotice));
+        assert!(!EventUri::Activate.is_like(EventUri::Deactivate));
     }
 }

@@ -125,7 +125,7 @@ impl Directories {
         let headers = self.sealed_headers(&settings, id)?;
         self.database()
             .write(move |session| {
-                check_scope(session, &settings)?;
+                check_scope(session, &settings.organization_ids, &settings.directory_ids)?;
                 if let Some(seen) = seen {
                     check_seen(session, &row, seen)?;
                 }
@@ -364,7 +364,7 @@ struct FreshEndpoint {
 impl FreshEndpoint {
     fn insert(&self, session: &Session<'_>) -> Result<(), DirectoryError> {
         let Endpoint { id, settings, created, .. } = &self.endpoint;
-        check_scope(session, settings)?;
+        check_scope(session, &settings.organization_ids, &settings.directory_ids)?;
         let insert = "INSERT INTO dir_endpoints
                 (id, url, description, event_types, organizations, directories, profile, acknowledge,
                  ordering, headers, rate, concurrency, updated, created, enabled, failures, is_slow)
@@ -424,16 +424,20 @@ fn settings_values<'a>(
     ]
 }
 
-/// That the organizations and directories exist which an endpoint names.
-fn check_scope(session: &Session<'_>, settings: &EndpointSettings) -> Result<(), DirectoryError> {
+/// That the organizations and directories exist which an endpoint or a stream names.
+pub(super) fn check_scope(
+    session: &Session<'_>,
+    organizations: &[OrganizationId],
+    directories: &[DirectoryId],
+) -> Result<(), DirectoryError> {
     let there = |select: &str, id: &str, what| {
         let found = session.first(select, params![id], |_| Ok::<_, DirectoryError>(()))?;
         found.ok_or(DirectoryError::NotFound { what })
     };
-    for id in &settings.organization_ids {
+    for id in organizations {
         there("SELECT 1 FROM dir_organizations WHERE id = ?1", id.as_str(), "organization")?;
     }
-    for id in &settings.directory_ids {
+    for id in directories {
         there("SELECT 1 FROM dir_directories WHERE id = ?1", id.as_str(), "directory")?;
     }
     Ok(())

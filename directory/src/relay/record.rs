@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use scim_core::{ChangeEntry, ChangeKind, Member};
 use scim_schema::{Object, Resource, Value};
+use scim_set::Activity;
 use scim_sql::Session;
 
 use crate::changes::{change, changes, is_shown};
@@ -15,6 +16,7 @@ use crate::log::{Log, NewEvent};
 use crate::normalize::{GroupRef, Subject, is_active, push_groups};
 use crate::projection::{Kind, Place, SubjectRow, Told, members_below};
 use crate::relay::view::View;
+use crate::sets::Outbox;
 
 /// Up to this many members that come or go are named in `changes`.
 const NAMED_MEMBERS: usize = 100;
@@ -39,6 +41,7 @@ pub(super) struct Recorder<'t> {
     directories: &'t Directories,
     log: Log<'t>,
     view: View<'t>,
+    sets: Outbox<'t>,
     places: HashMap<String, Option<Arc<Place>>>,
 }
 
@@ -47,8 +50,9 @@ impl<'t> Recorder<'t> {
         session: &'t Session<'t>,
         directories: &'t Directories,
     ) -> Result<Self, DirectoryError> {
-        let log = Log::open(session, directories)?;
-        Ok(Self { session, directories, log, view: View::new(session), places: HashMap::new() })
+        let (log, sets) = (Log::open(session, directories)?, Outbox::open(session)?);
+        let view = View::new(session);
+        Ok(Self { session, directories, log, sets, view, places: HashMap::new() })
     }
 
     /// How many events there are.
@@ -59,7 +63,8 @@ impl<'t> Recorder<'t> {
     /// Writes all of it.
     pub(super) fn finish(mut self) -> Result<(), DirectoryError> {
         self.view.settle()?;
-        self.log.finish()
+        self.log.finish()?;
+        self.sets.finish()
     }
 
     /// Reads together what the users of the next entries need, if the first of them is not known yet.
@@ -228,7 +233,14 @@ impl<'t> Recorder<'t> {
         if let Some(reason) = reason {
             data.push("reason", reason);
         }
-        self.log.append(NewEvent { changes, reason, ..event(entry, place, event_type, sequence, data) });
+        let told = NewEvent { changes, reason, ..event(entry, place, event_type, sequence, data) };
+        let id = self.log.append(told);
+        let activity = match (was_active, is_active(&entry.resource)) {
+            (Some(false), true) => Some(Activity::Activated),
+            (Some(true), false) => Some(Activity::Deactivated),
+            _ => None,
+        };
+        self.sets.append(&id, entry, place, activity);
         self.view.write_told(place, &entry.id, Told { groups, ..Told::default() }, sequence)?;
         Ok(())
     }
@@ -245,7 +257,9 @@ impl<'t> Recorder<'t> {
         data.push("reason", REMOVED);
         self.view.remove(place, Kind::User, &entry.id)?;
         let reason = Some(REMOVED);
-        self.log.append(NewEvent { reason, ..event(entry, place, EventType::UserDeleted, sequence, data) });
+        let told = NewEvent { reason, ..event(entry, place, EventType::UserDeleted, sequence, data) };
+        let id = self.log.append(told);
+        self.sets.append(&id, entry, place, None);
         Ok(())
     }
 
@@ -277,7 +291,9 @@ impl<'t> Recorder<'t> {
                 changed.push(change("members", gone, come));
             }
         }
-        self.log.append(NewEvent { changes: changed, ..event(entry, place, event_type, sequence, data) });
+        let told = NewEvent { changes: changed, ..event(entry, place, event_type, sequence, data) };
+        let id = self.log.append(told);
+        self.sets.append(&id, entry, place, None);
         self.view.write_told(place, &entry.id, Told { counts, ..Told::default() }, sequence)?;
         Ok(())
     }
@@ -292,7 +308,8 @@ impl<'t> Recorder<'t> {
         let counts = old.map(|row| row.told.counts).unwrap_or_default();
         let data = self.directories.normalizer().group(&subject(entry, place, sequence), counts);
         self.view.remove(place, Kind::Group, &entry.id)?;
-        self.log.append(event(entry, place, EventType::GroupDeleted, sequence, data));
+        let id = self.log.append(event(entry, place, EventType::GroupDeleted, sequence, data));
+        self.sets.append(&id, entry, place, None);
         Ok(())
     }
 

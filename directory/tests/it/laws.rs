@@ -19,7 +19,7 @@ on_both_engines! {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Operation {
+pub(crate) enum Operation {
     CreateUser,
     CreateGroup { member: usize },
     Rename { user: usize, title: u8 },
@@ -35,7 +35,7 @@ enum Operation {
     Restart,
 }
 
-fn operation() -> impl Strategy<Value = Operation> {
+pub(crate) fn operation() -> impl Strategy<Value = Operation> {
     let n = 0..8_usize;
     prop_oneof![
         3 => Just(Operation::CreateUser),
@@ -56,7 +56,7 @@ fn operation() -> impl Strategy<Value = Operation> {
 }
 
 /// Runs the operations; what they name is picked among what there is.
-async fn perform(mut site: Site, operations: &[Operation]) -> Site {
+pub(crate) async fn perform(mut site: Site, operations: &[Operation]) -> Site {
     let (mut users, mut groups): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
     let pick = |of: &[String], n: usize| (!of.is_empty()).then(|| of[n % of.len()].clone());
     for (number, operation) in operations.iter().enumerate() {

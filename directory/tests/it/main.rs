@@ -18,5 +18,6 @@ mod normalized;
 mod processes;
 mod reader;
 mod receiver;
+mod sets;
 mod support;
 mod text;
