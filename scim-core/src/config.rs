@@ -72,10 +72,21 @@ pub struct ServiceConfig {
     /// Paths of attributes that may not stand in the filter of a URL; 403 `sensitive` (RFC 7644 §7.5.2).
     /// A search by POST may use them.
     pub sensitive_attributes: Vec<String>,
+    /// What is announced of security event tokens (RFC 9967 §4); `None` where there are none. Default: `None`.
+    pub security_events: Option<SecurityEvents>,
     /// Where people read about the service.
     pub documentation_uri: Option<String>,
     /// How often a write without `If-Match` is tried again when another write came between. Default 5.
     pub write_attempts: usize,
+}
+
+/// Which security event tokens a receiver can have of the service. Requests are never completed asynchronously:
+/// `asyncRequest` is `none`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "what the RFC lets a service choose")]
+pub struct SecurityEvents {
+    /// The URIs of the events that the service makes and delivers: `eventUris`.
+    pub event_uris: Vec<String>,
 }
 
 /// What is done about members that do not exist.
@@ -125,6 +136,7 @@ impl Default for ServiceConfig {
             bulk: true,
             defaults: Vec::new(),
             sensitive_attributes: Vec::new(),
+            security_events: None,
             documentation_uri: None,
             write_attempts: 5,
         }

@@ -1,4 +1,4 @@
-//! What the service says about itself (RFC 7643 §5 to §7, RFC 7644 §4, RFC 9865 §4).
+//! What the service says about itself (RFC 7643 §5 to §7, RFC 7644 §4, RFC 9865 §4, RFC 9967 §4).
 
 use scim_schema::{Object, Registry, SERVICE_PROVIDER_CONFIG, Value, write_json};
 
@@ -45,6 +45,13 @@ pub(crate) fn service_provider_config(config: &ServiceConfig, change_password: b
     object.push("sort", supported(true));
     object.push("etag", supported(true));
     object.push("pagination", pagination);
+    if let Some(events) = &config.security_events {
+        let mut announced = Object::new();
+        announced.push("asyncRequest", "none");
+        let uris: Vec<Value> = events.event_uris.iter().map(|uri| Value::from(uri.as_str())).collect();
+        announced.push("eventUris", uris);
+        object.push("securityEvents", announced);
+    }
     object.push("authenticationSchemes", vec![Value::Object(scheme)]);
     object.push("meta", meta("ServiceProviderConfig", &format!("{base}/ServiceProviderConfig")));
     Value::Object(object)

@@ -25,7 +25,7 @@ mod tokens;
 
 pub use auth::{AuthError, Authenticator, BaseUrl, Caller, Subject, bearer_token};
 pub use body::Body;
-pub use config::{ServiceConfig, UnknownMembers};
+pub use config::{SecurityEvents, ServiceConfig, UnknownMembers};
 pub use environment::Environment;
 pub use error::{Error, ErrorKind};
 pub use feed::{ChangeEntry, ChangeFeed, ChangeKind, EventSink, FeedCursor};

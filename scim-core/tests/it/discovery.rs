@@ -282,8 +282,18 @@ fn definitions_hold_what_their_type_has() {
     assert!(seen > 100, "{seen}");
 }
 
+// ledger: 9967-4-001
+#[test]
+fn security_events_are_announced_where_there_are_some() {
+    let uri = "urn:ietf:params:scim:event:prov:create:full";
+    let events = scim_core::SecurityEvents { event_uris: vec![uri.into()] };
+    let scim = strict().config(|c| c.security_events = Some(events)).build();
+    let config = scim.get(CONFIG).is(200).body;
+    assert_eq!(config["securityEvents"], json!({"asyncRequest": "none", "eventUris": [uri]}));
+}
+
 /// Features of later documents that this service does not have are not announced: security event tokens
-/// (RFC 9967 §4), roles and entitlements.
+/// (RFC 9967 §4) unless they are configured, roles and entitlements.
 #[test]
 fn what_is_not_offered_is_not_announced() {
     let scim = strict().build();
