@@ -1,6 +1,8 @@
 //! The configuration file of `scimd serve`. Every key has a default but those that name what is served;
 //! `server/scimd.example.toml` shows them all.
 
+mod set_stream;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,6 +15,7 @@ use scim_directory::{
 use scim_webhook::{Acknowledge, Policy, Secret};
 use serde::Deserialize;
 
+pub(crate) use self::set_stream::SetStream;
 use crate::database::{DatabasePlace, DatabaseUrl};
 use crate::http::HttpLimits;
 use crate::instance::Telling;
@@ -53,6 +56,8 @@ pub(crate) struct Config {
     pub(crate) organizations: Vec<Organization>,
     #[serde(default, rename = "webhook")]
     pub(crate) webhooks: Vec<Webhook>,
+    #[serde(default, rename = "set_stream")]
+    pub(crate) set_streams: Vec<SetStream>,
 }
 
 /// `[log]`
@@ -335,6 +340,9 @@ impl Config {
             webhook.settings().with_context(|| format!("webhook {}", webhook.url))?;
             webhook.secret()?;
         }
+        for stream in &self.set_streams {
+            stream.check(&policy)?;
+        }
         ensure!(
             Deactivation::parse(&self.events.deactivation).is_some(),
             "events.deactivation must be \"deleted\" or \"updated\""
@@ -477,6 +485,13 @@ mod tests {
                 .contains("provider of directory \"a\"")
         );
         assert!(wrong(&format!("{LEAST}[[webhook]]\nurl = \"ftp://x\"")).contains("url of a webhook"));
+        let stream = |more: &str| wrong(&format!("{LEAST}[[set_stream]]\naudience = \"app\"\n{more}"));
+        assert!(stream("push_url = \"http://x\"").contains("push_url of the set_stream for app"));
+        assert!(stream("content = \"all\"").contains("set_stream for app: content must be"));
+        assert!(stream("authorization = \"hunter2\"").ends_with("there is no push_url"));
+        assert!(
+            stream("event_uris = [\"prov:create\"]").contains("prov:create is not an event that is made")
+        );
     }
 
     #[test]

@@ -8,7 +8,8 @@ use anyhow::{Context as _, Result, ensure};
 use async_trait::async_trait;
 use scim_core::{ChangeFeed, DateTime, Registry, Service, ServiceConfig};
 use scim_directory::{
-    Clock, Directories, Dispatcher, DispatcherConfig, EventOptions, Keys, Normalizer, Relay, Transport,
+    Clock, Directories, Dispatcher, DispatcherConfig, EventOptions, Keys, Normalizer, Relay, SetTransmitter,
+    Transport,
 };
 use scim_sql::SqlStore;
 use scim_webhook::{Policy, Sender, SenderConfig};
@@ -21,7 +22,7 @@ use crate::auth::{DirectoryAuthenticator, Failures};
 use crate::database::DatabasePlace;
 use crate::environment::Machine;
 use crate::http::{HttpLimits, serve};
-use crate::routes::{KnownDirectories, RequestLimits, Routes};
+use crate::routes::{KnownDirectories, RequestLimits, Routes, Sets};
 use crate::shutdown::Shutdown;
 
 /// How long between two looks for events that are too old.
@@ -110,10 +111,25 @@ impl Opened {
         let Telling { options, normalizer, retention } = settings.telling;
         let directories = self.directories.with_endpoint_policy(policy);
         let directories = directories.with_event_options(options).with_normalizer(normalizer);
-        let mut jobs = start_jobs(&directories, Arc::clone(&feed), Arc::clone(&transport), &stopped);
+        let mut jobs = start_jobs(&directories, Arc::clone(&feed), Arc::clone(&transport) as _, &stopped);
+        let sets = SetTransmitter::new(
+            &directories,
+            Arc::clone(&transport) as _,
+            Arc::new(Machine),
+            settings.base_url.as_str(),
+        );
+        jobs.push(tokio::spawn(sets.run(stopped.clone())));
         jobs.extend(retention.map(|time| tokio::spawn(forget(directories.clone(), time, stopped))));
         let failures = Failures::new(settings.failures_per_minute);
         let authenticator = DirectoryAuthenticator::new(directories.clone(), failures.clone());
+        let base_url: Arc<str> = settings.base_url.as_str().into();
+        let sets = Sets::new(
+            directories.clone(),
+            Arc::clone(&base_url),
+            failures.clone(),
+            shutdown.phases(),
+            settings.requests.body_time,
+        );
         let options = ApiOptions {
             transport,
             failures,
@@ -132,8 +148,9 @@ impl Opened {
         let routes = Routes {
             service,
             api,
+            sets,
             directories: directories.clone(),
-            base_url: settings.base_url.into(),
+            base_url,
             limits: settings.requests,
             trusted_proxy: settings.trusted_proxy,
             phases: shutdown.phases(),
@@ -146,7 +163,7 @@ impl Opened {
 }
 
 /// What sends webhooks.
-fn transport(policy: &Policy) -> Result<Arc<dyn Transport>> {
+fn transport(policy: &Policy) -> Result<Arc<Sender>> {
     let sender = Sender::new(SenderConfig::from(policy.clone()));
     Ok(Arc::new(sender.context("webhooks can't be sent from this machine")?))
 }

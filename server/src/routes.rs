@@ -2,6 +2,7 @@
 
 mod body;
 mod route_name;
+mod sets;
 
 use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
@@ -24,6 +25,7 @@ use tower_service::Service as _;
 
 use self::body::{TimedBody, received};
 use self::route_name::route_name;
+pub(crate) use self::sets::Sets;
 use crate::api::{Api, Problem};
 use crate::auth::PathDirectory;
 use crate::environment::{new_request_id, with_request_id};
@@ -67,6 +69,7 @@ impl Default for RequestLimits {
 pub(crate) struct Routes {
     pub(crate) service: Service,
     pub(crate) api: Api,
+    pub(crate) sets: Sets,
     pub(crate) directories: Directories,
     /// The public URL of this server, without a slash at its end.
     pub(crate) base_url: Arc<str>,
@@ -87,6 +90,7 @@ impl Routes {
         Router::new()
             .route("/healthz", get(healthz))
             .route("/readyz", get(readyz))
+            .route("/keys", get(keys))
             .fallback(answer)
             .with_state(Arc::new(self))
     }
@@ -108,6 +112,11 @@ impl Routes {
         }
         Ok(found.is_some())
     }
+}
+
+/// What security event tokens are verified with.
+async fn keys(State(routes): State<Arc<Routes>>) -> Response {
+    routes.sets.keys().await
 }
 
 /// The process runs.
@@ -148,6 +157,7 @@ async fn answer(State(routes): State<Arc<Routes>>, request: Request) -> Response
     let is_api = Api::has(path);
     let named = split(path).and_then(|(directory, _)| DirectoryId::parse(directory));
     let route = match is_api {
+        true if Sets::stream(path).is_some() => Sets::route_name(),
         true => Api::route_name(&method, path),
         false => route_name(path, PREFIX, routes.service.registry()),
     };
@@ -188,6 +198,9 @@ async fn handle(
         && let Some(peer) = forwarded_peer(request.headers())
     {
         request.extensions_mut().insert(peer);
+    }
+    if Sets::stream(request.uri().path()).is_some() {
+        return routes.sets.answer(request).await;
     }
     if is_api {
         return routes.api.answer(request).await;

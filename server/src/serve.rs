@@ -4,13 +4,15 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
+use scim_core::{SecurityEvents, ServiceConfig};
 use scim_directory::{Directories, NewDirectory, NewEndpoint, NewOrganization};
+use scim_set::EventUri;
 
 use crate::config::Config;
 use crate::database::DatabaseUrl;
 use crate::instance::{Files, Opened, Settings, listen, make_folder, now};
 use crate::logging;
-use crate::routes::Routes;
+use crate::routes::{Routes, Sets};
 use crate::shutdown::Stop;
 
 /// Runs until SIGTERM or Ctrl-C.
@@ -22,10 +24,11 @@ pub(crate) async fn run(file: &Path, database: Option<&DatabaseUrl>) -> Result<E
     let opened = Opened::open(&files, config.endpoint_policy()?).await?;
     let listener = listen(config.listen).await?;
     provision(&config, &opened.directories).await?;
+    let security_events = announced(&opened.directories).await?;
     let settings = Settings {
         base_url: config.base_url.clone(),
         trusted_proxy: config.trusted_proxy,
-        service: config.service(),
+        service: ServiceConfig { security_events, ..config.service() },
         telling: config.telling(),
         http: config.http_limits(),
         requests: config.request_limits(),
@@ -74,5 +77,27 @@ async fn provision(config: &Config, directories: &Directories) -> Result<()> {
             println!("  signing secret  {}  (shown this once)", created.secret.expose());
         }
     }
+    for stream in &config.set_streams {
+        let settings = stream.settings()?;
+        let created = directories
+            .ensure_set_stream(settings, now())
+            .await
+            .with_context(|| format!("security event tokens for {} can't be delivered", stream.audience))?;
+        let Some(created) = created else { continue };
+        println!("security event tokens  {}", stream.audience);
+        println!("  issuer      {}", config.base_url);
+        println!("  keys        {}/keys", config.base_url);
+        if let Some(token) = created.token {
+            println!("  poll URL    {}", Sets::poll_url(&config.base_url, &created.stream.id));
+            println!("  poll token  {}  (shown this once)", token.expose());
+        }
+    }
     Ok(())
+}
+
+/// What is announced of security event tokens: that there are some, if there is a stream.
+async fn announced(directories: &Directories) -> Result<Option<SecurityEvents>> {
+    let streams = directories.set_streams().await?;
+    let event_uris = || EventUri::MADE.iter().map(|uri| uri.as_str().to_owned()).collect();
+    Ok(streams.iter().any(|stream| stream.enabled).then(|| SecurityEvents { event_uris: event_uris() }))
 }

@@ -21,5 +21,6 @@ mod races;
 mod scimd;
 mod secrets;
 mod serve;
+mod sets;
 mod stopping;
 mod workers;
