@@ -18,6 +18,7 @@ mod packages;
 mod peers;
 mod races;
 mod requirements;
+mod set_peers;
 mod spec;
 mod test;
 mod tidy;
@@ -91,6 +92,8 @@ enum Command {
     /// applications are receivers too: one in FastAPI, which verifies what json.dumps makes of the parsed body, and
     /// one in Express. The libraries are installed below target/vendors.
     Vendors(vendors::Options),
+    /// Ask libraries of others whether they verify our security event tokens, and refuse changed ones
+    SetPeers,
     /// Check licences, bans, advisories and sources with cargo-deny
     Deny,
 }
@@ -129,6 +132,7 @@ fn run(cli: &Cli) -> anyhow::Result<bool> {
         Command::Faults(options) => faults::run(&root, options),
         Command::Races(options) => races::run(&root, options),
         Command::Vendors(options) => vendors::run(&root, options),
+        Command::SetPeers => set_peers::run(&root),
         Command::Deny => deny::run(&root),
     }
 }
