@@ -27,6 +27,7 @@ use scim_directory::{Directories, Keys, Transport};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::access::{Access, require};
+pub(crate) use self::api_keys::shown as shown_key;
 use self::call::Call;
 use self::cursor::Cursors;
 pub(crate) use self::problem::Problem;

@@ -1,11 +1,18 @@
 //! The command line.
 
+mod remote;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use scim_conformance::simulators::Provider;
 
+pub(crate) use self::remote::{
+    ApiKeyCommand, ApiKeyWhat, DeliveriesCommand, DeliveriesWhat, DirectoriesCommand, DirectoriesWhat,
+    EndpointSettingsOptions, EndpointsCommand, EndpointsWhat, EventFilterOptions, EventsCommand, EventsWhat,
+    ListenOptions, ServerOptions, Source, SpanOptions,
+};
 use crate::config::Config;
 use crate::database::{DatabasePlace, DatabaseUrl};
 use crate::instance::Files;
@@ -26,7 +33,15 @@ Look after it:
                                     a consistent copy of the SQLite file, while the server runs
   scimd restore nightly.db --config scimd.toml
                                     put a copy back, while the server does not run
-  scimd doctor --config scimd.toml  does all that is stored agree? 0 if so";
+  scimd doctor --config scimd.toml  does all that is stored agree? 0 if so
+
+Operate it while it runs (SCIMD_API_KEY is the key that `scimd serve` printed, or one of `scimd api-key create`):
+  scimd listen --forward-to http://localhost:3000/hook
+                                    develop your application: see, verify and pass on what is delivered
+  scimd endpoints list              where events go, and how that goes
+  scimd deliveries list --state exhausted
+  scimd endpoints recover we_… --since 2h
+  scimd events tail                 what happens, as it happens";
 
 /// Self-hosted directory sync: identity providers write users and groups over SCIM 2.0, the application
 /// is told of each change by a signed webhook.
@@ -62,6 +77,18 @@ pub(crate) enum Command {
     /// Check that all that is stored agrees
     #[command(after_help = DOCTOR_HELP)]
     Doctor(DoctorOptions),
+    /// Receive webhooks on this machine: show, verify and pass them on
+    Listen(ListenOptions),
+    /// Webhook endpoints of a running server: make, change, try out, recover
+    Endpoints(EndpointsCommand),
+    /// The event log of a running server: look, follow, send again
+    Events(EventsCommand),
+    /// What became of events: deliveries, attempts, answers
+    Deliveries(DeliveriesCommand),
+    /// Directories of a running server: keep their events back, let them go
+    Directories(DirectoriesCommand),
+    /// Keys of programs that ask a server
+    ApiKey(ApiKeyCommand),
 }
 
 const IMPORT_HELP: &str = "\
@@ -129,6 +156,11 @@ pub(crate) struct Located {
 }
 
 impl PlaceOptions {
+    /// From options of another shape, of which there must be one.
+    pub(crate) fn new(config: Option<PathBuf>, data: Option<PathBuf>, database: DatabaseOption) -> Self {
+        Self { config, data, database }
+    }
+
     pub(crate) fn locate(&self) -> anyhow::Result<Located> {
         let url = self.database.url.as_ref();
         match (&self.config, &self.data) {

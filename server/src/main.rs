@@ -12,12 +12,15 @@ mod environment;
 mod http;
 mod import;
 mod instance;
+mod listen;
 mod logging;
 mod progress;
 mod receiver;
+mod remote;
 mod routes;
 mod serve;
 mod shutdown;
+mod terminal;
 
 use std::process::ExitCode;
 
@@ -43,6 +46,12 @@ fn main() -> ExitCode {
             Command::Backup(options) => copies::back_up(options).await,
             Command::Restore(options) => copies::restore(options).await,
             Command::Doctor(options) => doctor::run(options).await,
+            Command::Listen(options) => listen::run(options).await,
+            Command::Endpoints(command) => remote::endpoints(command).await,
+            Command::Events(command) => remote::events(command).await,
+            Command::Deliveries(command) => remote::deliveries(command).await,
+            Command::Directories(command) => remote::directories(command).await,
+            Command::ApiKey(command) => remote::api_keys(command).await,
         }
     });
     match outcome {

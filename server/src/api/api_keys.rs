@@ -52,7 +52,7 @@ pub(super) async fn revoke(api: Api, call: Call) -> Result<Response, Problem> {
 }
 
 /// What is shown of a key.
-pub(super) fn shown(key: &ApiKey) -> Value {
+pub(crate) fn shown(key: &ApiKey) -> Value {
     let scopes: Vec<&str> = key.scopes.iter().map(|scope| scope.as_str()).collect();
     json!({
         "id": key.id.as_str(),

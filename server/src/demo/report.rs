@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use comfy_table::Table;
-use comfy_table::presets::UTF8_FULL_CONDENSED;
 use scim_directory::{Directories, DirectoryId, Event};
 use scim_schema::Value;
 
 use super::Demo;
 use super::play::Played;
+use crate::terminal::{printable, table};
 
 const PAGE: usize = 500;
 /// How many events are shown one by one.
@@ -121,8 +121,11 @@ pub(super) fn invite(demo: &Demo) {
         "\nTry it\n  curl -s -H 'Authorization: Bearer {token}' '{url}/Users?count=2'\n  \
          curl -s -H 'Authorization: Bearer {token}' -H 'Content-Type: application/scim+json' \\\n    \
          -d '{{\"schemas\":[\"urn:ietf:params:scim:schemas:core:2.0:User\"],\"userName\":\"zoe@example.com\"}}' \\\n    \
-         {url}/Users\n  curl -s {}/events\n\nEverything is in {}. Ctrl-C ends it.",
+         {url}/Users\n  curl -s {}/events\n  \
+         SCIMD_SERVER={} SCIMD_API_KEY={} scimd listen\n\nEverything is in {}. Ctrl-C ends it.",
         demo.receiver_url,
+        demo.api_base_url.trim_end_matches(crate::api::PREFIX),
+        demo.api_key,
         demo.folder.display()
     );
 }
@@ -169,17 +172,6 @@ async fn all_events(directories: &Directories, directory: &DirectoryId) -> Resul
     }
 }
 
-fn table(columns: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(UTF8_FULL_CONDENSED).set_header(columns.iter().copied());
-    table
-}
-
 fn text<'v>(value: &'v Value, name: &str) -> &'v str {
     value.get(name).and_then(Value::as_str).unwrap_or_default()
-}
-
-/// What a directory holds may be hostile: no control characters reach the terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
