@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use scim_directory::{ApiKeyId, Directories, Scope};
+use scim_webhook::Policy;
 use serde_json::{Value, json};
 
 use super::client::Client;
 use super::{entries, print_json, text};
 use crate::api::shown_key;
 use crate::cli::{ApiKeyCommand, ApiKeyWhat, PlaceOptions};
-use crate::instance::{Opened, Receivers, now};
+use crate::instance::{Opened, now};
 use crate::logging;
 use crate::terminal::{printable, table};
 
@@ -22,7 +23,7 @@ pub(crate) async fn run(command: ApiKeyCommand) -> Result<ExitCode> {
         logging::start(logging::Format::Text, "error")?;
         let place = PlaceOptions::new(command.config, command.data, command.database);
         let files = place.locate()?.files;
-        let opened = Opened::open(&files, Receivers::Https).await.context(
+        let opened = Opened::open(&files, Policy::default()).await.context(
             "the database can't be used directly; while a server runs on it, ask the server: leave --config and \
              --data out, and set SCIMD_API_KEY to a key that has keys:write",
         )?;
