@@ -171,7 +171,7 @@ impl DeliveryId {
         let mut text = String::from(Self::PREFIX);
         let powers = (0..LENGTH as u32).rev().map(|power| 62_u64.checked_pow(power));
         text.extend(powers.filter_map(|power| digit(power.map_or(0, |power| position / power % 62))));
-        Self(text)
+        Self::stored(text)
     }
 
     /// The place; `None` where there can be none.
