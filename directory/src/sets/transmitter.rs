@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use scim_schema::DateTime;
-use scim_set::{ErrorCode, SetError, SigningKey, sign};
+use scim_set::{ErrorCode, SigningKey, sign};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -237,14 +237,9 @@ impl Shared {
                 self.fail(stream, target, &set, failed, now).await
             }
             PushOutcome::Refused(error) => {
-                let SetError { err, description } = &error;
-                tracing::warn!(
-                    stream = target.id,
-                    set = set.id,
-                    err,
-                    description,
-                    "security event token refused"
-                );
+                // What the receiver says in its own words may tell of persons.
+                let code = error.code().map_or("other", ErrorCode::as_str);
+                tracing::warn!(stream = target.id, set = set.id, code, "security event token refused");
                 let settle = move |session: &scim_sql::Session<'_>| {
                     queue::refuse(session, stream, &set.id, &error, now).map(drop)
                 };
