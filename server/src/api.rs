@@ -14,6 +14,7 @@ mod events;
 mod fields;
 mod problem;
 mod routes;
+mod set_streams;
 mod stream;
 
 use std::sync::Arc;

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use async_trait::async_trait;
-use scim_core::{ChangeFeed, DateTime, Registry, Service, ServiceConfig};
+use scim_core::{ChangeFeed, DateTime, Registry, SecurityEvents, Service, ServiceConfig};
 use scim_directory::{
     Clock, Directories, Dispatcher, DispatcherConfig, EventOptions, Keys, Normalizer, Relay, SetTransmitter,
     Transport,
 };
+use scim_set::EventUri;
 use scim_sql::SqlStore;
 use scim_webhook::{Policy, Sender, SenderConfig};
 use tokio::net::TcpListener;
@@ -139,7 +140,11 @@ impl Opened {
         };
         let api = Api::new(directories.clone(), &self.keys, options);
         // Cursors hold ids of resources: only this server, and those that share its keys, can make them.
-        let config = ServiceConfig { cursor_key: Some(self.keys.derive("cursors")), ..settings.service };
+        let cursor_key = Some(self.keys.derive("cursors"));
+        // What this server is able to deliver, whether there is a stream yet or not.
+        let event_uris = EventUri::MADE.iter().map(|uri| uri.as_str().to_owned()).collect();
+        let security_events = Some(SecurityEvents { event_uris });
+        let config = ServiceConfig { cursor_key, security_events, ..settings.service };
         let service =
             Service::builder(format!("{}/scim/v2", settings.base_url), self.store, authenticator, Machine)
                 .config(config)

@@ -4,9 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
-use scim_core::{SecurityEvents, ServiceConfig};
 use scim_directory::{Directories, NewDirectory, NewEndpoint, NewOrganization};
-use scim_set::EventUri;
 
 use crate::config::Config;
 use crate::database::DatabaseUrl;
@@ -24,11 +22,10 @@ pub(crate) async fn run(file: &Path, database: Option<&DatabaseUrl>) -> Result<E
     let opened = Opened::open(&files, config.endpoint_policy()?).await?;
     let listener = listen(config.listen).await?;
     provision(&config, &opened.directories).await?;
-    let security_events = announced(&opened.directories).await?;
     let settings = Settings {
         base_url: config.base_url.clone(),
         trusted_proxy: config.trusted_proxy,
-        service: ServiceConfig { security_events, ..config.service() },
+        service: config.service(),
         telling: config.telling(),
         http: config.http_limits(),
         requests: config.request_limits(),
@@ -93,11 +90,4 @@ async fn provision(config: &Config, directories: &Directories) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// What is announced of security event tokens: that there are some, if there is a stream.
-async fn announced(directories: &Directories) -> Result<Option<SecurityEvents>> {
-    let streams = directories.set_streams().await?;
-    let event_uris = || EventUri::MADE.iter().map(|uri| uri.as_str().to_owned()).collect();
-    Ok(streams.iter().any(|stream| stream.enabled).then(|| SecurityEvents { event_uris: event_uris() }))
 }

@@ -232,8 +232,8 @@ fn read_secret(fields: &mut Fields) -> Option<Secret> {
     }
 }
 
-/// An organization or directory that an endpoint names and that is not there is a mistake in the body.
-fn scope_problem(error: DirectoryError) -> Problem {
+/// An organization or directory that an endpoint or a stream names and that is not there is a mistake in the body.
+pub(super) fn scope_problem(error: DirectoryError) -> Problem {
     match error {
         DirectoryError::NotFound { what: "organization" } => {
             Problem::field("/organization_ids", "names an organization that is not there")

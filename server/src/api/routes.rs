@@ -7,7 +7,7 @@ use scim_directory::Scope;
 
 use super::call::Call;
 use super::problem::Problem;
-use super::{Api, PREFIX, api_keys, deliveries, directories, endpoints, events};
+use super::{Api, PREFIX, api_keys, deliveries, directories, endpoints, events, set_streams};
 
 /// What can be asked.
 pub(super) struct Route {
@@ -42,6 +42,16 @@ pub(super) const ROUTES: &[Route] = routes! {
     POST "/webhook_endpoints/{id}:disable" WebhooksWrite endpoints::disable;
     POST "/webhook_endpoints/{id}:recover" WebhooksWrite endpoints::recover;
     POST "/webhook_endpoints/{id}:replay_missing" WebhooksWrite endpoints::replay_missing;
+    GET "/set_streams" WebhooksRead set_streams::list;
+    POST "/set_streams" WebhooksWrite set_streams::create;
+    GET "/set_streams/{id}" WebhooksRead set_streams::show;
+    DELETE "/set_streams/{id}" WebhooksWrite set_streams::delete;
+    POST "/set_streams/{id}:enable" WebhooksWrite set_streams::enable;
+    POST "/set_streams/{id}:disable" WebhooksWrite set_streams::disable;
+    POST "/set_streams/{id}:retry_refused" WebhooksWrite set_streams::retry_refused;
+    GET "/set_streams/{id}/refused_sets" WebhooksRead set_streams::refused;
+    POST "/set_keys:rotate" WebhooksWrite set_streams::rotate_key;
+    DELETE "/set_keys/{kid}" WebhooksWrite set_streams::withdraw_key;
     GET "/events" EventsRead events::list;
     GET "/events/{id}" EventsRead events::show;
     POST "/events/{id}:resend" WebhooksWrite events::resend;

@@ -4,6 +4,7 @@ mod directories;
 mod endpoints;
 mod events;
 mod keys;
+mod set_streams;
 mod stream;
 
 use std::time::{Duration, Instant};
