@@ -270,7 +270,7 @@ fn four_minutes_off_is_accepted_and_six_are_not() {
     }
 }
 
-// mission: M-71
+// mission: M-71, M-86
 #[test]
 fn all_signatures_go_into_one_header_the_symmetric_ones_first() {
     let (secret, key) = keys();

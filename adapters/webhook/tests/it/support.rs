@@ -43,16 +43,13 @@ pub(crate) async fn send(sender: &Sender, url: &str) -> Outcome {
 
 /// Reads one request: head and body as texts.
 pub(crate) async fn request(stream: &mut TcpStream) -> (String, String) {
-    let mut text = Vec::new();
-    let mut buffer = [0; 4096];
+    let (mut text, mut buffer) = (Vec::new(), [0; 4096]);
     loop {
         let n = stream.read(&mut buffer).await.unwrap();
+        assert!(n > 0, "the request ended early");
         text.extend_from_slice(&buffer[..n]);
-        let so_far = String::from_utf8(text.clone()).unwrap();
-        if let Some((head, body)) = so_far.split_once("\r\n\r\n")
-            && (body.len() == BODY.len() || n == 0)
-        {
-            return (head.to_owned(), body.to_owned());
+        if let Some(received) = take(&mut text) {
+            return (received.head, String::from_utf8(received.body).unwrap());
         }
     }
 }
@@ -112,6 +109,17 @@ impl Received {
     }
 }
 
+/// Takes a request from what has come, if all of it has.
+fn take(text: &mut Vec<u8>) -> Option<Received> {
+    let end = text.windows(4).position(|window| window == b"\r\n\r\n")?;
+    let head = String::from_utf8(text[..end].to_vec()).unwrap();
+    let mut received = Received { head, body: Vec::new() };
+    let whole = end + 4 + received.header("content-length").unwrap().parse::<usize>().unwrap();
+    received.body = text.get(end + 4..whole)?.to_vec();
+    text.drain(..whole);
+    Some(received)
+}
+
 /// Answers each request of a connection with 204, and keeps what it got.
 pub(crate) async fn keep_all(mut stream: TcpStream) -> Vec<Received> {
     let (mut kept, mut text, mut buffer) = (Vec::new(), Vec::new(), vec![0; 65536]);
@@ -121,12 +129,8 @@ pub(crate) async fn keep_all(mut stream: TcpStream) -> Vec<Received> {
             return kept;
         }
         text.extend_from_slice(&buffer[..n]);
-        let Some(end) = text.windows(4).position(|w| w == b"\r\n\r\n") else { continue };
-        let received = Received { head: String::from_utf8(text[..end].to_vec()).unwrap(), body: Vec::new() };
-        let length: usize = received.header("content-length").unwrap().parse().unwrap();
-        if text.len() >= end + 4 + length {
-            let body = text.drain(..end + 4 + length).skip(end + 4).collect();
-            kept.push(Received { body, ..received });
+        while let Some(received) = take(&mut text) {
+            kept.push(received);
             stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
         }
     }
