@@ -19,5 +19,6 @@ mod processes;
 mod reader;
 mod receiver;
 mod sets;
+mod simulator;
 mod support;
 mod text;

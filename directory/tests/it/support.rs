@@ -13,7 +13,7 @@ use scim_directory::{
     NewOrganization, Relay, new_id,
 };
 use scim_schema::{DateTime, Registry};
-use scim_sql::{Database, Engine, PostgresOptions, SqlStore};
+use scim_sql::{Database, Engine, OpenError, PostgresOptions, SqlStore};
 use scim_test_postgres::Cluster;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -32,6 +32,11 @@ impl VirtualClock {
 
     pub(crate) fn advance(&self, duration: Duration) {
         self.0.fetch_add(i64::try_from(duration.as_micros()).unwrap(), Ordering::SeqCst);
+    }
+
+    /// As if somebody had put the clock right.
+    pub(crate) fn set_back(&self, duration: Duration) {
+        self.0.fetch_sub(i64::try_from(duration.as_micros()).unwrap(), Ordering::SeqCst);
     }
 
     pub(crate) fn seconds(&self) -> i64 {
@@ -106,10 +111,30 @@ impl Place {
         Self { folder: Arc::new(TempDir::new().unwrap()), url }
     }
 
+    /// In memory, where the machine has a file system there.
+    fn in_memory(engine: Engine) -> Self {
+        let memory = std::path::Path::new("/dev/shm");
+        let place = Self::new(engine);
+        let folder = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() };
+        Self { folder: Arc::new(folder.unwrap()), ..place }
+    }
+
+    /// A write that was begun before is done, whoever waits for it.
+    async fn open_file(&self) -> Database {
+        let path = self.folder.path().join("scim.db");
+        for _ in 0..10_000 {
+            match Database::open(path.clone()).await {
+                Err(OpenError::Locked { .. }) => tokio::time::sleep(Duration::from_millis(1)).await,
+                opened => return opened.unwrap(),
+            }
+        }
+        panic!("the file stays locked");
+    }
+
     /// As a process of its own opens it.
     pub(crate) async fn open(&self) -> (SqlStore, Directories) {
         let database = match &self.url {
-            None => Database::open(self.folder.path().join("scim.db")).await.unwrap(),
+            None => self.open_file().await,
             Some(url) => {
                 let mut options = PostgresOptions::new(url).unwrap();
                 (options.writers, options.readers) = (4, 4);
@@ -135,7 +160,15 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) async fn new(engine: Engine) -> Self {
-        let place = Place::new(engine);
+        Self::at(Place::new(engine)).await
+    }
+
+    /// One of which nothing need last: its database is in memory as far as possible.
+    pub(crate) async fn in_memory(engine: Engine) -> Self {
+        Self::at(Place::in_memory(engine)).await
+    }
+
+    async fn at(place: Place) -> Self {
         let clock = VirtualClock::new();
         let (store, directories) = place.open().await;
         let organization = NewOrganization { display_name: "Acme".into(), external_id: None };
