@@ -8,7 +8,7 @@ use std::collections::{HashSet, VecDeque};
 use scim_core::edges::MAX_NESTING;
 use scim_core::{ChangeEntry, Member};
 use scim_schema::{Object, Resource, Value};
-use scim_sql::{DatabaseError, Row, Session, params};
+use scim_sql::{DatabaseError, Engine, Row, Session, params};
 
 use crate::normalize::{GroupRef, MemberCounts, Subject};
 
@@ -192,31 +192,74 @@ pub(crate) fn change_members(
     added: &[Member],
     removed: &[Member],
 ) -> Result<(), DatabaseError> {
-    let is_user = |id: &str| {
-        let select = "SELECT 1 FROM dir_subjects WHERE directory = ?1 AND id = ?2 AND kind = 0";
-        let found = session.first(select, params![place.number, id], |_| Ok::<_, DatabaseError>(()))?;
-        Ok::<_, DatabaseError>(i64::from(found.is_some()))
+    let (gone, come) = match session.engine() {
+        Engine::Sqlite => (
+            change_each(session, place, holder, removed, DELETE_MEMBER)?,
+            change_each(session, place, holder, added, INSERT_MEMBER)?,
+        ),
+        Engine::Postgres => (
+            change_all(session, place, holder, removed, DELETE_MEMBERS)?,
+            change_all(session, place, holder, added, INSERT_MEMBERS)?,
+        ),
     };
-    let delete = "DELETE FROM dir_members WHERE directory = ?1 AND holder = ?2 AND member = ?3";
-    let insert = "INSERT INTO dir_members (directory, holder, member) VALUES (?1, ?2, ?3)
-        ON CONFLICT DO NOTHING";
-    let (mut members, mut users) = (0_i64, 0_i64);
-    for member in removed {
-        if session.execute(delete, params![place.number, holder, &member.id])? > 0 {
-            members -= 1;
-            users -= is_user(&member.id)?;
-        }
-    }
-    for member in added {
-        if session.execute(insert, params![place.number, holder, &member.id])? > 0 {
-            members += 1;
-            users += is_user(&member.id)?;
-        }
-    }
+    let (members, users) = (come.0 - gone.0, come.1 - gone.1);
     let update = "UPDATE dir_subjects SET members = members + ?3, users = users + ?4
         WHERE directory = ?1 AND id = ?2";
     session.execute(update, params![place.number, holder, members, users])?;
     Ok(())
+}
+
+const DELETE_MEMBER: &str = "DELETE FROM dir_members WHERE directory = ?1 AND holder = ?2 AND member = ?3";
+const INSERT_MEMBER: &str = "INSERT INTO dir_members (directory, holder, member) VALUES (?1, ?2, ?3)
+    ON CONFLICT DO NOTHING";
+
+/// How many members came or went by a statement for each, and how many of them are users.
+fn change_each(
+    session: &Session<'_>,
+    place: &Place,
+    holder: &str,
+    moved: &[Member],
+    statement: &str,
+) -> Result<(i64, i64), DatabaseError> {
+    let select = "SELECT 1 FROM dir_subjects WHERE directory = ?1 AND id = ?2 AND kind = 0";
+    let (mut members, mut users) = (0, 0);
+    for member in moved {
+        if session.execute(statement, params![place.number, holder, &member.id])? > 0 {
+            members += 1;
+            let user =
+                session.first(select, params![place.number, &member.id], |_| Ok::<_, DatabaseError>(()))?;
+            users += i64::from(user.is_some());
+        }
+    }
+    Ok((members, users))
+}
+
+const DELETE_MEMBERS: &str = "WITH moved AS (
+        DELETE FROM dir_members WHERE directory = ?1 AND holder = ?2 AND member = ANY(?3) RETURNING member)
+    SELECT count(*), count(s.id) FROM moved m
+    LEFT JOIN dir_subjects s ON s.directory = ?1 AND s.id = m.member AND s.kind = 0";
+const INSERT_MEMBERS: &str = "WITH moved AS (
+        INSERT INTO dir_members (directory, holder, member) SELECT ?1, ?2, m.member FROM unnest(?3) AS m (member)
+        ON CONFLICT DO NOTHING RETURNING member)
+    SELECT count(*), count(s.id) FROM moved m
+    LEFT JOIN dir_subjects s ON s.directory = ?1 AND s.id = m.member AND s.kind = 0";
+
+/// The same by one statement for all, because each is a message to PostgreSQL and back.
+fn change_all(
+    session: &Session<'_>,
+    place: &Place,
+    holder: &str,
+    moved: &[Member],
+    statement: &str,
+) -> Result<(i64, i64), DatabaseError> {
+    if moved.is_empty() {
+        return Ok((0, 0));
+    }
+    let ids: Vec<Option<&str>> = moved.iter().map(|member| Some(member.id.as_str())).collect();
+    let counts = session.first(statement, params![place.number, holder, &ids], |row| {
+        Ok::<_, DatabaseError>((row.int(0)?, row.int(1)?))
+    })?;
+    Ok(counts.unwrap_or_default())
 }
 
 /// What is in groups, directly and through groups in them: all ids, in order, each once. The groups that
