@@ -27,6 +27,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 const LEASE: Duration = Duration::from_secs(30);
 /// When a lease that is needed for longer is taken anew, before its end.
 const RENEWAL: Duration = Duration::from_secs(10);
+/// How long a place may be further on than the database knows, which keeps the events before it for so long.
+const UNSAVED: Duration = Duration::from_secs(600);
 /// How long what is being published has to end when the reader is told to stop.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -47,6 +49,9 @@ pub trait Outlet: fmt::Debug + Send + Sync + 'static {
 /// at a time, and another goes on where it dies, or where its outlet fails. While there is nothing to publish, a
 /// reader only reads.
 ///
+/// Events behind the place of a reader are not forgotten: [`Directories::remove_reader`] says that there is none of
+/// that name any more.
+///
 /// Leases are compared with the clock of whoever looks: where clocks differ by more than half a minute, two
 /// readers may be at one place, and events come twice.
 #[derive(Debug)]
@@ -61,6 +66,8 @@ pub struct Reader {
     known: Option<Known>,
     /// Until when the place is this reader's, if it is.
     leased_until: Option<DateTime>,
+    /// Since when the place is further on than the database knows.
+    unsaved_since: Option<DateTime>,
 }
 
 /// How far a reader is.
@@ -102,6 +109,7 @@ impl Reader {
             holder: random_text(16),
             known: None,
             leased_until: None,
+            unsaved_since: None,
         }
     }
 
@@ -170,8 +178,16 @@ impl Reader {
 
     async fn step(&mut self) -> Result<Step, DirectoryError> {
         let Some(known) = self.look().await? else { return Ok(Step::Held) };
-        let page = self.directories.log(&self.filter, known.place, Direction::Forward, EVENTS).await?;
-        if page.events.is_empty() && !page.has_more {
+        let page = match self.directories.log(&self.filter, known.place, Direction::Forward, EVENTS).await {
+            Err(DirectoryError::Forgotten) => return self.skip_forgotten(known).await,
+            page => page?,
+        };
+        let now = self.clock.now();
+        let is_overdue = self.unsaved_since.is_some_and(|since| later(since, UNSAVED) <= now);
+        if page.events.is_empty() && !page.has_more && !is_overdue {
+            if page.next != known.saved {
+                self.unsaved_since.get_or_insert(now);
+            }
             self.known = Some(Known { place: page.next, ..known });
             return Ok(Step::Idle);
         }
@@ -186,6 +202,15 @@ impl Reader {
         }
         let is_ours = self.keep(Some(page.next)).await?;
         Ok(if is_ours { Step::Moved(events.len()) } else { Step::Held })
+    }
+
+    /// Goes on where the log begins. The place of a reader keeps events from being forgotten: this is for one that
+    /// has none yet, or whose place is of an older copy of the database.
+    async fn skip_forgotten(&mut self, known: Known) -> Result<Step, DirectoryError> {
+        let start = self.directories.log_start().await?;
+        tracing::warn!(reader = self.name, "begins behind events that are not kept any more");
+        self.known = Some(Known { place: start, ..known });
+        Ok(Step::Moved(0))
     }
 
     /// Publishes, and keeps the lease meanwhile. `false` where another process has taken the place.
@@ -270,6 +295,7 @@ impl Reader {
         self.leased_until = Some(until);
         if let Some(place) = place {
             self.known = Some(Known { saved: place, place });
+            self.unsaved_since = None;
         }
         Ok(true)
     }
@@ -286,6 +312,23 @@ impl Reader {
         if let Err(error) = given.await {
             tracing::warn!(reader = self.name, %error, "the reader's place could not be given back");
         }
+    }
+}
+
+impl Directories {
+    /// Forgets the place of a reader that is not used any more, unless some process has it at that time. Answers
+    /// whether there was one. A reader of that name begins at the beginning of the log again.
+    ///
+    /// # Errors
+    /// When the database can't do it.
+    pub async fn remove_reader(&self, name: &str, now: DateTime) -> Result<bool, DirectoryError> {
+        let name = name.to_owned();
+        let removed = self.database().write(move |session| {
+            let delete = "DELETE FROM dir_readers
+                WHERE name = ?1 AND (leased_until IS NULL OR leased_until <= ?2)";
+            session.execute(delete, params![&name, now.unix_micros()])
+        });
+        Ok(removed.await? > 0)
     }
 }
 

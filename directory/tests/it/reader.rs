@@ -19,6 +19,9 @@ on_both_engines! {
     what_was_published_when_the_process_died_comes_again_with_the_same_ids,
     an_idle_reader_only_reads,
     what_nobody_wants_costs_no_write,
+    what_nobody_wants_is_forgotten_all_the_same,
+    who_comes_late_begins_where_the_log_does,
+    a_reader_that_is_removed_holds_nothing_back,
     readers_of_two_names_each_get_all,
     a_slow_outlet_keeps_its_place,
     who_was_away_for_longer_than_its_lease_does_not_move_the_place,
@@ -143,8 +146,12 @@ async fn logged(site: &Site) -> Vec<String> {
 }
 
 async fn users(site: &Site, count: usize) {
+    users_named(site, "user", count).await;
+}
+
+async fn users_named(site: &Site, name: &str, count: usize) {
     for n in 0..count {
-        site.user(&format!("user{n}")).await;
+        site.user(&format!("{name}{n}")).await;
     }
     site.catch_up().await;
 }
@@ -260,6 +267,55 @@ async fn what_nobody_wants_costs_no_write(engine: Engine) {
     let outlet: Arc<dyn Outlet> = Arc::clone(&shelf) as _;
     let mut other = Reader::new(&site.directories, "gone", filter, outlet, clock);
     assert_eq!(other.catch_up().await.unwrap(), 0);
+}
+
+async fn what_nobody_wants_is_forgotten_all_the_same(engine: Engine) {
+    let site = Site::new(engine).await;
+    let (shelf, clock) = (Arc::new(Shelf::default()), SteppedClock::new());
+    let filter = EventFilter { event_types: vec![EventType::UserDeleted], ..EventFilter::default() };
+    let mut reader = Reader::new(&site.directories, "gone", filter, Arc::clone(&shelf) as _, clock.clone());
+    let ann = site.user("ann").await;
+    site.delete(&format!("/Users/{ann}")).await;
+    site.catch_up().await;
+    assert_eq!(reader.catch_up().await.unwrap(), 1);
+    users(&site, 5).await;
+    assert_eq!(reader.catch_up().await.unwrap(), 0);
+    let end = i64::try_from(site.directories.log_end().await.unwrap().number()).unwrap();
+    let database = site.store.database().clone();
+    assert!(place(&database, "gone").await.unwrap().position < end);
+    clock.advance(601);
+    assert_eq!(reader.catch_up().await.unwrap(), 0);
+    assert_eq!(place(&database, "gone").await.unwrap().position, end);
+}
+
+async fn who_comes_late_begins_where_the_log_does(engine: Engine) {
+    let site = Site::new(engine).await;
+    users(&site, 3).await;
+    site.clock.advance(Duration::from_secs(60));
+    assert_eq!(site.directories.forget_before(site.clock.now()).await.unwrap(), 3);
+    let (shelf, clock) = (Arc::new(Shelf::default()), SteppedClock::new());
+    let mut reader = reader(&site.directories, &shelf, &clock);
+    assert_eq!(reader.catch_up().await.unwrap(), 0);
+    site.user("ann").await;
+    site.catch_up().await;
+    assert_eq!(reader.catch_up().await.unwrap(), 1);
+    assert_eq!(reader.catch_up().await.unwrap(), 0);
+}
+
+async fn a_reader_that_is_removed_holds_nothing_back(engine: Engine) {
+    let site = Site::new(engine).await;
+    users(&site, 1).await;
+    let (shelf, clock) = (Arc::new(Shelf::default()), SteppedClock::new());
+    assert_eq!(reader(&site.directories, &shelf, &clock).catch_up().await.unwrap(), 1);
+    users_named(&site, "more", 2).await;
+    site.clock.advance(Duration::from_secs(60));
+    let forget = async || site.directories.forget_before(site.clock.now()).await.unwrap();
+    assert_eq!(forget().await, 1, "what it has not published stays");
+    assert!(!site.directories.remove_reader("shelf", clock.now()).await.unwrap(), "somebody has it");
+    clock.advance(31);
+    assert!(site.directories.remove_reader("shelf", clock.now()).await.unwrap());
+    assert!(!site.directories.remove_reader("shelf", clock.now()).await.unwrap());
+    assert_eq!(forget().await, 2);
 }
 
 async fn readers_of_two_names_each_get_all(engine: Engine) {
