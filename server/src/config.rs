@@ -20,6 +20,7 @@ use crate::database::{DatabasePlace, DatabaseUrl};
 use crate::http::HttpLimits;
 use crate::instance::Telling;
 use crate::logging::Format;
+use crate::nats::{self, Publishing};
 use crate::routes::RequestLimits;
 
 /// What the file holds.
@@ -50,6 +51,7 @@ pub(crate) struct Config {
     pub(crate) log: Log,
     #[serde(default)]
     events: Events,
+    nats: Option<nats::Section>,
     #[serde(default)]
     limits: Limits,
     #[serde(default, rename = "organization")]
@@ -151,7 +153,13 @@ pub(crate) struct Webhook {
 /// Never shown, also not by an error of the parser.
 #[derive(Deserialize)]
 #[serde(transparent)]
-struct SecretText(String);
+pub(crate) struct SecretText(String);
+
+impl SecretText {
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
 
 impl std::fmt::Debug for SecretText {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -347,6 +355,7 @@ impl Config {
             Deactivation::parse(&self.events.deactivation).is_some(),
             "events.deactivation must be \"deleted\" or \"updated\""
         );
+        self.nats()?;
         for (key, value) in [("writers", self.postgres.writers), ("readers", self.postgres.readers)] {
             ensure!(value != Some(0), "postgres.{key} must not be 0");
         }
@@ -366,6 +375,11 @@ impl Config {
             options.readers = self.postgres.readers.unwrap_or(options.readers);
         }
         Ok(place)
+    }
+
+    /// Whether and how events go to NATS.
+    pub(crate) fn nats(&self) -> Result<Option<Publishing>> {
+        self.nats.as_ref().map(nats::Section::publishing).transpose().context("[nats]")
     }
 
     /// What is done with events.
@@ -492,6 +506,28 @@ mod tests {
         assert!(
             stream("event_uris = [\"prov:create\"]").contains("prov:create is not an event that is made")
         );
+    }
+
+    #[test]
+    fn nats_has_a_section() {
+        let example = include_str!("../scimd.example.toml");
+        let (_, section) = example.split_once("# [nats]").unwrap();
+        let lines = section.lines().map(|line| line.strip_prefix("# ").unwrap_or(line));
+        let lines: Vec<&str> = lines.filter(|line| !line.starts_with("url_file")).collect();
+        let shown = Config::parse(&format!("{LEAST}[nats]{}", lines.join("\n"))).unwrap();
+        assert!(shown.nats().unwrap().is_some());
+        assert!(Config::parse(LEAST).unwrap().nats().unwrap().is_none());
+        let nats = |lines: &str| wrong(&format!("{LEAST}[nats]\n{lines}"));
+        assert!(nats("").contains("[nats]: there must be url or url_file"));
+        assert!(nats("url = \"nats://a\"\nurl_file = \"/b\"").contains("and not both"));
+        assert!(nats("url = \"nats://a\"\nstream = \"a.b\"").contains("[nats]: stream must be a name"));
+        assert!(nats("url = \"nats://a\"\nevent_types = [\"x\"]").contains("there is no event type x"));
+        for url in ["url = \"http://u:hunter2@a\"", "url = [\"hunter2\"]", "url = \"hunter2"] {
+            let sentence = nats(url);
+            assert!(sentence.contains("url") && !sentence.contains("hunter2"), "{sentence}");
+        }
+        let config = Config::parse(&format!("{LEAST}[nats]\nurl = \"nats://u:hunter2@a\"")).unwrap();
+        assert!(!format!("{config:?} {:?}", config.nats().unwrap()).contains("hunter2"));
     }
 
     #[test]

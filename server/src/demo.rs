@@ -114,6 +114,7 @@ impl Demo {
             trusted_proxy: false,
             service: ServiceConfig::default(),
             telling: Telling::default(),
+            nats: None,
             http: HttpLimits::default(),
             requests: RequestLimits::default(),
             failures_per_minute: FAILURES_PER_MINUTE,

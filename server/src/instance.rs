@@ -23,6 +23,7 @@ use crate::auth::{DirectoryAuthenticator, Failures};
 use crate::database::DatabasePlace;
 use crate::environment::Machine;
 use crate::http::{HttpLimits, serve};
+use crate::nats::{self, Publishing};
 use crate::routes::{KnownDirectories, RequestLimits, Routes, Sets};
 use crate::shutdown::Shutdown;
 
@@ -46,6 +47,7 @@ pub(crate) struct Settings {
     pub(crate) trusted_proxy: bool,
     pub(crate) service: ServiceConfig,
     pub(crate) telling: Telling,
+    pub(crate) nats: Option<Publishing>,
     pub(crate) http: HttpLimits,
     pub(crate) requests: RequestLimits,
     pub(crate) failures_per_minute: u32,
@@ -120,6 +122,7 @@ impl Opened {
             settings.base_url.as_str(),
         );
         jobs.push(tokio::spawn(sets.run(stopped.clone())));
+        jobs.push(tokio::spawn(nats::publish(directories.clone(), settings.nats, stopped.clone())));
         jobs.extend(retention.map(|time| tokio::spawn(forget(directories.clone(), time, stopped))));
         let failures = Failures::new(settings.failures_per_minute);
         let authenticator = DirectoryAuthenticator::new(directories.clone(), failures.clone());

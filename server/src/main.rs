@@ -14,6 +14,7 @@ mod import;
 mod instance;
 mod listen;
 mod logging;
+mod nats;
 mod progress;
 mod receiver;
 mod remote;

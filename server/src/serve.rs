@@ -27,6 +27,7 @@ pub(crate) async fn run(file: &Path, database: Option<&DatabaseUrl>) -> Result<E
         trusted_proxy: config.trusted_proxy,
         service: config.service(),
         telling: config.telling(),
+        nats: config.nats()?,
         http: config.http_limits(),
         requests: config.request_limits(),
         failures_per_minute: config.failures_per_minute(),

@@ -16,6 +16,7 @@ mod files;
 mod hook;
 mod limits;
 mod listen;
+mod nats;
 mod operate;
 mod postgres;
 mod races;
