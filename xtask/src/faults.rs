@@ -131,7 +131,7 @@ const RUNS: &[Run] = &[
         what: "the simulator: crashes at every step, endpoints of all kinds, clocks that jump; one seed each",
         package: "scim-directory",
         test: "simulator::",
-        size: &[("SCIM_DIRECTORY_SEEDS", "200", "10000")],
+        size: &[("SCIM_DIRECTORY_SEEDS", "200", "10000"), ("SCIM_DIRECTORY_SEEDS_POSTGRES", "4", "200")],
         quick: true,
         ..RUN
     },
