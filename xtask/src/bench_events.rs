@@ -18,7 +18,7 @@ use crate::workspace::command;
 const HELP: &str = "\
 Rows, by the numbers of the targets:
   T30  how long it takes from the answer to a change until the webhook has it: 200 changes a second, due at fixed
-       moments, first alone, then while another directory is loaded over SCIM as fast as it goes
+       moments, first alone, then while another organization's directory is loaded over SCIM as fast as it goes
   T31  how many events of a backlog are delivered in a second, signed, beside a bare HTTP client that posts the
        same bodies to the same receiver over as many connections
   T32  a PATCH that adds 10,000 members: its answer with and without an endpoint, and when the event of each member

@@ -1,4 +1,4 @@
-//! T30: from a commit to the webhook, alone and while another directory is loaded.
+//! T30: from a commit to the webhook, alone and while the directory of another organization is loaded.
 //!
 //! Changes are due at fixed moments, whatever became of those before them, so that a server that falls behind
 //! shows it.

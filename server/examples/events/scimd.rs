@@ -54,7 +54,8 @@ struct Webhook {
 }
 
 impl Home {
-    /// An empty home; what a run before left in the folder is removed.
+    /// An empty home with directories, each of an organization of its own; what a run before left in the folder is
+    /// removed.
     pub(crate) async fn new(options: &Options, name: &str, directories: &[&'static str]) -> Result<Self> {
         let folder = options.folder.join(format!("{name}-{}", options.engine));
         if folder.exists() {
@@ -162,8 +163,8 @@ impl Home {
         if let Some(url) = self.data.url() {
             text.push_str(&format!("database = {url:?}\n"));
         }
-        text.push_str("[[organization]]\nname = \"Bench\"\n");
         for name in self.accesses.keys() {
+            text.push_str(&format!("[[organization]]\nname = {name:?}\n"));
             text.push_str(&format!("[[organization.directory]]\nname = {name:?}\n"));
         }
         for webhook in &self.webhooks {
