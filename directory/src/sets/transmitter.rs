@@ -20,9 +20,10 @@ use crate::transport::{Push, PushOutcome, SetTransport};
 const SETS: usize = 32;
 /// How many bytes of claims are read at once.
 const BYTES: usize = 4 << 20;
-/// How long a stream is left to the transmitter that has it; it is taken anew before each attempt. It is longer
-/// than an attempt can take.
+/// How long a stream is left to the transmitter that has it.
 const LEASE: Duration = Duration::from_secs(20);
+/// How much of that must be left when an attempt begins: more than one can take.
+const ATTEMPT: Duration = Duration::from_secs(16);
 /// How long to wait after an error of the database.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long to wait at most before it is looked again.
@@ -180,6 +181,8 @@ impl Shared {
     async fn push_all(&self, stream: i64, shutdown: &watch::Receiver<bool>) -> Result<usize, DirectoryError> {
         let mut pushed = 0;
         loop {
+            // Before the look: what another one had until now, it may have pushed.
+            let Some((target, until)) = self.lease(stream).await? else { return Ok(pushed) };
             let read = move |session: &scim_sql::Session<'_>| queue::waiting(session, stream, SETS, BYTES);
             let (sets, _) = self.directories.database().read(read).await?;
             if sets.is_empty() {
@@ -190,7 +193,9 @@ impl Shared {
                 if *shutdown.borrow() {
                     return Ok(pushed);
                 }
-                let Some(target) = self.lease(stream).await? else { return Ok(pushed) };
+                if self.clock.now().plus_micros(micros(ATTEMPT)) >= until {
+                    break;
+                }
                 pushed += 1;
                 if self.push(stream, &target, &key, set).await? == After::Waits {
                     return Ok(pushed);
@@ -199,11 +204,12 @@ impl Shared {
         }
     }
 
-    async fn lease(&self, stream: i64) -> Result<Option<Target>, DirectoryError> {
+    /// Answers also until when.
+    async fn lease(&self, stream: i64) -> Result<Option<(Target, DateTime)>, DirectoryError> {
         let (holder, now) = (self.holder.clone(), self.clock.now());
         let until = now.plus_micros(micros(LEASE));
         let lease = move |session: &scim_sql::Session<'_>| queue::lease(session, stream, &holder, until, now);
-        self.directories.database().write(lease).await
+        Ok(self.directories.database().write(lease).await?.map(|target| (target, until)))
     }
 
     async fn push(
