@@ -23,6 +23,9 @@ use crate::logging::Format;
 use crate::nats::{self, Publishing};
 use crate::routes::RequestLimits;
 
+/// The environment variable with an API key for the server to take.
+const API_KEY: &str = "SCIMD_INITIAL_API_KEY";
+
 /// What the file holds.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -47,6 +50,8 @@ pub(crate) struct Config {
     /// Networks that webhooks may go to although they are not public.
     #[serde(default)]
     allowed_networks: Vec<String>,
+    /// A file with an API key that may do everything.
+    api_key_file: Option<PathBuf>,
     #[serde(default)]
     pub(crate) log: Log,
     #[serde(default)]
@@ -380,6 +385,17 @@ impl Config {
     /// Whether and how events go to NATS.
     pub(crate) fn nats(&self) -> Result<Option<Publishing>> {
         self.nats.as_ref().map(nats::Section::publishing).transpose().context("[nats]")
+    }
+
+    /// The API key that is given to the server, by the environment or by a file; else it makes a first one.
+    pub(crate) fn api_key(&self) -> Result<Option<String>> {
+        if let Ok(key) = std::env::var(API_KEY) {
+            return Ok(Some(key.trim().to_owned()));
+        }
+        let Some(file) = &self.api_key_file else { return Ok(None) };
+        let text = std::fs::read_to_string(file);
+        let text = text.with_context(|| format!("api_key_file {} can't be read", file.display()))?;
+        Ok(Some(text.trim().to_owned()))
     }
 
     /// What is done with events.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
-use scim_directory::{Directories, NewDirectory, NewEndpoint, NewOrganization};
+use scim_directory::{Directories, NewDirectory, NewEndpoint, NewOrganization, Scope};
 
 use crate::config::Config;
 use crate::database::DatabaseUrl;
@@ -58,7 +58,10 @@ async fn provision(config: &Config, directories: &Directories) -> Result<()> {
             }
         }
     }
-    if let Some(issued) = directories.create_first_api_key("first key", now()).await? {
+    if let Some(key) = config.api_key()? {
+        let taken = directories.adopt_api_key(&key, "given at start", Scope::ALL, now()).await;
+        taken.context("the API key of api_key_file or SCIMD_INITIAL_API_KEY can't be used")?;
+    } else if let Some(issued) = directories.create_first_api_key("first key", now()).await? {
         println!("API key  {}  (it may do everything; shown this once)", issued.plain.expose());
     }
     for webhook in &config.webhooks {

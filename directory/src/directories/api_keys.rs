@@ -58,6 +58,31 @@ impl Directories {
         Ok(is_first.then(|| fresh.issued()))
     }
 
+    /// Takes a key whose text was made elsewhere: `skc_`, 16 letters or digits, `_`, 43 letters or digits. Answers
+    /// whether it is new. One that is known stays as it is, also if it was revoked.
+    ///
+    /// # Errors
+    /// [`DirectoryError::Invalid`] for a text that can't be a key's, an empty or overlong name, or no scope.
+    pub async fn adopt_api_key(
+        &self,
+        plain: &str,
+        name: &str,
+        scopes: &[Scope],
+        now: DateTime,
+    ) -> Result<bool, DirectoryError> {
+        let problem = "is not skc_, 16 letters or digits, _, and 43 letters or digits";
+        let wrong = DirectoryError::Invalid { field: "the API key", problem };
+        let credential = Credential::given(PREFIX, plain, self.keys()).ok_or(wrong)?;
+        let made = self.fresh_api_key(name, scopes, None, now)?.key;
+        let key = ApiKey { suffix: credential.suffix.clone(), ..made };
+        let (id, row) = (key.id.clone(), FreshKey { key, credential });
+        let is_new = self.database().write(move |session| row.insert(session)).await? > 0;
+        if is_new {
+            tracing::info!(key = %id, "API key taken over");
+        }
+        Ok(is_new)
+    }
+
     /// All keys, the oldest first.
     ///
     /// # Errors
@@ -175,9 +200,10 @@ struct FreshKey {
 }
 
 impl FreshKey {
-    fn insert(&self, session: &Session<'_>) -> Result<(), DirectoryError> {
+    /// Answers 0 if there is one with the key id.
+    fn insert(&self, session: &Session<'_>) -> Result<usize, DirectoryError> {
         let insert = "INSERT INTO dir_api_keys (key_id, id, name, hash, suffix, scopes, created, expires)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING";
         let scopes: Vec<&str> = self.key.scopes.iter().map(|scope| scope.as_str()).collect();
         let scopes = scopes.join(" ");
         let values = params![
@@ -190,8 +216,7 @@ impl FreshKey {
             self.key.created.unix_micros(),
             self.key.expires.map(DateTime::unix_micros)
         ];
-        session.execute(insert, values)?;
-        Ok(())
+        Ok(session.execute(insert, values)?)
     }
 
     fn issued(self) -> IssuedApiKey {

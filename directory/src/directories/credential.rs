@@ -34,6 +34,20 @@ impl Credential {
     }
 }
 
+impl Credential {
+    /// Of a text that was made elsewhere; `None` if it can't be one.
+    pub(super) fn given(prefix: &str, plain: &str, keys: &Keys) -> Option<Self> {
+        let (key_id, secret) = parts(prefix, plain);
+        let is_text = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        (is_text(key_id) && is_text(secret)).then(|| Self {
+            plain: PlainToken(plain.to_owned()),
+            hash: keys.hash(secret),
+            suffix: secret.chars().skip(SECRET - 4).collect(),
+            key_id: key_id.to_owned(),
+        })
+    }
+}
+
 /// Key id and secret of a text that may be one; both empty if it can't be.
 pub(super) fn parts<'a>(prefix: &str, plain: &'a str) -> (&'a str, &'a str) {
     let parts = plain.strip_prefix(prefix).and_then(|rest| rest.split_once('_'));
