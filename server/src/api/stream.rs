@@ -93,7 +93,7 @@ impl Feed {
             let page = match log.await {
                 Ok(page) => page,
                 Err(error) => {
-                    tracing::warn!(%error, "a stream of events ends: the database can't answer");
+                    tracing::warn!(%error, "a stream of events ends early");
                     return None;
                 }
             };

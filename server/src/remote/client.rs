@@ -133,15 +133,16 @@ impl Client {
         let Some(detail) = problem.get("detail").and_then(Value::as_str).map(printable) else {
             bail!("{} (status {status})", self.stranger());
         };
-        match status.as_u16() {
-            401 => bail!("{detail}. Look at SCIMD_API_KEY, or --api-key and --api-key-file"),
-            403 => bail!("{detail}: use a key that has it; `scimd api-key create` makes one"),
+        let sentence = match status.as_u16() {
+            401 => format!("{detail}. Look at SCIMD_API_KEY, or --api-key and --api-key-file"),
+            403 => format!("{detail}: use a key that has it; `scimd api-key create` makes one"),
             500..=599 => {
                 let id = problem.get("request_id").and_then(Value::as_str).map(printable).unwrap_or_default();
                 bail!("{detail} (status {status}, {id})")
             }
-            _ => bail!("{detail}"),
-        }
+            _ => detail,
+        };
+        Err(Refusal { sentence }.into())
     }
 
     fn stranger(&self) -> String {
@@ -153,6 +154,13 @@ impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Client").field("server", &self.server()).finish_non_exhaustive()
     }
+}
+
+/// What a server says that does not do what it is asked.
+#[derive(Debug, thiserror::Error)]
+#[error("{sentence}")]
+pub(crate) struct Refusal {
+    sentence: String,
 }
 
 /// The key that the command line, a file or the environment gives.

@@ -7,7 +7,7 @@ use bytes::Buf as _;
 use reqwest::Response;
 use serde_json::Value;
 
-use super::client::Client;
+use super::client::{Client, Refusal};
 
 /// How long nothing may come before the connection counts as lost; the server says something every 15 seconds.
 const SILENCE: Duration = Duration::from_secs(45);
@@ -58,7 +58,7 @@ impl Feed {
     /// The next event.
     ///
     /// # Errors
-    /// When the server refuses, or has not answered for half a minute.
+    /// When the server refuses, at once; when it has not answered for half a minute.
     pub(crate) async fn next(&mut self) -> Result<Told> {
         loop {
             while let Some(block) = self.block() {
@@ -87,7 +87,8 @@ impl Feed {
             tokio::time::sleep(PAUSE).await;
             match self.client.stream(&self.query, self.last.as_deref()).await {
                 Ok(response) => return Ok(response),
-                Err(error) if tries >= TRIES => return Err(error),
+                // What it refuses now it refuses again.
+                Err(error) if tries >= TRIES || error.is::<Refusal>() => return Err(error),
                 Err(_) => tries = tries.saturating_add(1),
             }
         }
