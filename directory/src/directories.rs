@@ -12,11 +12,13 @@ mod set_keys;
 mod set_streams;
 mod tokens;
 mod trial;
+mod waiting;
 
 pub(crate) use endpoints::{Key, number_of, open_headers, read_event_types, signing, split};
 pub(crate) use log::wait_for_events;
 pub use log::{Direction, EventFilter, LogPage, LogPosition, LoggedEvent};
 pub(crate) use set_streams::{read_content, read_event_uris};
+pub use waiting::Waiting;
 
 use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex};

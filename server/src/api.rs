@@ -12,6 +12,7 @@ mod directories;
 mod endpoints;
 mod events;
 mod fields;
+mod metrics;
 mod problem;
 mod routes;
 mod set_streams;
@@ -57,6 +58,7 @@ struct Parts {
     phases: Phases,
     /// How many requests may wait for events at once.
     waiting: Arc<Semaphore>,
+    trusted_proxy: bool,
     body_time: Duration,
     handler_time: Duration,
 }
@@ -70,6 +72,8 @@ pub(crate) struct ApiOptions {
     pub(crate) failures: Failures,
     /// Says when the server stops.
     pub(crate) phases: Phases,
+    /// Whether a proxy stands before the server.
+    pub(crate) trusted_proxy: bool,
     /// How long a body may take to arrive.
     pub(crate) body_time: Duration,
     /// How long a request may take, beside the time for which it asked to wait.
@@ -83,6 +87,7 @@ impl Api {
             cursors: Cursors::new(keys.derive("api cursors")),
             transport: options.transport,
             phases: options.phases,
+            trusted_proxy: options.trusted_proxy,
             waiting: Arc::new(Semaphore::new(WAITING)),
             body_time: options.body_time,
             handler_time: options.handler_time,
@@ -200,6 +205,7 @@ mod tests {
                 transport: Arc::new(Nowhere),
                 failures: Failures::new(failures),
                 phases: Shutdown::new().phases(),
+                trusted_proxy: false,
                 body_time: Duration::from_secs(5),
                 handler_time: Duration::from_secs(5),
             };

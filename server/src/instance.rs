@@ -138,6 +138,7 @@ impl Opened {
             transport,
             failures,
             phases: shutdown.phases(),
+            trusted_proxy: settings.trusted_proxy,
             body_time: settings.requests.body_time,
             handler_time: settings.requests.handler_time,
         };

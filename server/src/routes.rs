@@ -35,6 +35,8 @@ use crate::shutdown::Phases;
 
 /// The prefix of all SCIM paths; the directory's id follows.
 const PREFIX: &str = "/scim/v2/";
+/// Figures for who looks after the server.
+const METRICS: &str = "/metrics";
 /// How long the database may take to answer while the server is called ready.
 const READY_TIME: Duration = Duration::from_secs(3);
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -154,10 +156,11 @@ async fn answer(State(routes): State<Arc<Routes>>, request: Request) -> Response
     let id = new_request_id();
     let method = request.method().clone();
     let path = request.uri().path();
-    let is_api = Api::has(path);
+    let is_api = Api::has(path) || path == METRICS;
     let named = split(path).and_then(|(directory, _)| DirectoryId::parse(directory));
     let route = match is_api {
         true if Sets::stream(path).is_some() => Sets::route_name(),
+        true if path == METRICS => METRICS.to_owned(),
         true => Api::route_name(&method, path),
         false => route_name(path, PREFIX, routes.service.registry()),
     };
@@ -201,6 +204,9 @@ async fn handle(
     }
     if Sets::stream(request.uri().path()).is_some() {
         return routes.sets.answer(request).await;
+    }
+    if request.uri().path() == METRICS {
+        return routes.api.metrics(request).await;
     }
     if is_api {
         return routes.api.answer(request).await;

@@ -29,6 +29,7 @@ fn serve(folder: &Path, more: &str) -> Served {
 pub(crate) struct Started {
     served: Served,
     lines: std::sync::mpsc::Receiver<String>,
+    log: std::path::PathBuf,
 }
 
 /// An endpoint in the configuration file, with more keys.
@@ -53,8 +54,9 @@ pub(crate) fn started(folder: &Path, webhooks: &str, more: &str, database: Optio
     if let Some(url) = database {
         command.env("SCIMD_DATABASE", url);
     }
-    let log = std::fs::File::create(config.with_extension("log")).unwrap();
-    let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+    let log = config.with_extension("log");
+    let stderr = std::fs::File::create(&log).unwrap();
+    let mut child = command.stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
     let stdout = BufReader::new(child.stdout.take().unwrap());
     let (send, lines) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
@@ -62,16 +64,17 @@ pub(crate) fn started(folder: &Path, webhooks: &str, more: &str, database: Optio
             let _ = send.send(line.unwrap());
         }
     });
-    Started { served: Served { child, printed: Vec::new(), address }, lines }
+    Started { served: Served { child, printed: Vec::new(), address }, lines, log }
 }
 
 impl Started {
     /// Waits until it listens and has printed what it prints.
     pub(crate) fn ready(self) -> Served {
-        let Self { mut served, lines } = self;
+        let Self { mut served, lines, log } = self;
         let begun = Instant::now();
         while std::net::TcpStream::connect(&served.address).is_err() {
-            assert!(begun.elapsed() < Duration::from_secs(30), "not listening");
+            let waited = begun.elapsed() < Duration::from_secs(30);
+            assert!(waited, "not listening: {}", std::fs::read_to_string(&log).unwrap());
             std::thread::sleep(Duration::from_millis(20));
         }
         std::thread::sleep(Duration::from_millis(300));
@@ -169,4 +172,83 @@ fn a_wrong_configuration_names_its_key() {
     assert!(
         failure(&["serve", "--config", missing.to_str().unwrap()]).contains("missing.toml can't be read")
     );
+}
+
+#[tokio::test]
+async fn the_first_api_key_is_printed_once_or_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = serve(folder.path(), "");
+    let key = after(&first.printed, "API key").unwrap().to_owned();
+    let events = |address: &str| format!("http://{address}/api/v1/events");
+    let (status, body) = answer(http().get(events(&first.address)).bearer_auth(&key)).await;
+    assert_eq!(status, 200, "{body}");
+    drop(first);
+
+    let given = format!("skc_{}_{}", "k".repeat(16), "s".repeat(43));
+    let file = folder.path().join("given");
+    std::fs::write(&file, format!("{given}\n")).unwrap();
+    let more = format!("api_key_file = \"{}\"\n", file.display());
+    let second = serve(folder.path(), &more);
+    assert_eq!(after(&second.printed, "API key"), None, "only once, and none that was given");
+    for key in [&key, &given] {
+        assert_eq!(answer(http().get(events(&second.address)).bearer_auth(key)).await.0, 200);
+    }
+    let keys = format!("http://{}/api/v1/api_keys", second.address);
+    let (_, list) = answer(http().get(&keys).bearer_auth(&key)).await;
+    let id = list["api_keys"][1]["id"].as_str().unwrap();
+    assert_eq!(list["api_keys"][1]["name"], "given at start");
+    let revoke = http().delete(format!("{keys}/{id}")).bearer_auth(&key);
+    assert_eq!(answer(revoke).await.0, 204);
+    drop(second);
+    let third = serve(folder.path(), &more);
+    let again = answer(http().get(events(&third.address)).bearer_auth(&given)).await;
+    assert_eq!(again.0, 401, "what was revoked stays so");
+    drop(third);
+
+    std::fs::write(&file, "skc_hunter2").unwrap();
+    let config = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
+    let config = config.filter(|path| path.extension().is_some_and(|end| end == "toml"));
+    let config = config.max_by_key(|path| std::fs::metadata(path).unwrap().modified().unwrap()).unwrap();
+    let output = command(&["serve", "--config", config.to_str().unwrap()]).output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success());
+    assert!(text.contains("api_key_file") && text.contains("43 letters"), "{text}");
+    assert!(!text.contains("hunter2"), "{text}");
+}
+
+#[tokio::test]
+async fn figures_are_for_this_machine_and_for_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    let served = serve(folder.path(), "");
+    let key = after(&served.printed, "API key").unwrap();
+    let url = format!("http://{}/metrics", served.address);
+    let here = http().get(&url).send().await.unwrap();
+    assert_eq!(
+        (here.status().as_u16(), &here.headers()["content-type"].to_str().unwrap()[..10]),
+        (200, "text/plain")
+    );
+    let text = here.text().await.unwrap();
+    for line in [
+        "# TYPE scimd_build_info gauge",
+        "# TYPE scimd_commit_to_delivered_seconds histogram",
+        "scimd_panics_total 0",
+        "scimd_delivery_attempts_total{outcome=\"delivered\"} 0",
+        "scimd_commit_to_delivered_seconds_bucket{le=\"+Inf\"} 0",
+    ] {
+        assert!(text.contains(line), "{line} in {text}");
+    }
+    assert!(text.lines().any(|line| line.starts_with("scimd_deliveries_pending{endpoint=\"we_")), "{text}");
+    // Who was passed on by a proxy is not from here.
+    let through = || http().get(&url).header("x-forwarded-for", "127.0.0.1");
+    let (status, body) = answer(through()).await;
+    assert_eq!((status.as_u16(), body["code"].as_str()), (401, Some("unauthenticated")));
+    assert_eq!(answer(through().bearer_auth(key)).await.0, 200);
+    let weak = http().post(format!("http://{}/api/v1/api_keys", served.address)).bearer_auth(key);
+    let weak = weak.json(&serde_json::json!({"name": "x", "scopes": ["events:read"]}));
+    let (_, weak) = answer(weak).await;
+    assert_eq!(answer(through().bearer_auth(weak["api_key"].as_str().unwrap())).await.0, 403);
+    drop(served);
+    let served = serve(folder.path(), "trusted_proxy = true\n");
+    let (status, _) = answer(http().get(format!("http://{}/metrics", served.address))).await;
+    assert_eq!(status, 401, "behind a proxy a key is always needed");
 }
