@@ -4,6 +4,8 @@ mod directories;
 mod endpoints;
 mod events;
 mod keys;
+mod metrics;
+mod sending;
 mod set_streams;
 mod stream;
 
