@@ -25,5 +25,6 @@ mod scimd;
 mod secrets;
 mod serve;
 mod sets;
+mod ssrf;
 mod stopping;
 mod workers;
