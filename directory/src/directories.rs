@@ -465,7 +465,7 @@ fn tell_switched(
     data.push("provider", directory.as_ref().map(|d| d.provider.as_str()).unwrap_or_default());
     data.push("enabled", enabled);
     data.push("updated_at", now.to_string());
-    let cause = Cause { kind: "api".into(), request_id: new_id("request", now).into() };
+    let cause = Cause { kind: "api".into(), request_id: new_id("request", now) };
     log.append(NewEvent {
         place: Some(&place),
         event_type: if enabled { EventType::DirectoryEnabled } else { EventType::DirectoryDisabled },

@@ -10,7 +10,7 @@ use super::{Directories, number_of};
 use crate::endpoint::{Endpoint, Ordering};
 use crate::error::DirectoryError;
 use crate::event::{Envelope, EventType, Lane};
-use crate::id::{DeliveryId, EndpointId, EventId, random_bytes};
+use crate::id::{DeliveryId, DirectoryId, EndpointId, EventId, OrganizationId, random_bytes};
 use crate::json::python_json;
 use crate::log::{INSERT_DELIVERY, Wanting};
 use crate::model::{AttemptRecord, Backlog, DeliveryFilter, DeliveryRecord, DeliveryState};
@@ -160,7 +160,7 @@ impl Directories {
                 let mut sent = 0;
                 match &endpoint {
                     Some(endpoint) => {
-                        sent += send_again(session, &found, number_of(session, endpoint)?, now)?
+                        sent += send_again(session, &found, number_of(session, endpoint)?, now)?;
                     }
                     None => {
                         for endpoint in Wanting::of_enabled(session)? {
@@ -284,8 +284,8 @@ impl Directories {
             event_type,
             occurred_at: now,
             environment_id: self.environment_id().as_str(),
-            organization_id: settings.organization_ids.first().map(|id| id.as_str()),
-            directory_id: settings.directory_ids.first().map(|id| id.as_str()),
+            organization_id: settings.organization_ids.first().map(OrganizationId::as_str),
+            directory_id: settings.directory_ids.first().map(DirectoryId::as_str),
             sequence: 0,
             subject: "diruser_0000000000000000000000",
             version: 1,

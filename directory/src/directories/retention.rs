@@ -37,7 +37,7 @@ impl Directories {
     /// # Errors
     /// When the database can't answer.
     pub async fn log_start(&self) -> Result<LogPosition, DirectoryError> {
-        self.database().read(|session| log_start(session)).await
+        self.database().read(log_start).await
     }
 }
 

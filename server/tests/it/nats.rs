@@ -11,7 +11,7 @@ use reqwest::Method;
 use scim_test_nats::Server;
 use serde_json::{Value, json};
 
-use crate::hook::Hook;
+use crate::hook::{Delivered, Hook};
 use crate::scimd::{Client, http};
 use crate::serve::{Served, after, started, webhook};
 
@@ -96,7 +96,7 @@ async fn events_are_published_once_over_restarts() {
     server.resume().unwrap();
     let published = messages(&server, 3).await;
     stop(&mut served);
-    let delivered: Vec<Value> = hook.up_to(4).await.iter().map(|delivered| delivered.event()).collect();
+    let delivered: Vec<Value> = hook.up_to(4).await.iter().map(Delivered::event).collect();
     assert_eq!(published.len(), 3);
     for (n, (subject, body)) in published.iter().enumerate() {
         let what = ["user_created", "user_created", "user_deleted"][n];

@@ -33,8 +33,11 @@ const LOOPBACK: &str = "allow_loopback_http = true\n";
 #[derive(Clone, Debug)]
 struct Receiver {
     url: String,
-    came: Arc<Mutex<HashMap<(String, String), Vec<Instant>>>>,
+    came: Arc<Mutex<HashMap<Which, Vec<Instant>>>>,
 }
+
+/// A path and a `webhook-id`.
+type Which = (String, String);
 
 impl Receiver {
     /// It answers after `delay`; at `/never` not at all.

@@ -210,7 +210,8 @@ impl<'e> Log<'e> {
         let is_untold = |events: &&Vec<&Value>| {
             let last = events.last().unwrap();
             let is_gone = last["type"].as_str().unwrap().ends_with("_deleted");
-            !has(&last) && !(is_gone && !events.iter().any(|event| has(&event)))
+            let may_be_unknown = is_gone && events.iter().all(|event| !has(&event));
+            !has(&last) && !may_be_unknown
         };
         self.subjects.values().filter(is_untold).count()
     }
