@@ -51,8 +51,8 @@ impl Waiting {
     }
 
     fn is_due(&self, now: DateTime) -> bool {
-        // What was never tried is due whatever the clock said when it happened.
-        self.due <= now || !self.is_begun
+        // Of what has not failed no attempt has to wait, whatever the clock said when it happened.
+        self.due <= now || self.attempts == 0
     }
 }
 

@@ -15,6 +15,7 @@ mod faults;
 mod laws;
 mod messages;
 mod normalized;
+mod pressure;
 mod processes;
 mod reader;
 mod receiver;

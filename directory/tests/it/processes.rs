@@ -171,3 +171,44 @@ async fn processes_that_start_at_once_make_each_thing_once() {
     assert_eq!(site.directories.directories().await.unwrap().len(), 2);
     assert_eq!(site.directories.endpoints().await.unwrap().len(), 1);
 }
+
+/// Row D1: of three dispatchers one dies every moment, and nothing is lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn dispatchers_that_die_lose_nothing_and_send_little_twice() {
+    let site = Site::new(Engine::Postgres).await;
+    site.strict_endpoint(URL).await;
+    for n in 0..150 {
+        site.user(&format!("user{n}")).await;
+    }
+    site.catch_up().await;
+    let receiver = Receiver::new(&site, |_| Some(200));
+    let clock: Arc<dyn Clock> = Arc::new(RealTime);
+    let config = DispatcherConfig { lease: Duration::from_millis(300), ..DispatcherConfig::default() };
+    let (_stop, shutdown) = watch::channel(false);
+    let start = || {
+        let dispatcher =
+            Dispatcher::new(&site.directories, Arc::clone(&receiver) as _, Arc::clone(&clock), config);
+        tokio::spawn(dispatcher.run(shutdown.clone()))
+    };
+    let mut running: Vec<JoinHandle<()>> = (0..3).map(|_| start()).collect();
+    let mut kills = 0;
+    while site.directories.backlog().await.unwrap().pending > 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        if kills < 15 {
+            running.remove(0).abort();
+            running.push(start());
+            kills += 1;
+        }
+    }
+    for dispatcher in running {
+        dispatcher.abort();
+    }
+    let attempts = receiver.attempts();
+    let mut ids: Vec<&str> = attempts.iter().map(|a| a.event_id.as_str()).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), 150);
+    // So many were under way when one died.
+    assert!(attempts.len() <= 150 + kills * 4, "{} attempts, {kills} deaths", attempts.len());
+    assert_eq!(site.directories.backlog().await.unwrap().delivered, 150);
+}

@@ -24,6 +24,7 @@ pub(super) async fn check(world: &World) -> Figures {
         figures.duplicates += attempts_are_counted_and_timed(&sent, world, listener);
         let was_well = listener.manner == Manner::Healthy && listener.was_always_on && !world.was_suspended;
         if was_well {
+            figures.well += 1;
             in_order(&sent, listener);
             if listener.ordering == Ordering::Strict {
                 every_event_arrives(&sent, world).await;
