@@ -256,7 +256,7 @@ async fn a_rotated_secret_signs_beside_the_new_one_until_its_time_is_over(engine
     let day = Duration::from_secs(24 * 3600);
     let new = site.directories.rotate_secret(&id, None, day, site.clock.now()).await.unwrap();
     let key = site.directories.rotate_signing_key(&id, day, site.clock.now()).await.unwrap();
-    assert_eq!(site.directories.verifying_keys(&id, site.clock.now()).await.unwrap(), [key.clone()]);
+    assert_eq!(site.directories.verifying_keys(&id, site.clock.now()).await.unwrap(), [key]);
     let signed_for = |body: &'static str| {
         let site = &site;
         async move {
