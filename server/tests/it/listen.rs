@@ -11,6 +11,7 @@ use crate::api::Api;
 use crate::hook::{Delivered, Hook};
 use crate::remote::asking;
 use crate::scimd::{Scimd, command, http};
+use crate::serve::free_address;
 
 /// A `scimd listen --json` that runs.
 struct Listening {
@@ -151,8 +152,8 @@ async fn waiting_with_status(api: &Api, endpoint: &str) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn it_reads_the_log_where_the_server_can_t_reach_it() {
     let folder = tempfile::tempdir().unwrap();
-    let mut scimd = Scimd::demo_in(folder.path(), &[]);
-    let address = scimd.root().strip_prefix("http://").unwrap().to_owned();
+    let address = free_address();
+    let mut scimd = Scimd::demo_in(folder.path(), &["--listen", &address]);
     let (api, app) = (Api::of(&scimd), Hook::start().await);
     let reader = api.post("/api_keys", json!({"name": "reader", "scopes": ["events:read"]})).await;
     scimd.client(0).create_user("before@example.com").await;

@@ -39,9 +39,7 @@ pub(crate) fn webhook(url: &str, more: &str) -> String {
 
 /// Starts a process that may share the folder, which holds its keys, with others.
 pub(crate) fn started(folder: &Path, webhooks: &str, more: &str, database: Option<&str>) -> Started {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = free.local_addr().unwrap().to_string();
-    drop(free);
+    let address = free_address();
     let config = folder.join(format!("{}.toml", address.replace([':', '.'], "-")));
     let text = format!(
         "listen = \"{address}\"\nbase_url = \"https://scim.example.com/\"\ndata = \"{}\"\n{more}\
@@ -65,6 +63,20 @@ pub(crate) fn started(folder: &Path, webhooks: &str, more: &str, database: Optio
         }
     });
     Started { served: Served { child, printed: Vec::new(), address }, lines, log }
+}
+
+/// An address at which nobody listens. The port is none that the system gives to who connects: between this look and
+/// the start of a server one of the many connections of other tests could get it.
+pub(crate) fn free_address() -> String {
+    static NEXT: std::sync::atomic::AtomicU16 = std::sync::atomic::AtomicU16::new(0);
+    let begin = u16::try_from(std::process::id() % 9_000).unwrap();
+    loop {
+        let step = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let address = format!("127.0.0.1:{}", 10_000 + (begin + step) % 10_000);
+        if std::net::TcpListener::bind(&address).is_ok() {
+            return address;
+        }
+    }
 }
 
 impl Started {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Api, id, is_problem, on_both_engines};
 use crate::scimd::{Client, Scimd, user};
+use crate::serve::free_address;
 
 /// A client of the stream.
 struct Reader {
@@ -120,9 +121,9 @@ async fn keep_writing(client: Client, count: usize) {
 async fn a_reader_goes_on_over_restarts_without_a_gap_or_a_double() {
     const USERS: usize = 120;
     let folder = tempfile::tempdir().unwrap();
-    let mut scimd = Scimd::demo_in(folder.path(), &[]);
-    // The next process listens where this one does.
-    let address = scimd.root().strip_prefix("http://").unwrap().to_owned();
+    // The next process listens where the first one does.
+    let address = free_address();
+    let mut scimd = Scimd::demo_in(folder.path(), &["--listen", &address]);
     let api = Api::of(&scimd);
     let writer = tokio::spawn(keep_writing(scimd.client(0), USERS));
     let (mut told, mut last): (Vec<Told>, Option<String>) = (Vec::new(), None);
