@@ -2,6 +2,7 @@
 
 mod api_keys;
 mod credential;
+mod endpoint_keys;
 mod endpoints;
 mod known_tokens;
 mod log;
@@ -14,7 +15,8 @@ mod tokens;
 mod trial;
 mod waiting;
 
-pub(crate) use endpoints::{Key, number_of, open_headers, read_event_types, signing, split};
+pub(crate) use endpoint_keys::{Key, signing};
+pub(crate) use endpoints::{number_of, open_headers, read_event_types, split};
 pub(crate) use log::wait_for_events;
 pub use log::{Direction, EventFilter, LogPage, LogPosition, LoggedEvent};
 pub(crate) use set_streams::{read_content, read_event_uris};
