@@ -249,8 +249,9 @@ impl Run {
         if !holds {
             eprintln!("{text}");
         }
-        let figures: Vec<Value> =
-            text.lines().filter(|line| line.starts_with('{')).flat_map(serde_json::from_str).collect();
+        // What tells of the progress of tests may stand before a figure.
+        let figure = |line: &str| serde_json::from_str(line.get(line.find('{')?..)?).ok();
+        let figures: Vec<Value> = text.lines().filter_map(figure).collect();
         Ok(json!({
             "rows": self.rows, "what": self.what, "holds": holds, "tests": passed, "failed": failed,
             "seconds": seconds(begun.elapsed()), "figures": figures,
