@@ -4,11 +4,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use async_nats::jetstream::stream::Config;
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use nkeys::KeyPair;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use scim_directory::Outlet as _;
 use scim_nats::{Nats, NatsConfig};
 use scim_sql::Engine;
 use scim_test_nats::Server;
+use serde_json::{Value, json};
 
 use crate::support::{STREAM, Site, jetstream};
 
@@ -87,6 +91,57 @@ async fn a_seed_in_a_file_is_enough() {
     let missing = NatsConfig { credentials_file: Some("/nowhere".into()), ..NatsConfig::at(server.url()) };
     let text = says(missing).await;
     assert!(text.starts_with("the credentials file /nowhere can't be used: "), "{text}");
+}
+
+/// What `issuer` says of `subject`, signed.
+fn jwt(issuer: &KeyPair, subject: &KeyPair, nats: Value) -> String {
+    let encode = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
+    let header = encode(&json!({"typ": "JWT", "alg": "ed25519-nkey"}));
+    let (issuer_key, subject_key) = (issuer.public_key(), subject.public_key());
+    let claims =
+        json!({"jti": "1", "iat": 1_767_225_600, "iss": issuer_key, "sub": subject_key, "nats": nats});
+    let signed = format!("{header}.{}", encode(&claims));
+    let signature = issuer.sign(signed.as_bytes()).unwrap();
+    format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature))
+}
+
+#[tokio::test]
+async fn a_file_of_credentials_is_enough() {
+    let (operator, account, user) = (KeyPair::new_operator(), KeyPair::new_account(), KeyPair::new_user());
+    let limits = json!({
+        "subs": -1, "data": -1, "payload": -1, "imports": -1, "exports": -1, "wildcards": true, "conn": -1,
+        "leaf": -1, "mem_storage": -1, "disk_storage": -1, "streams": -1, "consumer": -1,
+    });
+    let of_account = json!({"limits": limits, "type": "account", "version": 2});
+    // JetStream needs an account of the system beside that of the user.
+    let system = KeyPair::new_account();
+    let of_user = json!({"subs": -1, "data": -1, "payload": -1, "type": "user", "version": 2});
+    let server = Server::with(&format!(
+        "operator: {}\nsystem_account: {system_key}\nresolver: MEMORY\n\
+         resolver_preload: {{ {system_key}: {}, {}: {} }}",
+        jwt(&operator, &operator, json!({"type": "operator", "version": 2})),
+        jwt(&operator, &system, json!({"type": "account", "version": 2})),
+        account.public_key(),
+        jwt(&operator, &account, of_account),
+        system_key = system.public_key(),
+    ));
+    let server = server.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("user.creds");
+    let with_file = || NatsConfig { credentials_file: Some(path.clone()), ..NatsConfig::at(server.url()) };
+    let write = |user_jwt: &str| {
+        let text = format!(
+            "-----BEGIN NATS USER JWT-----\n{user_jwt}\n------END NATS USER JWT------\n\n\
+             -----BEGIN USER NKEY SEED-----\n{}\n------END USER NKEY SEED------\n",
+            user.seed().unwrap()
+        );
+        std::fs::write(&path, text).unwrap();
+    };
+    write(&jwt(&account, &user, of_user.clone()));
+    assert_eq!(says(with_file()).await, "");
+    write(&jwt(&KeyPair::new_account(), &user, of_user));
+    let text = says(with_file()).await;
+    assert!(text.contains("does not let us in"), "{text}");
 }
 
 #[tokio::test]
