@@ -500,7 +500,7 @@ impl<'t> Claim<'t> {
                 let Some(row) = row.filter(|row| row.under_way_until.is_none()) else { return Ok(None) };
                 let update = "UPDATE dir_deliveries
                     SET state = 4, finished = ?4, leased_until = NULL, holder = NULL
-                    WHERE endpoint = ?1 AND subject = ?2 AND state = 0 AND event < ?3";
+                    WHERE endpoint = ?1 AND subject = ?2 AND state = (SELECT 0) AND event < ?3";
                 let now = Value::Int(self.search.now.unix_micros());
                 let values = vec![Value::Int(target.number), subject(), Value::Int(row.event), now];
                 self.statements.push((update, values));
@@ -510,7 +510,7 @@ impl<'t> Claim<'t> {
                 // Those behind it need not be looked at before; a deletion may get its turn at any time.
                 if candidate.event != first.event && !is_deletion {
                     let update = "UPDATE dir_deliveries SET due = ?4
-                        WHERE endpoint = ?1 AND subject = ?2 AND state = 0 AND event > ?3 AND lane <> 0
+                        WHERE endpoint = ?1 AND subject = ?2 AND state = (SELECT 0) AND event > ?3 AND lane <> 0
                             AND due < ?4";
                     let until = Value::Int(until.unix_micros());
                     let values = vec![Value::Int(target.number), subject(), Value::Int(first.event), until];
@@ -527,7 +527,7 @@ impl<'t> Claim<'t> {
         let among = among_the_first(self.session);
         let give_way = format!(
             "UPDATE dir_deliveries SET state = {}, finished = ?2, leased_until = NULL, holder = NULL
-            WHERE position {among} AND state = 0",
+            WHERE position {among} AND state = (SELECT 0)",
             DeliveryState::Superseded.code()
         );
         let lease =

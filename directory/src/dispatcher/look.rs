@@ -1,5 +1,9 @@
 //! What waits in the database. On SQLite a statement costs next to nothing, so there are loops of them; on PostgreSQL
 //! each is a round trip, so one statement answers for all.
+//!
+//! Where a delivery is found by its subject, event or position, statements say `state = (SELECT 0)`. With `state = 0`
+//! PostgreSQL may take the index of queues instead, as long as its statistics say that nothing waits, and read all of
+//! it for each delivery.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -64,7 +68,7 @@ pub(super) fn leases_of_others(
 ) -> Result<HashMap<i64, (usize, DateTime)>, DirectoryError> {
     let mut leases: HashMap<i64, (usize, DateTime)> = HashMap::new();
     let select = "SELECT endpoint, leased_until FROM dir_deliveries
-        WHERE leased_until > ?1 AND state = 0 AND holder <> ?2";
+        WHERE leased_until > ?1 AND holder <> ?2";
     let rows = session.all(select, params![now.unix_micros(), holder], |row| {
         Ok::<_, DirectoryError>((row.int(0)?, DateTime::from_unix_micros(row.int(1)?)))
     })?;
@@ -249,7 +253,7 @@ pub(super) fn waiting(
         Engine::Sqlite => {
             let select = format!(
                 "SELECT {WAITING} FROM dir_deliveries d JOIN dir_events e ON e.position = d.event
-                WHERE d.endpoint = ?1 AND d.subject = ?2 AND d.state = 0 ORDER BY d.event LIMIT ?3"
+                WHERE d.endpoint = ?1 AND d.subject = ?2 AND d.state = (SELECT 0) ORDER BY d.event LIMIT ?3"
             );
             for (of, found) in subjects.iter().zip(&mut found) {
                 let values = params![of.endpoint, of.subject, of.limit];
@@ -263,7 +267,7 @@ pub(super) fn waiting(
                     WITH ORDINALITY AS s (endpoint, subject, most, n)
                 CROSS JOIN LATERAL (
                     SELECT * FROM dir_deliveries w
-                    WHERE w.endpoint = s.endpoint AND w.subject = s.subject AND w.state = 0
+                    WHERE w.endpoint = s.endpoint AND w.subject = s.subject AND w.state = (SELECT 0)
                     ORDER BY w.event LIMIT s.most
                 ) d
                 JOIN dir_events e ON e.position = d.event
@@ -295,7 +299,7 @@ pub(super) fn waiting_of_event(
 ) -> Result<Option<Waiting>, DirectoryError> {
     let select = format!(
         "SELECT {WAITING} FROM dir_deliveries d JOIN dir_events e ON e.position = d.event
-        WHERE d.event = ?1 AND d.endpoint = ?2 AND d.state = 0"
+        WHERE d.event = ?1 AND d.endpoint = ?2 AND d.state = (SELECT 0)"
     );
     session.first(&select, params![event, endpoint], |row| read_waiting(row, 0, now))
 }

@@ -89,7 +89,7 @@ pub(super) fn record(
 ) -> Result<Vec<bool>, DirectoryError> {
     let effects: Vec<Effect<'_>> =
         finished.iter().map(|finished| Effect::of(finished, search.config.jitter)).collect();
-    let counts = write_effects(session, &search.holder, &effects)?;
+    let counts = write_effects(session, &search.holder, &effects, search.now)?;
     let mut counted: Vec<&Effect<'_>> = effects
         .iter()
         .zip(&counts)
@@ -119,22 +119,31 @@ fn write_effects(
     session: &Session<'_>,
     holder: &str,
     effects: &[Effect<'_>],
+    now: DateTime,
 ) -> Result<Vec<bool>, DirectoryError> {
-    // Whose lease was taken over records what was delivered, and nothing else.
-    let keep = "INSERT INTO dir_attempts (delivery, made_at, status, reason, excerpt, elapsed)
+    // Whose lease was taken over records what was delivered, and nothing else; and not while the other is at it, so
+    // that the subject's next event waits for both.
+    let is_mine = "position = ?1 AND state = (SELECT 0)
+        AND (holder = ?2 OR (?3 = 1 AND coalesce(leased_until, 0) <= ?4))";
+    let keep = format!(
+        "INSERT INTO dir_attempts (delivery, made_at, status, reason, excerpt, elapsed)
         SELECT position, last_attempt, status, reason, excerpt, elapsed FROM dir_deliveries
-        WHERE position = ?1 AND state = 0 AND last_attempt IS NOT NULL AND (holder = ?2 OR ?3 = 1)";
-    let update = "UPDATE dir_deliveries
-        SET state = ?4, attempts = attempts + 1, due = coalesce(?5, due), last_attempt = ?6, status = ?7,
-            reason = ?8, excerpt = ?9, elapsed = ?10, finished = ?11, leased_until = NULL, holder = NULL
-        WHERE position = ?1 AND state = 0 AND (holder = ?2 OR ?3 = 1)";
+        WHERE {is_mine} AND last_attempt IS NOT NULL"
+    );
+    let update = format!(
+        "UPDATE dir_deliveries
+        SET state = ?5, attempts = attempts + 1, due = coalesce(?6, due), last_attempt = ?7, status = ?8,
+            reason = ?9, excerpt = ?10, elapsed = ?11, finished = ?12, leased_until = NULL, holder = NULL
+        WHERE {is_mine}"
+    );
     let mut statements = Vec::new();
     let mut places = Vec::new();
     for effect in effects {
         let Finished { flight, report, time } = effect.finished;
-        let key = [Param::from(flight.position), holder.into(), effect.is_delivered().into()];
+        let delivered = effect.is_delivered();
+        let key = [Param::from(flight.position), holder.into(), delivered.into(), now.unix_micros().into()];
         if flight.attempts > 0 {
-            statements.push(Statement::new(keep, key));
+            statements.push(Statement::new(&keep, key));
         }
         let excerpt = report.as_ref().map(|report| report.excerpt.as_str()).filter(|text| !text.is_empty());
         let elapsed = report.as_ref().and_then(|report| i64::try_from(report.elapsed.as_micros()).ok());
@@ -150,7 +159,7 @@ fn write_effects(
             is_done.then(|| time.unix_micros()).into(),
         ];
         places.push(statements.len());
-        statements.push(Statement::new(update, [key.as_slice(), &values].concat()));
+        statements.push(Statement::new(&update, [key.as_slice(), &values].concat()));
     }
     let changed = session.batch(&statements)?;
     Ok(places.into_iter().map(|place| changed.get(place).is_some_and(|rows| *rows > 0)).collect())
@@ -160,7 +169,7 @@ fn write_effects(
 fn call_next(session: &Session<'_>, effects: &[&Effect<'_>], now: DateTime) -> Result<(), DirectoryError> {
     let update = "UPDATE dir_deliveries SET due = ?3
         WHERE position = (
-                SELECT position FROM dir_deliveries WHERE endpoint = ?1 AND subject = ?2 AND state = 0
+                SELECT position FROM dir_deliveries WHERE endpoint = ?1 AND subject = ?2 AND state = (SELECT 0)
                 ORDER BY event LIMIT 1
             ) AND due > ?3 AND attempts = 0";
     let done = effects.iter().filter(|effect| effect.state != DeliveryState::Pending);
