@@ -84,7 +84,7 @@ struct State {
     is_repaired: bool,
     era: u32,
     sent: BTreeMap<String, Vec<Sent>>,
-    /// When the attempts under way began, and in which era, by URL and subject.
+    /// When the attempts under way were claimed, and in which era, by URL and subject.
     under_way: HashMap<(String, String), Vec<(DateTime, u32)>>,
     hanging: usize,
     violations: Vec<String>,
@@ -161,9 +161,9 @@ impl Wire {
     }
 
     /// Notes that an attempt begins: the only one of its subject, unless a lease may have ended meanwhile.
-    fn begin(&self, url: &str, body: &Value) -> UnderWay<'_> {
+    fn begin(&self, url: &str, body: &Value, claimed: DateTime) -> UnderWay<'_> {
         let mut state = self.state();
-        let began = (self.clock.now(), state.era);
+        let began = (claimed, state.era);
         let key = (url.to_owned(), body["subject"].as_str().unwrap().to_owned());
         let lease = i64::try_from(self.lease.as_micros()).unwrap();
         let there = state.under_way.entry(key.clone()).or_default();
@@ -227,7 +227,7 @@ impl Wire {
 impl Transport for Wire {
     async fn attempt(&self, attempt: &Attempt) -> Report {
         let body = parse(std::str::from_utf8(&attempt.body).unwrap());
-        let _under_way = self.begin(&attempt.url, &body);
+        let _under_way = self.begin(&attempt.url, &body, attempt.time);
         let (takes_long, was_processed, outcome) = self.decide(&attempt.url);
         let sent = Sent {
             event_id: attempt.event_id.clone(),
