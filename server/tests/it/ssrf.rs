@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::scimd::{answer, http, user};
-use crate::serve::{Served, after, started};
+use crate::serve::{Served, after, started, webhook};
 
 #[derive(Deserialize)]
 struct Vector {
@@ -42,21 +42,22 @@ fn forbidden() -> (u16, Arc<AtomicUsize>) {
     (port, connections)
 }
 
-/// The URL with the port of the forbidden listener, where it can have one.
+/// The URL with the port of the forbidden listener, unless its port is what is wrong with it.
 fn aimed(url: &str, port: u16) -> String {
     let Ok(mut parsed) = Url::parse(url) else { return url.to_owned() };
-    let can = parsed.has_host() && parsed.set_port(Some(port)).is_ok();
+    let can = parsed.has_host() && parsed.port() != Some(0) && parsed.set_port(Some(port)).is_ok();
     if can { parsed.into() } else { url.to_owned() }
 }
 
 struct Site {
     served: Served,
     key: String,
+    http: reqwest::Client,
 }
 
 impl Site {
     async fn api(&self, method: Method, path: &str, body: Value) -> (StatusCode, Value) {
-        let request = http().request(method, format!("http://{}/api/v1{path}", self.served.address));
+        let request = self.http.request(method, format!("http://{}/api/v1{path}", self.served.address));
         let request = request.bearer_auth(&self.key);
         answer(if body.is_null() { request } else { request.json(&body) }).await
     }
@@ -67,12 +68,12 @@ impl Site {
 async fn no_vector_is_ever_connected_to() {
     let folder = tempfile::tempdir().unwrap();
     let (port, connections) = forbidden();
-    let start = || started(folder.path(), "https://app.example.com/hook", "", None).ready();
+    let start = || started(folder.path(), &webhook("https://app.example.com/hook", ""), "", None).ready();
     let served = start();
     let key = after(&served.printed, "API key").unwrap().to_owned();
     let token = after(&served.printed, "bearer token").unwrap().to_owned();
     let base_url = after(&served.printed, "SCIM base URL").unwrap().to_owned();
-    let mut site = Site { served, key };
+    let mut site = Site { served, key, http: http() };
     let vectors = vectors();
 
     // Neither made nor changed to.
