@@ -72,6 +72,8 @@ pub struct Dispatcher {
     is_full: bool,
     /// When the next attempt falls due, as far as is known.
     next: Option<DateTime>,
+    /// When leases were last renewed, or there were none.
+    renewed: DateTime,
     /// How many attempts have come to an end.
     landed: usize,
 }
@@ -84,8 +86,8 @@ pub struct DispatcherConfig {
     pub concurrency: usize,
     /// To one endpoint that has no setting of its own, by the dispatchers of all processes. Default: 4.
     pub per_endpoint: usize,
-    /// How long an attempt is left to the dispatcher that began it. It must be longer than an attempt can
-    /// take. Default: 30 s.
+    /// How long an attempt is left to the dispatcher that began it, unless it says that it is still at it, which it
+    /// does three times in this time. So long others wait when a process dies. Default: 10 s.
     pub lease: Duration,
     /// By which part waits are longer at most than the table says, so that many do not come back at once.
     /// Default: 0.1.
@@ -94,7 +96,7 @@ pub struct DispatcherConfig {
 
 impl Default for DispatcherConfig {
     fn default() -> Self {
-        Self { concurrency: 256, per_endpoint: 4, lease: Duration::from_secs(30), jitter: 0.1 }
+        Self { concurrency: 256, per_endpoint: 4, lease: Duration::from_secs(10), jitter: 0.1 }
     }
 }
 
@@ -116,6 +118,7 @@ impl Dispatcher {
         clock: Arc<dyn Clock>,
         config: DispatcherConfig,
     ) -> Self {
+        let renewed = clock.now();
         Self {
             directories: directories.clone(),
             transport,
@@ -131,6 +134,7 @@ impl Dispatcher {
             is_stale: true,
             is_full: false,
             next: None,
+            renewed,
             landed: 0,
         }
     }
@@ -156,8 +160,16 @@ impl Dispatcher {
                 () = self.clock.sleep(next.unwrap_or(IDLE).min(IDLE)) => self.is_stale = true,
             }
         }
-        while let Some(landed) = self.flights.join_next_with_id().await {
-            self.land(landed);
+        while !self.flights.is_empty() {
+            let renewal = self.renewal();
+            tokio::select! {
+                Some(landed) = self.flights.join_next_with_id() => self.land(landed),
+                () = self.clock.sleep(renewal) => {
+                    if let Err(error) = self.renew(self.clock.now()).await {
+                        tracing::warn!(%error, "leases can't be renewed now; others may make the attempts too");
+                    }
+                }
+            }
         }
         if let Err(error) = self.close().await {
             tracing::warn!(%error, "the last deliveries were not recorded; they will be made again");
@@ -202,6 +214,7 @@ impl Dispatcher {
             self.land(landed);
         }
         let now = self.clock.now();
+        self.renew(now).await?;
         let mut is_contended = false;
         if !self.finished.is_empty() {
             is_contended |= self.record(now).await?;
@@ -210,8 +223,42 @@ impl Dispatcher {
             is_contended |= self.look(now).await?;
         }
         let wait = |at: DateTime| at.unix_micros().saturating_sub(now.unix_micros()).try_into().unwrap_or(0);
-        let next = self.next.map(|at| Duration::from_micros(wait(at)));
+        let mut next = self.next.map(|at| Duration::from_micros(wait(at)));
+        if !self.flights.is_empty() {
+            next = next.into_iter().chain([self.renewal()]).min();
+        }
         Ok(if is_contended { next.into_iter().chain([CONTENDED]).min() } else { next })
+    }
+
+    /// How often leases are renewed.
+    fn renewal(&self) -> Duration {
+        self.config.lease / 3
+    }
+
+    /// Says of the attempts under way that they still are, if it is time to.
+    async fn renew(&mut self, now: DateTime) -> Result<(), DirectoryError> {
+        if self.aloft.is_empty() {
+            self.renewed = now;
+            return Ok(());
+        }
+        let since = now.unix_micros().saturating_sub(self.renewed.unix_micros());
+        if u128::try_from(since).unwrap_or_default() < self.renewal().as_micros() {
+            return Ok(());
+        }
+        let lease = i64::try_from(self.config.lease.as_micros()).unwrap_or(i64::MAX);
+        let (holder, end) = (Arc::clone(&self.holder), now.plus_micros(lease).unix_micros());
+        self.directories
+            .database()
+            .write(move |session| {
+                // Not of those that somebody else has taken over, because the lease had ended.
+                let update = "UPDATE dir_deliveries SET leased_until = ?2
+                    WHERE leased_until IS NOT NULL AND holder = ?1";
+                session.execute(update, params![&*holder, end])?;
+                Ok::<_, DirectoryError>(())
+            })
+            .await?;
+        self.renewed = now;
+        Ok(())
     }
 
     /// Records what has come back, and in the same transaction goes on with the endpoints concerned. Answers

@@ -18,6 +18,7 @@ use crate::support::{Site, on_both_engines};
 on_both_engines! {
     all_dispatchers_together_keep_the_limit_of_an_endpoint,
     an_attempt_whose_lease_ended_is_another_s,
+    an_attempt_that_takes_longer_than_a_lease_stays_with_its_dispatcher,
     what_is_left_at_the_end_is_recorded,
 }
 
@@ -57,6 +58,36 @@ async fn all_dispatchers_together_keep_the_limit_of_an_endpoint(engine: Engine) 
     }
     assert_eq!(receiver.attempts().len(), 12);
     assert_eq!(site.directories.backlog().await.unwrap().delivered, 12);
+}
+
+async fn an_attempt_that_takes_longer_than_a_lease_stays_with_its_dispatcher(engine: Engine) {
+    let site = Site::new(engine).await;
+    site.endpoint(URL, &[]).await;
+    site.user("ann").await;
+    site.catch_up().await;
+    let gate = Arc::new(Notify::new());
+    let receiver = Receiver::gated(&site, &gate, |_| Some(200));
+    let (stop, shutdown) = watch::channel(false);
+    let config = DispatcherConfig { lease: Duration::from_millis(600), ..DispatcherConfig::default() };
+    let dispatchers: Vec<_> = (0..2)
+        .map(|_| {
+            let clock: Arc<dyn Clock> = Arc::new(RealTime);
+            let dispatcher = Dispatcher::new(&site.directories, Arc::clone(&receiver) as _, clock, config);
+            tokio::spawn(dispatcher.run(shutdown.clone()))
+        })
+        .collect();
+    until(|| receiver.attempts().len() == 1).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(receiver.attempts().len(), 1, "nobody else has made it");
+    // Also while its dispatcher stops.
+    stop.send(true).unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    gate.notify_one();
+    for dispatcher in dispatchers {
+        dispatcher.await.unwrap();
+    }
+    assert_eq!(receiver.attempts().len(), 1);
+    assert_eq!(site.directories.backlog().await.unwrap().delivered, 1);
 }
 
 async fn an_attempt_whose_lease_ended_is_another_s(engine: Engine) {

@@ -24,7 +24,7 @@ use crate::serve::{Served, after, started, webhook};
 /// How many attempts at one endpoint are under way at once, by all processes.
 const SLOTS: u64 = 4;
 /// How long an attempt is left to a process that may have died, and what it takes to notice.
-const LEASE: Duration = Duration::from_secs(35);
+const LEASE: Duration = Duration::from_secs(15);
 /// How late 99 of 100 deliveries may be.
 const LATE: Duration = Duration::from_secs(1);
 const LOOPBACK: &str = "allow_loopback_http = true\n";
