@@ -7,7 +7,8 @@ use scim_core::Cause;
 use scim_schema::{DateTime, Object, Value};
 use scim_sql::{DatabaseError, Engine, Session, params};
 
-use crate::directories::{Directories, read_event_types, split};
+use crate::directories::{Directories, number_of, read_event_types, split};
+use crate::endpoint::Ordering;
 use crate::error::DirectoryError;
 use crate::event::{Envelope, EventType, Lane};
 use crate::id::{EndpointId, EventId};
@@ -51,6 +52,7 @@ pub(crate) struct Wanting {
     event_types: Vec<EventType>,
     organizations: Vec<String>,
     directories: Vec<String>,
+    ordering: Ordering,
 }
 
 /// What an event is made of.
@@ -90,6 +92,8 @@ pub(crate) fn write_notice(
     lock(session)?;
     let cause = Cause { kind: DELIVERY.into(), request_id: key.into() };
     let mut log = Log::open(session, directories)?;
+    let number = number_of(session, endpoint)?;
+    log.endpoints.retain(|wanting| wanting.number != number);
     log.append(NewEvent {
         place: None,
         event_type,
@@ -125,12 +129,18 @@ impl Wanting {
             event_types: read_event_types(row.text(1)?),
             organizations: split(row.text(2)?).collect(),
             directories: split(row.text(3)?).collect(),
+            ordering: Ordering::parse(row.text(4)?).unwrap_or_default(),
         })
     }
 
     /// The number of the endpoint.
     pub(crate) fn number(&self) -> i64 {
         self.number
+    }
+
+    /// What an event does that comes while an earlier one waits.
+    pub(crate) fn ordering(&self) -> Ordering {
+        self.ordering
     }
 
     /// Whether it wants events of that type from there: organization and directory, where the event is of one.
@@ -148,7 +158,8 @@ impl Wanting {
     }
 }
 
-const SELECT_WANTING: &str = "SELECT number, event_types, organizations, directories FROM dir_endpoints";
+const SELECT_WANTING: &str =
+    "SELECT number, event_types, organizations, directories, ordering FROM dir_endpoints";
 
 /// A delivery that waits for its first attempt.
 pub(crate) const INSERT_DELIVERY: &str = "INSERT INTO dir_deliveries

@@ -233,7 +233,8 @@ impl Directories {
     }
 
     /// Delivers to an endpoint the events it wants that happened from `since` to `until` and were never meant for
-    /// it: because it was not there yet, disabled, or had other settings. Answers how many.
+    /// it: because it was not there yet, disabled, or had other settings. Answers how many. Where each event takes
+    /// the place of those before it, those are left out that a later one has overtaken.
     ///
     /// # Errors
     /// [`DirectoryError::NotFound`] without the endpoint.
@@ -387,7 +388,10 @@ fn replay_some(
         Ok::<_, DirectoryError>((row.int(0)?, read_sendable(row)?))
     })?;
     let last = events.last().map(|(position, _)| *position);
-    let insert = format!("{INSERT_DELIVERY} ON CONFLICT DO NOTHING");
+    let insert = match endpoint.ordering() {
+        Ordering::Strict => format!("{INSERT_DELIVERY} ON CONFLICT DO NOTHING"),
+        Ordering::Latest => INSERT_NOT_OVERTAKEN.to_owned(),
+    };
     let mut statements = Vec::new();
     for event in events.iter().filter_map(|(_, event)| event.as_ref()) {
         if event.is_wanted_by(endpoint) {
@@ -409,6 +413,16 @@ fn replay_some(
     let inserted: usize = session.batch(&statements)?.into_iter().sum();
     Ok((last, u64::try_from(inserted).unwrap_or(u64::MAX)))
 }
+
+/// As [`INSERT_DELIVERY`], unless a later event of the subject was delivered or is about to be.
+const INSERT_NOT_OVERTAKEN: &str = "INSERT INTO dir_deliveries
+        (endpoint, event, directory, subject, lane, state, attempts, due)
+    SELECT CAST(?1 AS BIGINT), CAST(?2 AS BIGINT), CAST(?3 AS BIGINT), CAST(?4 AS TEXT), CAST(?5 AS BIGINT), 0, 0,
+        CAST(?6 AS BIGINT)
+    WHERE NOT EXISTS (SELECT 1 FROM dir_deliveries n
+        WHERE n.endpoint = CAST(?1 AS BIGINT) AND n.subject = CAST(?4 AS TEXT) AND n.state IN (0, 1)
+            AND n.event > CAST(?2 AS BIGINT))
+    ON CONFLICT DO NOTHING";
 
 const SELECT_DELIVERY: &str =
     "SELECT d.position, e.id, e.type, d.told_as, d.subject, p.id, d.state, d.attempts,

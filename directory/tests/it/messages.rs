@@ -150,6 +150,16 @@ async fn what_was_never_meant_for_an_endpoint_is_replayed(engine: Engine) {
     assert_eq!(replay(start.plus_micros(-1), None).await, 1);
     assert_eq!(replay(start.plus_micros(-1), None).await, 0, "not twice");
     assert_eq!(dispatcher.deliver_due().await.unwrap(), 1);
+    // What a later event has overtaken would be told with old data.
+    let late = site.user("late").await;
+    site.catch_up().await;
+    site.set(&format!("/Users/{late}"), "title", json!("Lead")).await;
+    let second = NewEndpoint::at("https://second.example.com/");
+    let second = site.directories.create_endpoint(second, site.clock.now()).await.unwrap().endpoint.id;
+    site.catch_up().await;
+    dispatcher.deliver_due().await.unwrap();
+    let now = site.clock.now();
+    assert_eq!(site.directories.replay_missing(&second, start, None, now).await.unwrap(), 2, "those before late");
     // An event that an endpoint does not want is not missing.
     let mut groups = NewEndpoint::at("https://groups.example.com/");
     groups.settings.event_types = vec![EventType::GroupCreated];
