@@ -159,7 +159,11 @@ async fn what_was_never_meant_for_an_endpoint_is_replayed(engine: Engine) {
     site.catch_up().await;
     dispatcher.deliver_due().await.unwrap();
     let now = site.clock.now();
-    assert_eq!(site.directories.replay_missing(&second, start, None, now).await.unwrap(), 2, "those before late");
+    assert_eq!(
+        site.directories.replay_missing(&second, start, None, now).await.unwrap(),
+        2,
+        "those before late"
+    );
     // An event that an endpoint does not want is not missing.
     let mut groups = NewEndpoint::at("https://groups.example.com/");
     groups.settings.event_types = vec![EventType::GroupCreated];

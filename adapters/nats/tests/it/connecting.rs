@@ -94,7 +94,7 @@ async fn a_seed_in_a_file_is_enough() {
 }
 
 /// What `issuer` says of `subject`, signed.
-fn jwt(issuer: &KeyPair, subject: &KeyPair, nats: Value) -> String {
+fn jwt(issuer: &KeyPair, subject: &KeyPair, nats: &Value) -> String {
     let encode = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
     let header = encode(&json!({"typ": "JWT", "alg": "ed25519-nkey"}));
     let (issuer_key, subject_key) = (issuer.public_key(), subject.public_key());
@@ -119,10 +119,10 @@ async fn a_file_of_credentials_is_enough() {
     let server = Server::with(&format!(
         "operator: {}\nsystem_account: {system_key}\nresolver: MEMORY\n\
          resolver_preload: {{ {system_key}: {}, {}: {} }}",
-        jwt(&operator, &operator, json!({"type": "operator", "version": 2})),
-        jwt(&operator, &system, json!({"type": "account", "version": 2})),
+        jwt(&operator, &operator, &json!({"type": "operator", "version": 2})),
+        jwt(&operator, &system, &json!({"type": "account", "version": 2})),
         account.public_key(),
-        jwt(&operator, &account, of_account),
+        jwt(&operator, &account, &of_account),
         system_key = system.public_key(),
     ));
     let server = server.unwrap();
@@ -137,9 +137,9 @@ async fn a_file_of_credentials_is_enough() {
         );
         std::fs::write(&path, text).unwrap();
     };
-    write(&jwt(&account, &user, of_user.clone()));
+    write(&jwt(&account, &user, &of_user));
     assert_eq!(says(with_file()).await, "");
-    write(&jwt(&KeyPair::new_account(), &user, of_user));
+    write(&jwt(&KeyPair::new_account(), &user, &of_user));
     let text = says(with_file()).await;
     assert!(text.contains("does not let us in"), "{text}");
 }
