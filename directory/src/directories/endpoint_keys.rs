@@ -15,7 +15,7 @@ const OLD_KEYS: i64 = 10;
 
 impl Directories {
     /// Gives an endpoint a new secret to sign with. Until `overlap` is over, deliveries are signed with those
-    /// before it too, so that the receiver can change in between: see [`Endpoint::OVERLAP`].
+    /// before it too, so that the receiver can change in between: see [`Endpoint::OVERLAP`](crate::Endpoint::OVERLAP).
     ///
     /// # Errors
     /// [`DirectoryError::NotFound`]; [`DirectoryError::Invalid`] when the endpoint has ten old secrets whose
