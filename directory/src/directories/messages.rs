@@ -154,7 +154,7 @@ impl Directories {
         let sent = self
             .database()
             .write(move |session| {
-                let select = format!("{SELECT_SENDABLE} WHERE e.id = ?1");
+                let select = format!("{SELECT_SENDABLE} WHERE e.id = ?1 AND e.body <> ''");
                 let found = session.first(&select, params![event.as_str()], read_sendable)?.flatten();
                 let found = found.ok_or(DirectoryError::NotFound { what: "event" })?;
                 let mut sent = 0;
@@ -299,7 +299,7 @@ impl Directories {
     }
 }
 
-/// An event that can be sent again.
+/// An event that can be sent again: not one that was forgotten.
 struct Sendable {
     position: i64,
     event_type: EventType,
@@ -381,7 +381,7 @@ fn replay_some(
     now: DateTime,
 ) -> Result<(Option<i64>, u64), DirectoryError> {
     let select = format!(
-        "{SELECT_SENDABLE} WHERE e.position > ?1 AND e.occurred_at >= ?2 AND e.occurred_at <= ?3
+        "{SELECT_SENDABLE} WHERE e.body <> '' AND e.position > ?1 AND e.occurred_at >= ?2 AND e.occurred_at <= ?3
         ORDER BY e.position LIMIT ?4"
     );
     let events = session.all(&select, params![after, since, until, ROWS], |row| {

@@ -441,7 +441,7 @@ impl<'t> Claim<'t> {
     ) -> Result<(), DirectoryError> {
         let Some(target) = self.desks.get(desk).map(|desk| desk.target) else { return Ok(()) };
         let sent = match target.ordering {
-            Ordering::Latest => self.latest(rows)?,
+            Ordering::Latest => self.latest(target.number, &candidate.subject, rows)?,
             Ordering::Strict => self.strict(target, lane, candidate, rows)?,
         };
         let Some(row) = sent else { return Ok(()) };
@@ -454,8 +454,13 @@ impl<'t> Claim<'t> {
         Ok(())
     }
 
-    fn latest(&mut self, mut rows: Vec<Waiting>) -> Result<Option<Waiting>, DirectoryError> {
-        if is_fleeting(&rows) && !self.was_sent_before(&rows)? {
+    fn latest(
+        &mut self,
+        endpoint: i64,
+        subject: &str,
+        mut rows: Vec<Waiting>,
+    ) -> Result<Option<Waiting>, DirectoryError> {
+        if is_fleeting(&rows) && !self.was_told(endpoint, subject)? {
             self.superseded.extend(rows.iter().map(|row| row.position));
             return Ok(None);
         }
@@ -475,12 +480,15 @@ impl<'t> Claim<'t> {
         Ok(send.filter(|at| *at < rows.len()).map(|at| rows.swap_remove(at)))
     }
 
-    /// Whether an attempt was made before a delivery was begun anew.
-    fn was_sent_before(&self, rows: &[Waiting]) -> Result<bool, DirectoryError> {
-        let select =
-            format!("SELECT 1 FROM dir_attempts WHERE delivery {} LIMIT 1", among_the_first(self.session));
-        let positions = list(self.session, rows.iter().map(|row| row.position));
-        Ok(self.session.first(&select, params![&positions], |_| Ok::<_, DirectoryError>(()))?.is_some())
+    /// Whether any delivery of a subject to an endpoint was ever attempted, also one that was given up or begun anew:
+    /// the receiver may know the subject, whatever it answered.
+    fn was_told(&self, endpoint: i64, subject: &str) -> Result<bool, DirectoryError> {
+        let select = "SELECT 1 FROM dir_deliveries d WHERE d.endpoint = ?1 AND d.subject = ?2
+            AND (d.attempts > 0 OR d.last_attempt IS NOT NULL OR d.leased_until IS NOT NULL
+                OR EXISTS (SELECT 1 FROM dir_attempts a WHERE a.delivery = d.position)) LIMIT 1";
+        let found =
+            self.session.first(select, params![endpoint, subject], |_| Ok::<_, DirectoryError>(()))?;
+        Ok(found.is_some())
     }
 
     fn strict(

@@ -19,6 +19,7 @@ on_both_engines! {
     an_event_is_sent_again_to_one_or_to_all,
     what_was_given_up_is_recovered_unless_a_later_event_has_overtaken_it,
     what_was_never_meant_for_an_endpoint_is_replayed,
+    whom_a_receiver_may_know_it_is_told_of_after_a_replay_too,
     the_log_is_read_in_pages_both_ways,
     old_events_are_forgotten_and_those_that_wait_are_not,
     an_api_key_opens_what_its_scopes_say,
@@ -170,6 +171,30 @@ async fn what_was_never_meant_for_an_endpoint_is_replayed(engine: Engine) {
     let groups = site.directories.create_endpoint(groups, site.clock.now()).await.unwrap().endpoint.id;
     let now = site.clock.now();
     assert_eq!(site.directories.replay_missing(&groups, start, None, now).await.unwrap(), 0);
+}
+
+async fn whom_a_receiver_may_know_it_is_told_of_after_a_replay_too(engine: Engine) {
+    let site = Site::new(engine).await;
+    let (start, endpoint) = (site.clock.now(), endpoint(&site, URL).await);
+    let switch = |on: bool| site.directories.set_endpoint_enabled(&endpoint, on, site.clock.now());
+    // Its creation was never meant for the endpoint, and its change was given up: the receiver may have taken it.
+    switch(false).await.unwrap();
+    let ann = site.user("ann").await;
+    site.catch_up().await;
+    switch(true).await.unwrap();
+    site.set(&format!("/Users/{ann}"), "title", json!("Lead")).await;
+    site.catch_up().await;
+    exhaust(&site, &Receiver::new(&site, |_| Some(500))).await;
+    switch(false).await.unwrap();
+    site.delete(&format!("/Users/{ann}")).await;
+    site.catch_up().await;
+    switch(true).await.unwrap();
+    let now = site.clock.now();
+    assert_eq!(site.directories.replay_missing(&endpoint, start, None, now).await.unwrap(), 2);
+    let receiver = Receiver::new(&site, |_| Some(200));
+    dispatcher(&site, &receiver).deliver_due().await.unwrap();
+    let last = parse(std::str::from_utf8(&receiver.last().unwrap().body).unwrap());
+    assert_eq!(last["type"], "organization.directory.user_deleted");
 }
 
 async fn the_log_is_read_in_pages_both_ways(engine: Engine) {
