@@ -195,7 +195,7 @@ impl Directories {
             Ordering::Strict => "",
             Ordering::Latest => {
                 " AND NOT EXISTS (SELECT 1 FROM dir_deliveries n
-                    WHERE n.endpoint = d.endpoint AND n.subject = d.subject AND n.state IN (0, 1)
+                    WHERE n.endpoint = d.endpoint AND n.subject = d.subject AND n.state IN (0, 1, 4)
                         AND n.event > d.event)"
             }
         };
@@ -414,13 +414,14 @@ fn replay_some(
     Ok((last, u64::try_from(inserted).unwrap_or(u64::MAX)))
 }
 
-/// As [`INSERT_DELIVERY`], unless a later event of the subject was delivered or is about to be.
+/// As [`INSERT_DELIVERY`], unless a later event of the subject was delivered or is about to be, or gave way: to one that
+/// is later still, or because the subject came and went untold.
 const INSERT_NOT_OVERTAKEN: &str = "INSERT INTO dir_deliveries
         (endpoint, event, directory, subject, lane, state, attempts, due)
     SELECT CAST(?1 AS BIGINT), CAST(?2 AS BIGINT), CAST(?3 AS BIGINT), CAST(?4 AS TEXT), CAST(?5 AS BIGINT), 0, 0,
         CAST(?6 AS BIGINT)
     WHERE NOT EXISTS (SELECT 1 FROM dir_deliveries n
-        WHERE n.endpoint = CAST(?1 AS BIGINT) AND n.subject = CAST(?4 AS TEXT) AND n.state IN (0, 1)
+        WHERE n.endpoint = CAST(?1 AS BIGINT) AND n.subject = CAST(?4 AS TEXT) AND n.state IN (0, 1, 4)
             AND n.event > CAST(?2 AS BIGINT))
     ON CONFLICT DO NOTHING";
 
