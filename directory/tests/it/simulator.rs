@@ -24,7 +24,7 @@ use self::wire::{Manner, Wire};
 use crate::support::{Site, times};
 
 /// Seeds that have found a mistake once.
-const REGRESSIONS: [u64; 2] = [1016, 2246];
+const REGRESSIONS: [u64; 3] = [1016, 2246, 7029];
 const STEPS: u64 = 120;
 const CONFIG: DispatcherConfig = DispatcherConfig {
     concurrency: 32,
