@@ -23,7 +23,7 @@ use self::claim::{Claimed, Due, Flight, Search, claim, find};
 use self::record::{Finished, record};
 use self::target::Target;
 use self::turns::{Rates, Turns};
-use crate::clock::Clock;
+use crate::clock::{Clock, plus};
 use crate::directories::Directories;
 use crate::error::DirectoryError;
 use crate::event::EventType;
@@ -245,8 +245,7 @@ impl Dispatcher {
         if u128::try_from(since).unwrap_or_default() < self.renewal().as_micros() {
             return Ok(());
         }
-        let lease = i64::try_from(self.config.lease.as_micros()).unwrap_or(i64::MAX);
-        let (holder, end) = (Arc::clone(&self.holder), now.plus_micros(lease).unix_micros());
+        let (holder, end) = (Arc::clone(&self.holder), plus(now, self.config.lease).unix_micros());
         self.directories
             .database()
             .write(move |session| {

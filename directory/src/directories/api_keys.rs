@@ -7,6 +7,7 @@ use scim_sql::{Row, Session, params};
 
 use super::credential::{Credential, fits, parts};
 use super::{Directories, check_name, exclude, split};
+use crate::clock::plus;
 use crate::error::DirectoryError;
 use crate::id::ApiKeyId;
 use crate::model::{ApiKey, IssuedApiKey, Scope, Token};
@@ -175,7 +176,6 @@ impl Directories {
             return Err(DirectoryError::Invalid { field: "scopes", problem: "must name at least one" });
         }
         let credential = Credential::new(PREFIX, self.keys());
-        let end = |time: Duration| now.plus_micros(i64::try_from(time.as_micros()).unwrap_or(i64::MAX));
         let mut scopes = scopes.to_vec();
         scopes.sort_unstable();
         scopes.dedup();
@@ -185,7 +185,7 @@ impl Directories {
             suffix: credential.suffix.clone(),
             scopes,
             created: now,
-            expires: lifetime.map(end),
+            expires: lifetime.map(|time| plus(now, time)),
             last_used: None,
             revoked: None,
         };

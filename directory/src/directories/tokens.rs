@@ -9,6 +9,7 @@ use scim_sql::{Row, Session, params};
 
 use super::credential::{Credential, fits, parts};
 use super::{Directories, exclude};
+use crate::clock::plus;
 use crate::error::DirectoryError;
 use crate::id::{DirectoryId, OrganizationId, TokenId};
 use crate::model::{DirectoryAccess, IssuedToken, Token};
@@ -74,13 +75,12 @@ impl Directories {
 
     fn fresh_token(&self, directory: &DirectoryId, lifetime: Option<Duration>, now: DateTime) -> FreshToken {
         let credential = Credential::new(PREFIX, self.keys());
-        let lifetime = lifetime.unwrap_or(Token::LIFETIME).as_micros();
         let token = Token {
             id: TokenId::random(),
             directory_id: directory.clone(),
             suffix: credential.suffix.clone(),
             created: now,
-            expires: now.plus_micros(i64::try_from(lifetime).unwrap_or(i64::MAX)),
+            expires: plus(now, lifetime.unwrap_or(Token::LIFETIME)),
             last_used: None,
             revoked: None,
         };

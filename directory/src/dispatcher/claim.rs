@@ -7,7 +7,7 @@ use scim_schema::DateTime;
 use scim_sql::{Session, Statement, params};
 
 use super::DispatcherConfig;
-use super::health::{closed_until, is_probed, plus, slots};
+use super::health::{closed_until, is_probed, slots};
 use super::look::{
     Candidate, Queue, Segment, SubjectOf, busy_endpoints, candidates, leases_of_others, queues, waiting,
     waiting_of_event,
@@ -16,6 +16,7 @@ use super::numbers::{among_the_first, list};
 use super::subject::{Decision, Turn, Waiting, is_fleeting, latest, strict};
 use super::target::{Address, Target};
 use super::turns::{Rates, Served, Turns, interleave};
+use crate::clock::plus;
 use crate::directories::Directories;
 use crate::endpoint::Ordering;
 use crate::error::DirectoryError;

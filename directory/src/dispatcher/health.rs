@@ -6,6 +6,7 @@ use scim_schema::DateTime;
 use scim_webhook::{Failure, Outcome, next_attempt};
 use sha2::{Digest as _, Sha256};
 
+use crate::clock::plus;
 use crate::endpoint::Health;
 
 /// After so many failures in a row nothing is attempted for a while, and then one attempt at a time.
@@ -103,10 +104,6 @@ fn fraction(event_id: &str, made: u32) -> f64 {
     let hash = Sha256::new().chain_update(event_id).chain_update(made.to_le_bytes()).finalize();
     let number = hash.iter().take(4).fold(0_u32, |number, byte| number << 8 | u32::from(*byte));
     f64::from(number) / f64::from(u32::MAX)
-}
-
-pub(super) fn plus(time: DateTime, duration: Duration) -> DateTime {
-    time.plus_micros(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@ use scim_set::{ErrorCode, SigningKey, sign};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::queue::{self, Failed, Target, Waiting, micros};
-use crate::clock::Clock;
+use super::queue::{self, Failed, Target, Waiting};
+use crate::clock::{Clock, plus};
 use crate::directories::Directories;
 use crate::error::DirectoryError;
 use crate::id::random_text;
@@ -193,7 +193,7 @@ impl Shared {
                 if *shutdown.borrow() {
                     return Ok(pushed);
                 }
-                if self.clock.now().plus_micros(micros(ATTEMPT)) >= until {
+                if plus(self.clock.now(), ATTEMPT) >= until {
                     break;
                 }
                 pushed += 1;
@@ -207,7 +207,7 @@ impl Shared {
     /// Answers also until when.
     async fn lease(&self, stream: i64) -> Result<Option<(Target, DateTime)>, DirectoryError> {
         let (holder, now) = (self.holder.clone(), self.clock.now());
-        let until = now.plus_micros(micros(LEASE));
+        let until = plus(now, LEASE);
         let lease = move |session: &scim_sql::Session<'_>| queue::lease(session, stream, &holder, until, now);
         Ok(self.directories.database().write(lease).await?.map(|target| (target, until)))
     }
