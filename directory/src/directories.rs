@@ -35,6 +35,7 @@ use tokio::sync::{Notify, watch};
 use self::known_tokens::KnownTokens;
 use crate::error::DirectoryError;
 use crate::event::{EventOptions, EventType};
+use crate::holders::Burials;
 use crate::id::{DirectoryId, EnvironmentId, OrganizationId, new_id};
 use crate::keys::Keys;
 use crate::lock::Lock;
@@ -73,6 +74,7 @@ struct Inner {
     no_records_until: AtomicI64,
     known_tokens: KnownTokens,
     metrics: Metrics,
+    burials: Burials,
     /// The key that SETs were last signed with.
     set_key: Mutex<Option<SigningKey>>,
 }
@@ -96,6 +98,7 @@ impl Directories {
             no_records_until: AtomicI64::new(i64::MIN),
             known_tokens: KnownTokens::default(),
             metrics: Metrics::default(),
+            burials: Burials::default(),
             set_key: Mutex::default(),
         };
         Ok(Self {
@@ -149,6 +152,10 @@ impl Directories {
     /// Counts of the work that goes on in this process.
     pub fn metrics(&self) -> &Metrics {
         &self.inner.metrics
+    }
+
+    pub(crate) fn burials(&self) -> &Burials {
+        &self.inner.burials
     }
 
     /// Creates an organization.

@@ -27,7 +27,7 @@ use crate::clock::{Clock, plus};
 use crate::directories::Directories;
 use crate::error::DirectoryError;
 use crate::event::EventType;
-use crate::id::random_text;
+use crate::holders::holder;
 use crate::lock::Lock;
 use crate::profile::render;
 use crate::transport::{Attempt, Transport};
@@ -46,9 +46,9 @@ const CONTENDED: Duration = Duration::from_millis(100);
 /// the order of events, and `user_deleted` goes before all that waits: see [`Ordering`](crate::Ordering).
 ///
 /// Several processes may have a dispatcher each on one PostgreSQL database. An attempt belongs to one of them
-/// by a lease; where that one died, another makes the attempt when the lease has ended. Leases are compared
-/// with the clock of whoever looks: clocks that differ by more than the lease is longer than an attempt make
-/// deliveries come twice, which receivers must expect anyway.
+/// by a lease; where that one died, another makes the attempt when the server sees that it is gone, or the lease has
+/// ended. Leases are compared with the clock of whoever looks: clocks that differ by more than the lease is longer than
+/// an attempt make deliveries come twice, which receivers must expect anyway.
 #[derive(Debug)]
 pub struct Dispatcher {
     directories: Directories,
@@ -87,7 +87,7 @@ pub struct DispatcherConfig {
     /// To one endpoint that has no setting of its own, by the dispatchers of all processes. Default: 4.
     pub per_endpoint: usize,
     /// How long an attempt is left to the dispatcher that began it, unless it says that it is still at it, which it
-    /// does three times in this time. So long others wait when a process dies. Default: 10 s.
+    /// does three times in this time. So long others wait where it is not seen that a process died. Default: 10 s.
     pub lease: Duration,
     /// By which part waits are longer at most than the table says, so that many do not come back at once.
     /// Default: 0.1.
@@ -126,7 +126,7 @@ impl Dispatcher {
             config,
             flights: JoinSet::new(),
             aloft: HashMap::new(),
-            holder: random_text(16).into(),
+            holder: holder(directories.database()).into(),
             taken: Arc::default(),
             finished: Arc::default(),
             turns: Arc::default(),
@@ -293,6 +293,7 @@ impl Dispatcher {
 
     /// Looks at all endpoints. Answers whether others were at those for which something is due.
     async fn look(&mut self, now: DateTime) -> Result<bool, DirectoryError> {
+        self.directories.bury(now).await?;
         let search = self.search(now);
         let look = search.clone();
         let found = self.directories.database().read(move |session| find(session, &look)).await?;

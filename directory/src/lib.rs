@@ -8,6 +8,7 @@ mod dispatcher;
 mod endpoint;
 mod error;
 mod event;
+mod holders;
 mod id;
 mod json;
 mod keys;

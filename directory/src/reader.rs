@@ -14,7 +14,7 @@ use crate::clock::{Clock, plus};
 use crate::directories::{Direction, Directories, EventFilter, LogPosition, wait_for_events};
 use crate::error::DirectoryError;
 use crate::event::Event;
-use crate::id::random_text;
+use crate::holders::holder;
 
 /// How many events are published at once.
 const EVENTS: usize = 256;
@@ -99,14 +99,13 @@ impl Reader {
         outlet: Arc<dyn Outlet>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let (directories, name) = (directories.clone(), name.into());
         Self {
-            directories,
-            name,
+            directories: directories.clone(),
+            name: name.into(),
             filter,
             outlet,
             clock,
-            holder: random_text(16),
+            holder: holder(directories.database()),
             known: None,
             leased_until: None,
             unsaved_since: None,
@@ -237,6 +236,7 @@ impl Reader {
         if let Some(known) = self.known.filter(|_| self.leased_until.is_some_and(|until| until > now)) {
             return Ok(Some(known));
         }
+        self.directories.bury(now).await?;
         let name = self.name.clone();
         let row = self.directories.database().read(move |session| {
             let select = "SELECT position, holder, leased_until FROM dir_readers WHERE name = ?1";

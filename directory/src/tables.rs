@@ -15,7 +15,7 @@ pub(crate) const NAMESPACE: &str = "directory";
 ///   events of no directory have none of either. `lane` is that of its deliveries, `reason` why a user was
 ///   deleted.
 /// - `dir_deliveries.state`: see `DeliveryState`. While an attempt is made, `holder` is the dispatcher that
-///   makes it; it is that dispatcher's alone until `leased_until`. `lane`: 0 at once, 1 live, 2 in bulk.
+///   makes it; it is that dispatcher's alone until `leased_until`, or until its process is seen to be gone. `lane`: 0 at once, 1 live, 2 in bulk.
 ///   `told_as` is the type that is said instead of the event's. `directory` is 0 for events of none. `status`
 ///   to `elapsed` are of the last attempt; those before it are in `dir_attempts`.
 /// - `dir_endpoints`: `failures` in a row since the last success, the first of them at `failing_since`; no

@@ -238,6 +238,16 @@ impl Database {
         }
     }
 
+    /// The number by which other processes see that this one uses the database, with [`Session::is_gone`]. `None`
+    /// where they can't: on SQLite there are none, behind a pooler no connection is this process's own, and while
+    /// the server can't be reached nothing is seen.
+    pub fn presence(&self) -> Option<i32> {
+        match &self.inner.backend {
+            Backend::Sqlite(_) => None,
+            Backend::Postgres(server) => server.presence(),
+        }
+    }
+
     /// What the database is called in messages: the path of the file, or name and host.
     pub fn place(&self) -> &str {
         &self.inner.place

@@ -18,6 +18,7 @@ use scim_core::{Committed, StoreError};
 use tokio::sync::watch;
 
 use self::bell::Bell;
+pub(crate) use self::bell::PRESENT;
 use self::connection::Connection;
 pub use self::options::PostgresOptions;
 use self::pool::{Kind, Pool};
@@ -95,6 +96,10 @@ impl Postgres {
 
     pub(crate) fn commits(&self) -> watch::Receiver<u64> {
         self.bell.commits()
+    }
+
+    pub(crate) fn presence(&self) -> Option<i32> {
+        self.bell.presence()
     }
 }
 

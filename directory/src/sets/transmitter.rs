@@ -13,7 +13,7 @@ use super::queue::{self, Failed, Target, Waiting};
 use crate::clock::{Clock, plus};
 use crate::directories::Directories;
 use crate::error::DirectoryError;
-use crate::id::random_text;
+use crate::holders::holder;
 use crate::transport::{Push, PushOutcome, SetTransport};
 
 /// How many SETs are read at once.
@@ -68,8 +68,9 @@ impl SetTransmitter {
         clock: Arc<dyn Clock>,
         issuer: impl Into<String>,
     ) -> Self {
+        let holder = holder(directories.database());
         let directories = directories.clone();
-        let shared = Shared { directories, transport, clock, issuer: issuer.into(), holder: random_text(16) };
+        let shared = Shared { directories, transport, clock, issuer: issuer.into(), holder };
         Self { shared: Arc::new(shared), flights: JoinSet::new(), busy: HashSet::new(), pushed: 0 }
     }
 
@@ -130,6 +131,7 @@ impl SetTransmitter {
         shutdown: &watch::Receiver<bool>,
     ) -> Result<Option<Duration>, DirectoryError> {
         let (now, holder) = (self.shared.clock.now(), self.shared.holder.clone());
+        self.shared.directories.bury(now).await?;
         let find = move |session: &scim_sql::Session<'_>| queue::due(session, &holder, now);
         let due = self.shared.directories.database().read(find).await?;
         let mut next: Option<Duration> = None;

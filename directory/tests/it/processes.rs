@@ -114,6 +114,36 @@ async fn an_attempt_whose_lease_ended_is_another_s(engine: Engine) {
     assert_eq!(site.directories.backlog().await.unwrap().pending, 0);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_a_dead_process_had_is_free_at_once_on_postgres() {
+    let site = Site::new(Engine::Postgres).await;
+    site.strict_endpoint(URL).await;
+    for n in 0..6 {
+        site.user(&format!("user{n}")).await;
+    }
+    site.catch_up().await;
+    let (store, directories) = site.place.open().await;
+    let silent = Receiver::gated(&site, &Arc::new(Notify::new()), |_| Some(200));
+    let clock: Arc<dyn Clock> = site.clock.clone();
+    let mut dead =
+        Dispatcher::new(&directories, Arc::clone(&silent) as _, clock, DispatcherConfig::default());
+    dead.step().await.unwrap();
+    until(|| silent.attempts().len() == 4).await;
+    let receiver = Receiver::new(&site, |_| Some(200));
+    let mut other = dispatcher(&site, &receiver);
+    site.clock.advance(Duration::from_secs(1));
+    assert_eq!(other.deliver_due().await.unwrap(), 0, "it is there, and has all that the endpoint may have");
+    drop((dead, directories, store));
+    let mut seconds = 0;
+    while other.deliver_due().await.unwrap() == 0 {
+        seconds += 1;
+        assert!(seconds < 5, "its leases are for ten");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        site.clock.advance(Duration::from_secs(1));
+    }
+    assert_eq!(site.directories.backlog().await.unwrap().delivered, 6);
+}
+
 async fn what_is_left_at_the_end_is_recorded(engine: Engine) {
     let site = Site::new(engine).await;
     site.endpoint(URL, &[]).await;

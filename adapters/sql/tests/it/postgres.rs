@@ -485,6 +485,37 @@ async fn inserts_that_wait_share_transactions() {
 }
 
 #[tokio::test]
+async fn a_process_is_seen_until_it_has_ended() {
+    let url = new_database();
+    let (here, there) = (connect(&url).await, connect(&url).await);
+    let presence = there.presence().expect("it is seen as soon as it is connected");
+    assert_ne!(here.presence(), Some(presence));
+    let is_gone = async || here.read(move |session| session.is_gone(presence)).await.unwrap();
+    assert!(!is_gone().await);
+    // Its connection breaks; it is seen again by the same number, also where it is just being asked for.
+    let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_locks WHERE locktype = 'advisory' AND objid = ?1
+        AND pid <> pg_backend_pid() AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    let end = move |session: &Session<'_>| {
+        Ok::<_, DatabaseError>(session.first(end, params![i64::from(presence)], |row| row.int(0))?)
+    };
+    assert_eq!(here.write(end).await.unwrap(), Some(1));
+    let since = Instant::now();
+    while !is_gone().await {
+        assert!(since.elapsed() < Duration::from_secs(5));
+    }
+    while is_gone().await || there.presence() != Some(presence) {
+        assert!(since.elapsed() < Duration::from_secs(10));
+    }
+    drop(there);
+    while !is_gone().await {
+        assert!(since.elapsed() < Duration::from_secs(20));
+    }
+    let mut options = PostgresOptions::new(&url).unwrap();
+    options.prepare = false;
+    assert_eq!(Database::connect(options).await.unwrap().presence(), None);
+}
+
+#[tokio::test]
 async fn nothing_of_a_pooled_session_is_kept_in_its_connection() {
     let mut options = PostgresOptions::new(&new_database()).unwrap();
     options.prepare = false;
