@@ -327,7 +327,9 @@ impl Dispatcher {
         self.directories.metrics().gave_way(claimed.superseded);
         for served in &claimed.served {
             Arc::make_mut(&mut self.turns).serve(served);
-            Arc::make_mut(&mut self.rates).begin(served.endpoint, served.time);
+            if served.has_rate {
+                Arc::make_mut(&mut self.rates).begin(served.endpoint, served.time);
+            }
         }
         for due in claimed.due {
             self.start(due, now);

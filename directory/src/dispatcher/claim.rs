@@ -585,6 +585,7 @@ impl<'t> Claim<'t> {
                 lane,
                 organization: queue.organization,
                 directory: queue.directory,
+                has_rate: target.rate.is_some(),
                 time: search.now,
             });
             claimed.due.push(Due {

@@ -33,6 +33,8 @@ pub(super) struct Served {
     pub(super) lane: i64,
     pub(super) organization: Arc<str>,
     pub(super) directory: i64,
+    /// Whether the endpoint has a rate.
+    pub(super) has_rate: bool,
     pub(super) time: DateTime,
 }
 
@@ -127,9 +129,12 @@ impl Rates {
         (left, next.filter(|_| left == 0))
     }
 
+    /// An attempt was begun at an endpoint that has a rate.
     pub(super) fn begin(&mut self, endpoint: i64, now: DateTime) {
         let begun = self.begun.entry(endpoint).or_default();
-        begun.retain(|time| is_recent(*time, now));
+        while begun.front().is_some_and(|time| !is_recent(*time, now)) {
+            begun.pop_front();
+        }
         begun.push_back(now);
     }
 }
@@ -162,7 +167,8 @@ mod tests {
 
     fn serve(turns: &mut Turns, organization: &str, directory: i64) {
         let time = DateTime::from_unix_micros(0);
-        turns.serve(&Served { endpoint: 1, lane: 1, organization: organization.into(), directory, time });
+        let organization = organization.into();
+        turns.serve(&Served { endpoint: 1, lane: 1, organization, directory, has_rate: false, time });
     }
 
     #[test]

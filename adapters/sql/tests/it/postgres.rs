@@ -496,7 +496,7 @@ async fn a_process_is_seen_until_it_has_ended() {
     let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_locks WHERE locktype = 'advisory' AND objid = ?1
         AND pid <> pg_backend_pid() AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
     let end = move |session: &Session<'_>| {
-        Ok::<_, DatabaseError>(session.first(end, params![i64::from(presence)], |row| row.int(0))?)
+        session.first::<_, DatabaseError>(end, params![i64::from(presence)], |row| row.int(0))
     };
     assert_eq!(here.write(end).await.unwrap(), Some(1));
     let since = Instant::now();
