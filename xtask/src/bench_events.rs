@@ -23,8 +23,8 @@ Rows, by the numbers of the targets:
        same bodies to the same receiver over as many connections
   T32  a PATCH that adds 10,000 members: its answer with and without an endpoint, and when the event of each member
        is recorded
-  T33  a dead endpoint with a million events waiting: the memory of the process, and what is left for another
-       endpoint
+  T33  a dead endpoint with a million events waiting: the memory of the process, what is left for another endpoint,
+       and how fast it gets them once it is repaired
 
 Of several rounds the best figures are compared. Server, receiver and load share the processors. A machine that does
 something else makes all figures worse: times of single events most. Figures: target/bench-events.jsonl.";

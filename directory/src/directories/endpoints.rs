@@ -92,7 +92,7 @@ impl Directories {
     }
 
     /// Gives an endpoint other settings. Deliveries that wait go by the new ones; events that were recorded
-    /// before do not come to it because of them.
+    /// before do not come to it because of them. With another URL, earlier failures do not count against it any more.
     ///
     /// # Errors
     /// As [`Directories::create_endpoint`].
@@ -126,8 +126,13 @@ impl Directories {
                 if let Some(seen) = seen {
                     check_seen(session, &row, seen)?;
                 }
+                // What failed at another URL says nothing of this one.
                 let update = "UPDATE dir_endpoints
-                    SET url = ?2, description = ?3, event_types = ?4, organizations = ?5, directories = ?6,
+                    SET failures = CASE WHEN url = ?2 THEN failures ELSE 0 END,
+                        failing_since = CASE WHEN url = ?2 THEN failing_since END,
+                        not_before = CASE WHEN url = ?2 THEN not_before END,
+                        is_slow = CASE WHEN url = ?2 THEN is_slow ELSE 0 END,
+                        url = ?2, description = ?3, event_types = ?4, organizations = ?5, directories = ?6,
                         profile = ?7, acknowledge = ?8, ordering = ?9, headers = ?10, rate = ?11,
                         concurrency = ?12, updated = ?13
                     WHERE id = ?1";

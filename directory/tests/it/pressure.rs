@@ -21,6 +21,7 @@ use crate::support::{Site, on_both_engines, parse};
 
 on_both_engines! {
     after_ten_failures_an_endpoint_has_rest_and_is_then_probed,
+    failures_at_one_url_do_not_count_against_another,
     a_receiver_that_asks_to_be_left_alone_is_left_alone,
     an_endpoint_that_fails_for_five_days_is_disabled,
     a_rate_is_kept,
@@ -158,6 +159,24 @@ async fn after_ten_failures_an_endpoint_has_rest_and_is_then_probed(engine: Engi
     let health = endpoint(&site).await.health;
     assert_eq!((health.failures, health.failing_since, health.not_before), (0, None, None));
     assert_eq!(health.last_delivered, Some(site.clock.now()));
+}
+
+async fn failures_at_one_url_do_not_count_against_another(engine: Engine) {
+    let site = Site::new(engine).await;
+    site.endpoint(URL, &[]).await;
+    grow(&site, &site.directory, "scim", (0..30).map(|n| format!("diruser_{n}"))).await;
+    let rule = Rule::new(&site, |attempt| if attempt.url == URL { bad(500) } else { GOOD });
+    let mut dispatcher = rule.dispatcher(&site);
+    let failed = dispatcher.deliver_due().await.unwrap();
+    let Endpoint { id, settings, .. } = endpoint(&site).await;
+    let described = EndpointSettings { description: "Ours".into(), ..settings };
+    site.directories.update_endpoint(&id, described.clone(), site.clock.now()).await.unwrap();
+    assert_eq!(dispatcher.deliver_due().await.unwrap(), 0, "it is the same receiver");
+    assert_eq!(endpoint(&site).await.health.failures, 10);
+    let moved = EndpointSettings { url: format!("{URL}/v2"), ..described };
+    site.directories.update_endpoint(&id, moved, site.clock.now()).await.unwrap();
+    assert_eq!(dispatcher.deliver_due().await.unwrap(), 30 - failed);
+    assert_eq!(rule.most_at_once(), 4);
 }
 
 async fn a_receiver_that_asks_to_be_left_alone_is_left_alone(engine: Engine) {

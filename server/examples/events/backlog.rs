@@ -16,6 +16,8 @@ use crate::{Options, Row, users};
 const RATE: u32 = 100;
 /// How long recording the backlog may take.
 const PATIENCE: Duration = Duration::from_secs(3600);
+/// So many of the events that waited are delivered when the endpoint is repaired.
+const DRAINED: u64 = 20_000;
 /// Nobody listens on the discard port: each connection is refused.
 const DEAD: &str = "http://127.0.0.1:9/";
 
@@ -69,5 +71,20 @@ pub(crate) async fn measure(options: &Options, figures: &mut Figures) -> Result<
             scimd.stop()?;
         }
     }
+    drained(&home, options, figures).await?;
     home.remove()
+}
+
+/// The dead endpoint is repaired: how fast it gets what waited.
+async fn drained(home: &Home, options: &Options, figures: &mut Figures) -> Result<()> {
+    let receiver = Receiver::start().await?;
+    let scimd = home.serve().await?;
+    home.enable(&scimd, DEAD, true).await?;
+    let begun = Instant::now();
+    home.repair(&scimd, DEAD, &receiver.url()).await?;
+    let some = options.backlog.min(DRAINED);
+    receiver.wait_for(usize::try_from(some)?, PATIENCE).await?;
+    figures.add("backlog/drained", some as f64 / begun.elapsed().as_secs_f64(), "/s");
+    figures.add("backlog/peak", scimd.peak_memory()?, "MiB");
+    scimd.stop()
 }

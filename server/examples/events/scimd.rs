@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use bytes::Bytes;
 use http::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::connection::Connection;
 use crate::data::Data;
@@ -90,28 +90,45 @@ impl Home {
     /// Lets deliveries of a directory's events wait, or go on.
     pub(crate) async fn pause(&self, scimd: &Scimd, directory: &str, paused: bool) -> Result<()> {
         let id = &self.access(directory)?.directory;
-        let listed = self.api(scimd, Method::GET, "/directories").await?;
+        let listed = self.api(scimd, Method::GET, "/directories", None).await?;
         let directory = find(&listed, "directories", "id", id)?;
         let organization = text(directory, "organization_id")?;
         let verb = if paused { "pause" } else { "resume" };
         let path = format!("/organizations/{organization}/directories/{id}:{verb}_delivery");
-        self.api(scimd, Method::POST, &path).await.map(drop)
+        self.api(scimd, Method::POST, &path, None).await.map(drop)
     }
 
     /// Lets an endpoint have deliveries or none.
     pub(crate) async fn enable(&self, scimd: &Scimd, url: &str, enabled: bool) -> Result<()> {
-        let listed = self.api(scimd, Method::GET, "/webhook_endpoints").await?;
-        let endpoint = text(find(&listed, "webhook_endpoints", "url", url)?, "id")?;
+        let endpoint = self.endpoint(scimd, url).await?;
         let verb = if enabled { "enable" } else { "disable" };
-        self.api(scimd, Method::POST, &format!("/webhook_endpoints/{endpoint}:{verb}")).await.map(drop)
+        let path = format!("/webhook_endpoints/{endpoint}:{verb}");
+        self.api(scimd, Method::POST, &path, None).await.map(drop)
+    }
+
+    /// Gives an endpoint another URL.
+    pub(crate) async fn repair(&self, scimd: &Scimd, url: &str, working: &str) -> Result<()> {
+        let endpoint = self.endpoint(scimd, url).await?;
+        let path = format!("/webhook_endpoints/{endpoint}");
+        self.api(scimd, Method::PATCH, &path, Some(json!({ "url": working }))).await.map(drop)
+    }
+
+    /// The id of the endpoint with that URL.
+    async fn endpoint(&self, scimd: &Scimd, url: &str) -> Result<String> {
+        let listed = self.api(scimd, Method::GET, "/webhook_endpoints", None).await?;
+        Ok(text(find(&listed, "webhook_endpoints", "url", url)?, "id")?.to_owned())
     }
 
     /// Asks the interface for programs.
-    async fn api(&self, scimd: &Scimd, method: Method, path: &str) -> Result<Value> {
+    async fn api(&self, scimd: &Scimd, method: Method, path: &str, body: Option<Value>) -> Result<Value> {
         let key = format!("Bearer {}", self.api_key);
-        let headers = [("authorization", key.as_str())];
+        let mut headers = vec![("authorization", key.as_str())];
+        if body.is_some() {
+            headers.push(("content-type", "application/json"));
+        }
         let path = format!("/api/v1{path}");
-        let (status, body) = scimd.connect().await?.ask(method, &path, &headers, Bytes::new()).await?;
+        let body = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
+        let (status, body) = scimd.connect().await?.ask(method, &path, &headers, body).await?;
         ensure!(status.is_success(), "scimd answered {status}: {}", String::from_utf8_lossy(&body));
         Ok(serde_json::from_slice(&body)?)
     }
