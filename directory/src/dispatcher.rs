@@ -1,10 +1,12 @@
 //! Delivery: attempts as they fall due, and what became of them.
 
 mod claim;
+mod find;
 mod health;
 mod look;
 mod numbers;
 mod record;
+mod search;
 mod subject;
 mod target;
 mod turns;
@@ -19,8 +21,10 @@ use scim_webhook::{Outcome, Report};
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
 
-use self::claim::{Claimed, Due, Flight, Search, claim, find};
+use self::claim::{Claimed, Due, Flight, claim};
+use self::find::find;
 use self::record::{Finished, record};
+use self::search::Search;
 use self::target::Target;
 use self::turns::{Rates, Turns};
 use crate::clock::{Clock, plus};

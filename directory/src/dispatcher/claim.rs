@@ -6,16 +6,15 @@ use std::sync::Arc;
 use scim_schema::DateTime;
 use scim_sql::{Session, Statement, params};
 
-use super::DispatcherConfig;
-use super::health::{closed_until, is_probed, slots};
+use super::health::is_probed;
 use super::look::{
-    Candidate, Queue, Segment, SubjectOf, busy_endpoints, candidates, leases_of_others, queues, waiting,
-    waiting_of_event,
+    Candidate, Queue, Segment, SubjectOf, candidates, leases_of_others, queues, waiting, waiting_of_event,
 };
 use super::numbers::{among_the_first, list};
+use super::search::{Room, Search, earlier, next_of, room};
 use super::subject::{Decision, Turn, Waiting, is_fleeting, latest, strict};
 use super::target::{Address, Target};
-use super::turns::{Rates, Served, Turns, interleave};
+use super::turns::{Served, interleave};
 use crate::clock::plus;
 use crate::directories::Directories;
 use crate::endpoint::Ordering;
@@ -29,45 +28,6 @@ const QUEUES: usize = 256;
 const OF_SUBJECT: i64 = 500;
 /// How many more deliveries are looked at than are wanted: some may be of one subject.
 const SPARE: usize = 4;
-
-/// Who looks and when, and what is remembered. Clones share.
-#[derive(Clone, Debug)]
-pub(super) struct Search {
-    pub(super) holder: Arc<str>,
-    pub(super) now: DateTime,
-    pub(super) config: DispatcherConfig,
-    /// What is under way or not recorded: the endpoint of each delivery, by its position.
-    pub(super) taken: Arc<HashMap<i64, i64>>,
-    /// Of them, what is being recorded now.
-    pub(super) landed: Arc<HashSet<i64>>,
-    pub(super) turns: Arc<Turns>,
-    pub(super) rates: Arc<Rates>,
-}
-
-impl Search {
-    fn is_taken(&self, position: i64) -> bool {
-        self.taken.contains_key(&position) && !self.landed.contains(&position)
-    }
-
-    fn taken_of(&self, endpoint: i64) -> usize {
-        self.taken.iter().filter(|(position, of)| **of == endpoint && !self.landed.contains(position)).count()
-    }
-
-    fn free(&self) -> usize {
-        self.config.concurrency.saturating_sub(self.taken.len().saturating_sub(self.landed.len()))
-    }
-}
-
-/// What is due, as far as that can be seen without a lock.
-#[derive(Debug, Default)]
-pub(super) struct Found {
-    /// Endpoints for which an attempt is due, and where: lane and directory.
-    pub(super) wanting: BTreeMap<i64, (i64, i64)>,
-    /// When the next attempt falls due, or may be made.
-    pub(super) next: Option<DateTime>,
-    /// There was no room for more attempts at all.
-    pub(super) is_full: bool,
-}
 
 /// What was claimed.
 #[derive(Debug, Default)]
@@ -109,96 +69,6 @@ pub(super) struct Flight {
     /// Whether it finds out if the endpoint is back.
     pub(super) is_probe: bool,
     pub(super) began: DateTime,
-}
-
-/// What may be begun at an endpoint.
-enum Room {
-    /// So many attempts.
-    For(usize),
-    /// None before then, or before an attempt of this dispatcher ends.
-    NotBefore(Option<DateTime>),
-}
-
-fn room(target: &Target, search: &Search, others: Option<&(usize, DateTime)>) -> Room {
-    if let Some(end) = closed_until(&target.health, search.now) {
-        return Room::NotBefore(Some(end));
-    }
-    let concurrency = target.concurrency.and_then(|n| usize::try_from(n).ok());
-    let slots = slots(&target.health, concurrency.unwrap_or(search.config.per_endpoint));
-    let under_way = search.taken_of(target.number) + others.map_or(0, |(count, _)| *count);
-    let free = slots.saturating_sub(under_way);
-    if free == 0 {
-        return Room::NotBefore(others.map(|(_, end)| *end));
-    }
-    let Some(rate) = target.rate else { return Room::For(free) };
-    match search.rates.allowance(target.number, rate, search.now) {
-        (0, next) => Room::NotBefore(next),
-        (allowed, _) => Room::For(free.min(allowed)),
-    }
-}
-
-fn earlier(next: &mut Option<DateTime>, other: Option<DateTime>) {
-    *next = next.iter().copied().chain(other).min();
-}
-
-/// When the next delivery of a queue falls due that is not due now.
-fn next_of(queue: &Queue, now: DateTime) -> Option<DateTime> {
-    if queue.is_paused {
-        return None;
-    }
-    if queue.first > now { Some(queue.first) } else { queue.later }
-}
-
-/// Looks for endpoints for which an attempt is due.
-pub(super) fn find(session: &Session<'_>, search: &Search) -> Result<Found, DirectoryError> {
-    let mut found = Found { is_full: search.free() == 0, ..Found::default() };
-    if found.is_full {
-        return Ok(found);
-    }
-    let others = leases_of_others(session, &search.holder, search.now)?;
-    let busy: HashSet<i64> = busy_endpoints(session)?.into_iter().collect();
-    let mut segments = Vec::new();
-    for target in Target::enabled(session)?.iter().filter(|target| busy.contains(&target.number)) {
-        match room(target, search, others.get(&target.number)) {
-            Room::NotBefore(next) => earlier(&mut found.next, next),
-            Room::For(_) => segments.extend(Lane::CODES.map(|lane| Segment {
-                endpoint: target.number,
-                lane,
-                after: i64::MIN,
-                up_to: i64::MAX,
-            })),
-        }
-    }
-    let queues = queues(session, &segments, usize::MAX >> 1, search.now)?;
-    for queue in &queues {
-        earlier(&mut found.next, next_of(queue, search.now));
-    }
-    // The first queue of an endpoint that has something for anybody.
-    let mut left: VecDeque<Queue> =
-        queues.into_iter().filter(|queue| !queue.is_paused && queue.first <= search.now).collect();
-    while !left.is_empty() {
-        let mut asked: Vec<(Queue, i64)> = Vec::new();
-        let mut rest = VecDeque::new();
-        for queue in left {
-            if found.wanting.contains_key(&queue.endpoint) {
-                continue;
-            }
-            if asked.last().is_some_and(|(last, _)| last.endpoint == queue.endpoint) {
-                rest.push_back(queue);
-            } else {
-                let limit =
-                    i64::try_from(search.taken_of(queue.endpoint)).unwrap_or(i64::MAX).saturating_add(1);
-                asked.push((queue, limit));
-            }
-        }
-        for ((queue, _), there) in asked.iter().zip(candidates(session, &asked, search.now)?) {
-            if !there.is_empty() {
-                found.wanting.insert(queue.endpoint, (queue.lane, queue.directory));
-            }
-        }
-        left = rest;
-    }
-    Ok(found)
 }
 
 /// Makes attempts this dispatcher's own until their lease ends. The endpoints are locked. `hints` say where

@@ -4,8 +4,9 @@ use scim_schema::{DateTime, Object, Value};
 use scim_sql::{Param, Session, Statement, params};
 use scim_webhook::{Failure, Outcome, Report};
 
-use super::claim::{Flight, Search};
+use super::claim::Flight;
 use super::health::{failed, next_due, succeeded};
+use super::search::Search;
 use super::target::Target;
 use crate::directories::Directories;
 use crate::endpoint::Ordering;

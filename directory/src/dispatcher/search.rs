@@ -1,0 +1,78 @@
+//! Who looks for attempts, and how much room there is for them.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use scim_schema::DateTime;
+
+use super::DispatcherConfig;
+use super::health::{closed_until, slots};
+use super::look::Queue;
+use super::target::Target;
+use super::turns::{Rates, Turns};
+
+/// Who looks and when, and what is remembered. Clones share.
+#[derive(Clone, Debug)]
+pub(super) struct Search {
+    pub(super) holder: Arc<str>,
+    pub(super) now: DateTime,
+    pub(super) config: DispatcherConfig,
+    /// What is under way or not recorded: the endpoint of each delivery, by its position.
+    pub(super) taken: Arc<HashMap<i64, i64>>,
+    /// Of them, what is being recorded now.
+    pub(super) landed: Arc<HashSet<i64>>,
+    pub(super) turns: Arc<Turns>,
+    pub(super) rates: Arc<Rates>,
+}
+
+impl Search {
+    pub(super) fn is_taken(&self, position: i64) -> bool {
+        self.taken.contains_key(&position) && !self.landed.contains(&position)
+    }
+
+    pub(super) fn taken_of(&self, endpoint: i64) -> usize {
+        self.taken.iter().filter(|(position, of)| **of == endpoint && !self.landed.contains(position)).count()
+    }
+
+    pub(super) fn free(&self) -> usize {
+        self.config.concurrency.saturating_sub(self.taken.len().saturating_sub(self.landed.len()))
+    }
+}
+
+/// What may be begun at an endpoint.
+pub(super) enum Room {
+    /// So many attempts.
+    For(usize),
+    /// None before then, or before an attempt of this dispatcher ends.
+    NotBefore(Option<DateTime>),
+}
+
+pub(super) fn room(target: &Target, search: &Search, others: Option<&(usize, DateTime)>) -> Room {
+    if let Some(end) = closed_until(&target.health, search.now) {
+        return Room::NotBefore(Some(end));
+    }
+    let concurrency = target.concurrency.and_then(|n| usize::try_from(n).ok());
+    let slots = slots(&target.health, concurrency.unwrap_or(search.config.per_endpoint));
+    let under_way = search.taken_of(target.number) + others.map_or(0, |(count, _)| *count);
+    let free = slots.saturating_sub(under_way);
+    if free == 0 {
+        return Room::NotBefore(others.map(|(_, end)| *end));
+    }
+    let Some(rate) = target.rate else { return Room::For(free) };
+    match search.rates.allowance(target.number, rate, search.now) {
+        (0, next) => Room::NotBefore(next),
+        (allowed, _) => Room::For(free.min(allowed)),
+    }
+}
+
+pub(super) fn earlier(next: &mut Option<DateTime>, other: Option<DateTime>) {
+    *next = next.iter().copied().chain(other).min();
+}
+
+/// When the next delivery of a queue falls due that is not due now.
+pub(super) fn next_of(queue: &Queue, now: DateTime) -> Option<DateTime> {
+    if queue.is_paused {
+        return None;
+    }
+    if queue.first > now { Some(queue.first) } else { queue.later }
+}
