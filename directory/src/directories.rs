@@ -35,7 +35,7 @@ use tokio::sync::{Notify, watch};
 use self::known_tokens::KnownTokens;
 use crate::error::DirectoryError;
 use crate::event::{EventOptions, EventType};
-use crate::holders::Burials;
+use crate::holders::{Burials, end_all_leases};
 use crate::id::{DirectoryId, EnvironmentId, OrganizationId, new_id};
 use crate::keys::Keys;
 use crate::lock::Lock;
@@ -499,13 +499,8 @@ fn begin(session: &Session<'_>, fingerprint: &str) -> Result<EnvironmentId, Dire
         return Err(DirectoryError::WrongKeys);
     }
     if session.engine() == Engine::Sqlite {
-        // The file is this process's alone: who has leased a delivery is dead. That there was a lease stays known,
-        // because an attempt may have been made.
-        let update =
-            "UPDATE dir_deliveries SET leased_until = 0, holder = NULL WHERE leased_until IS NOT NULL";
-        session.execute(update, params![])?;
-        let update = "UPDATE dir_set_streams SET leased_until = NULL, holder = NULL WHERE holder IS NOT NULL";
-        session.execute(update, params![])?;
+        // The file is this process's alone.
+        end_all_leases(session)?;
     }
     Ok(environment_id)
 }

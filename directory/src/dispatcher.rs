@@ -31,7 +31,7 @@ use crate::clock::{Clock, plus};
 use crate::directories::Directories;
 use crate::error::DirectoryError;
 use crate::event::EventType;
-use crate::holders::holder;
+use crate::holders::{OFTEN, holder};
 use crate::lock::Lock;
 use crate::profile::render;
 use crate::transport::{Attempt, Transport};
@@ -74,6 +74,8 @@ pub struct Dispatcher {
     is_stale: bool,
     /// There was no room for more attempts.
     is_full: bool,
+    /// Others had attempts under way at the last look.
+    sees_others: bool,
     /// When the next attempt falls due, as far as is known.
     next: Option<DateTime>,
     /// When leases were last renewed, or there were none.
@@ -137,6 +139,7 @@ impl Dispatcher {
             rates: Arc::default(),
             is_stale: true,
             is_full: false,
+            sees_others: false,
             next: None,
             renewed,
             landed: 0,
@@ -155,13 +158,13 @@ impl Dispatcher {
                     Some(PAUSE)
                 }
             };
-            let directories = self.directories.clone();
+            let (directories, next) = (self.directories.clone(), next.unwrap_or(IDLE).min(self.patience()));
             tokio::select! {
                 biased;
                 _ = shutdown.wait_for(|stop| *stop) => break,
                 Some(landed) = self.flights.join_next_with_id() => self.land(landed),
                 () = directories.new_deliveries().notified() => self.is_stale = true,
-                () = self.clock.sleep(next.unwrap_or(IDLE).min(IDLE)) => self.is_stale = true,
+                () = self.clock.sleep(next) => self.is_stale = true,
             }
         }
         while !self.flights.is_empty() {
@@ -234,6 +237,11 @@ impl Dispatcher {
         Ok(if is_contended { next.into_iter().chain([CONTENDED]).min() } else { next })
     }
 
+    /// How long to wait at most before looking again.
+    fn patience(&self) -> Duration {
+        if self.sees_others { OFTEN } else { IDLE }
+    }
+
     /// How often leases are renewed.
     fn renewal(&self) -> Duration {
         self.config.lease / 3
@@ -297,12 +305,13 @@ impl Dispatcher {
 
     /// Looks at all endpoints. Answers whether others were at those for which something is due.
     async fn look(&mut self, now: DateTime) -> Result<bool, DirectoryError> {
-        self.directories.bury(now).await?;
+        self.directories.bury(now).await;
         let search = self.search(now);
         let look = search.clone();
         let found = self.directories.database().read(move |session| find(session, &look)).await?;
         self.is_stale = false;
         self.is_full |= found.is_full;
+        self.sees_others = found.sees_others;
         if !found.is_full {
             self.next = found.next;
         }
@@ -361,7 +370,7 @@ impl Dispatcher {
         let (transport, clock) = (Arc::clone(&self.transport), Arc::clone(&self.clock));
         let handle = self.flights.spawn(async move {
             let attempt = Attempt {
-                url: address.url.clone(),
+                url: address.url.to_string(),
                 event_id,
                 secrets: address.secrets.clone(),
                 signing_keys: address.signing_keys.clone(),

@@ -1,26 +1,28 @@
 //! Who has leases, and what becomes of those of a process that has ended.
 //!
-//! A lease ends by itself. On PostgreSQL it is also seen that the process of a holder is gone; then its leases are ended
-//! at once, so that what it had begun does not count against anybody.
+//! A lease ends by itself. But what a dead process had begun shall not count against anybody for so long: on PostgreSQL it
+//! is seen which processes are gone, and an SQLite file has belonged to nobody when it is opened.
 
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use scim_schema::DateTime;
-use scim_sql::{Database, Session, params};
+use scim_sql::{Database, DatabaseError, Session, params};
 
+use crate::clock::plus;
 use crate::directories::Directories;
 use crate::error::DirectoryError;
 use crate::id::random_text;
 
-/// At most so often it is looked who is gone: microseconds.
-const OFTEN: i64 = 1_000_000;
+/// How often it is looked who is gone.
+pub(crate) const OFTEN: Duration = Duration::from_secs(1);
 
-/// What has leases: the table, and what is written where one has ended. Of a delivery it stays known that there was a
-/// lease, because an attempt may have been made.
-const TABLES: [(&str, &str); 3] = [
-    ("dir_deliveries", "leased_until = 0, holder = NULL"),
-    ("dir_readers", "leased_until = NULL, holder = NULL"),
-    ("dir_set_streams", "leased_until = NULL, holder = NULL"),
+/// What has leases: the table, its key, and what is written where one has ended. Of a delivery it stays known that there
+/// was a lease, because an attempt may have been made.
+const TABLES: [(&str, &str, &str); 3] = [
+    ("dir_deliveries", "position", "leased_until = 0, holder = NULL"),
+    ("dir_readers", "name", "leased_until = NULL, holder = NULL"),
+    ("dir_set_streams", "number", "leased_until = NULL, holder = NULL"),
 ];
 
 /// A name for a holder of leases in this process. Others find in it by which number they see the process.
@@ -36,6 +38,14 @@ fn presence_of(holder: &str) -> Option<i32> {
     holder.split_once('@')?.1.parse().ok()
 }
 
+/// Ends the leases of everybody: all who had some are dead.
+pub(crate) fn end_all_leases(session: &Session<'_>) -> Result<(), DatabaseError> {
+    for (table, _, ended) in TABLES {
+        session.execute(&format!("UPDATE {table} SET {ended} WHERE leased_until IS NOT NULL"), params![])?;
+    }
+    Ok(())
+}
+
 /// When it was last looked who is gone.
 #[derive(Debug)]
 pub(crate) struct Burials {
@@ -48,50 +58,88 @@ impl Default for Burials {
     }
 }
 
-impl Directories {
-    /// Ends the leases of processes that are gone, if it was not looked a moment ago.
-    pub(crate) async fn bury(&self, now: DateTime) -> Result<(), DirectoryError> {
-        let Some(own) = self.database().presence() else { return Ok(()) };
-        let (last, time) = (&self.burials().last, now.unix_micros());
+impl Burials {
+    /// Whether it is time to look. Who is told so looks.
+    fn are_due(&self, now: DateTime) -> bool {
+        let last = self.last.load(Ordering::Relaxed);
+        let end = plus(DateTime::from_unix_micros(last), OFTEN);
         // A clock that was set back does not keep it from being done.
-        if time.abs_diff(last.swap(time, Ordering::Relaxed)) < OFTEN.unsigned_abs() {
-            return Ok(());
-        }
-        let dead = self.database().read(move |session| dead(session, own)).await?;
-        if dead.is_empty() {
-            return Ok(());
-        }
-        tracing::info!(count = dead.len(), "leases of processes that have ended are ended");
-        self.database()
-            .write(move |session| {
-                for (table, ended) in TABLES {
-                    let update = format!(
-                        "UPDATE {table} SET {ended} WHERE leased_until IS NOT NULL AND holder = ANY(?1)"
-                    );
-                    let dead: Vec<Option<&str>> = dead.iter().map(|holder| Some(holder.as_str())).collect();
-                    session.execute(&update, params![&dead])?;
-                }
-                Ok(())
-            })
-            .await
+        let is_early = last <= now.unix_micros() && now < end;
+        let set =
+            || self.last.compare_exchange(last, now.unix_micros(), Ordering::Relaxed, Ordering::Relaxed);
+        !is_early && set().is_ok()
     }
 }
 
-/// The holders of leases whose processes are gone.
-fn dead(session: &Session<'_>, own: i32) -> Result<Vec<String>, DirectoryError> {
-    let [deliveries, readers, streams] =
-        TABLES.map(|(table, _)| format!("SELECT holder FROM {table} WHERE leased_until IS NOT NULL"));
-    let select = format!(
-        "SELECT holder FROM ({deliveries} UNION {readers} UNION {streams}) h WHERE holder LIKE '%@%'"
-    );
-    let holders: Vec<String> = session.all(&select, params![], |row| row.owned(0))?;
-    let mut dead = Vec::new();
-    for holder in holders {
-        if let Some(presence) = presence_of(&holder).filter(|presence| *presence != own)
-            && session.is_gone(presence)?
-        {
-            dead.push(holder);
+impl Directories {
+    /// Ends the leases of processes that are gone, if it was not looked a moment ago. Nothing depends on it: leases end by
+    /// themselves.
+    pub(crate) async fn bury(&self, now: DateTime) {
+        if self.database().presence().is_none() || !self.burials().are_due(now) {
+            return;
+        }
+        if let Err(error) = self.bury_now().await {
+            tracing::warn!(%error, "it can't be seen now which processes have ended");
         }
     }
-    Ok(dead)
+
+    async fn bury_now(&self) -> Result<(), DirectoryError> {
+        let holders = self.database().read(|session| {
+            let [deliveries, readers, streams] = TABLES
+                .map(|(table, ..)| format!("SELECT holder FROM {table} WHERE leased_until IS NOT NULL"));
+            let select = format!("{deliveries} UNION {readers} UNION {streams}");
+            session.all(&select, params![], |row| Ok::<_, DirectoryError>(row.owned_or_null(0)?))
+        });
+        let own = self.database().presence();
+        let mut holders: Vec<String> = holders.await?.into_iter().flatten().collect();
+        holders.retain(|holder| presence_of(holder).is_some_and(|number| Some(number) != own));
+        if holders.is_empty() {
+            return Ok(());
+        }
+        // Behind the look for leases: who had one then is seen now, if he is there.
+        let Some(present) = self.database().present().await? else { return Ok(()) };
+        holders.retain(|holder| presence_of(holder).is_some_and(|number| !present.contains(&number)));
+        if holders.is_empty() {
+            return Ok(());
+        }
+        tracing::info!(count = holders.len(), "the leases of processes that are gone end");
+        self.database()
+            .write(move |session| {
+                let dead: Vec<Option<&str>> = holders.iter().map(|holder| Some(holder.as_str())).collect();
+                for (table, key, ended) in TABLES {
+                    // It waits for nobody: what another has locked is being taken over, or is found the next time.
+                    let update = format!(
+                        "UPDATE {table} SET {ended} WHERE {key} IN (
+                            SELECT {key} FROM {table} WHERE leased_until IS NOT NULL AND holder = ANY(?1)
+                            ORDER BY {key} FOR UPDATE SKIP LOCKED)"
+                    );
+                    session.execute(&update, params![&dead])?;
+                }
+                Ok::<_, DirectoryError>(())
+            })
+            .await?;
+        self.new_deliveries().notify_one();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_looked_once_in_a_second_however_often_somebody_asks() {
+        let burials = Burials::default();
+        let at = |millis: i64| DateTime::from_unix_micros(millis * 1000);
+        let due: Vec<i64> = (0..40).map(|n| n * 100).filter(|millis| burials.are_due(at(*millis))).collect();
+        assert_eq!(due, [0, 1000, 2000, 3000]);
+        assert!(burials.are_due(at(-5000)), "the clock was set back");
+    }
+
+    #[test]
+    fn a_holder_tells_by_which_number_its_process_is_seen() {
+        assert_eq!(presence_of("abc@17"), Some(17));
+        assert_eq!(presence_of("abc"), None);
+        assert_eq!(presence_of(""), None);
+    }
 }

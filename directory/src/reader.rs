@@ -236,7 +236,7 @@ impl Reader {
         if let Some(known) = self.known.filter(|_| self.leased_until.is_some_and(|until| until > now)) {
             return Ok(Some(known));
         }
-        self.directories.bury(now).await?;
+        self.directories.bury(now).await;
         let name = self.name.clone();
         let row = self.directories.database().read(move |session| {
             let select = "SELECT position, holder, leased_until FROM dir_readers WHERE name = ?1";

@@ -15,7 +15,7 @@ pub(crate) const NAMESPACE: &str = "directory";
 ///   events of no directory have none of either. `lane` is that of its deliveries, `reason` why a user was
 ///   deleted.
 /// - `dir_deliveries.state`: see `DeliveryState`. While an attempt is made, `holder` is the dispatcher that
-///   makes it; it is that dispatcher's alone until `leased_until`, or until its process is seen to be gone. `lane`: 0 at once, 1 live, 2 in bulk.
+///   makes it; it is that dispatcher's alone until `leased_until`. `lane`: 0 at once, 1 live, 2 in bulk.
 ///   `told_as` is the type that is said instead of the event's. `directory` is 0 for events of none. `status`
 ///   to `elapsed` are of the last attempt; those before it are in `dir_attempts`.
 /// - `dir_endpoints`: `failures` in a row since the last success, the first of them at `failing_since`; no
@@ -24,6 +24,7 @@ pub(crate) const NAMESPACE: &str = "directory";
 /// - `dir_endpoint_keys.kind`: 0 an HMAC secret, 1 an Ed25519 key. The one without `expires` is the current.
 /// - `dir_feed` has one row: the last entry whose work is done; with `fanned_out` the entry behind it is
 ///   begun, and its users up to that id have their events.
+/// - A lease ends at `leased_until`, or when the holder's process is seen to be gone.
 /// - `dir_readers` are programs that read the log beside the dispatchers, and how far each is; a place is
 ///   its `holder`'s alone until `leased_until`.
 /// - `dir_set_streams` are receivers of security event tokens; `url` and `sealed`, the header

@@ -1,5 +1,6 @@
 //! A database, whichever engine it is.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -238,13 +239,26 @@ impl Database {
         }
     }
 
-    /// The number by which other processes see that this one uses the database, with [`Session::is_gone`]. `None`
-    /// where they can't: on SQLite there are none, behind a pooler no connection is this process's own, and while
-    /// the server can't be reached nothing is seen.
+    /// The number by which other processes see that this one uses the database, with [`Database::present`]. `None`
+    /// where they can't: on SQLite there are none, behind a pooler no connection is this process's own, and not every
+    /// server that speaks the protocol of PostgreSQL has advisory locks.
     pub fn presence(&self) -> Option<i32> {
         match &self.inner.backend {
             Backend::Sqlite(_) => None,
             Backend::Postgres(server) => server.presence(),
+        }
+    }
+
+    /// The numbers of all processes that use the database now: one that is not among them has ended, or has lost all its
+    /// connections. `None` where that can't be said: as of [`Database::presence`], and for some seconds after this
+    /// process lost a connection, because others may have lost theirs too and be about to come back.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn present(&self) -> Result<Option<HashSet<i32>>, DatabaseError> {
+        match &self.inner.backend {
+            Backend::Sqlite(_) => Ok(None),
+            Backend::Postgres(server) => server.present().await,
         }
     }
 

@@ -7,10 +7,12 @@ mod fault;
 mod lanes;
 mod options;
 mod pool;
+mod presence;
 mod queue;
 mod transaction;
 pub(crate) mod value;
 
+use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
@@ -18,10 +20,10 @@ use scim_core::{Committed, StoreError};
 use tokio::sync::watch;
 
 use self::bell::Bell;
-pub(crate) use self::bell::PRESENT;
 use self::connection::Connection;
 pub use self::options::PostgresOptions;
 use self::pool::{Kind, Pool};
+use self::presence::{Presence, present};
 pub(crate) use self::transaction::PostgresTransaction;
 use crate::commit::Request;
 use crate::error::{DatabaseError, OpenError};
@@ -44,6 +46,7 @@ pub(crate) struct Postgres {
     writers: Pool,
     readers: Pool,
     bell: Bell,
+    presence: Arc<Presence>,
 }
 
 impl Postgres {
@@ -52,13 +55,15 @@ impl Postgres {
         let started = tokio::task::spawn_blocking(move || {
             let options = Arc::new(options);
             check(&options)?;
-            let bell = Bell::start(Arc::clone(&options)).map_err(|e| thread_error(&options, e))?;
+            let presence = Arc::new(Presence::new());
+            let bell = Bell::start(Arc::clone(&options), Arc::clone(&presence));
+            let bell = bell.map_err(|e| thread_error(&options, e))?;
             // Processes that share a server seldom share a shard.
             let first = RandomState::new().hash_one(std::process::id()) % SHARDS;
-            let pool = |kind, workers| Pool::start(&options, kind, workers, first);
+            let pool = |kind, workers| Pool::start(&options, &presence, kind, workers, first);
             let writers = pool(Kind::Write, options.writers).map_err(|e| thread_error(&options, e))?;
             let readers = pool(Kind::Read, options.readers).map_err(|e| thread_error(&options, e))?;
-            Ok(Self { writers, readers, bell })
+            Ok(Self { writers, readers, bell, presence })
         });
         started.await.unwrap_or_else(|_| Err(OpenError::Database { place, source: DatabaseError::Aborted }))
     }
@@ -99,7 +104,14 @@ impl Postgres {
     }
 
     pub(crate) fn presence(&self) -> Option<i32> {
-        self.bell.presence()
+        self.presence.number()
+    }
+
+    pub(crate) async fn present(&self) -> Result<Option<HashSet<i32>>, DatabaseError> {
+        if !self.presence.tells_of_others() {
+            return Ok(None);
+        }
+        self.read(present).await.map(Some)
     }
 }
 

@@ -6,8 +6,8 @@ use std::fmt;
 use rusqlite::types::{ToSqlOutput, Value as SqlValue, ValueRef};
 
 use crate::error::DatabaseError;
+use crate::postgres::PostgresTransaction;
 use crate::postgres::value;
-use crate::postgres::{PRESENT, PostgresTransaction};
 
 /// The two engines, for the few statements that differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -248,25 +248,6 @@ impl<'s> Session<'s> {
         match self.inner {
             Inner::Sqlite(_) => 0,
             Inner::Postgres(transaction) => transaction.shard(),
-        }
-    }
-
-    /// Whether the process that had this number by [`Database::presence`](crate::Database::presence) does not use the
-    /// database any more: it has ended, or lost its connection for a moment.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub fn is_gone(&self, presence: i32) -> Result<bool, DatabaseError> {
-        match self.inner {
-            Inner::Sqlite(_) => Ok(false),
-            Inner::Postgres(_) => {
-                // Shared, so that several may ask at the same time.
-                let ask =
-                    "SELECT CAST(pg_try_advisory_xact_lock_shared(CAST(?1 AS INTEGER), CAST(?2 AS INTEGER))
-                    AS INTEGER)";
-                let values = crate::params![i64::from(PRESENT), i64::from(presence)];
-                Ok(self.first(ask, values, |row| row.flag(0))?.unwrap_or_default())
-            }
         }
     }
 

@@ -59,6 +59,8 @@ pub(super) struct Due {
 pub(super) struct Flight {
     pub(super) position: i64,
     pub(super) endpoint: i64,
+    /// Where it goes.
+    pub(super) url: Arc<str>,
     pub(super) event_id: String,
     pub(super) event_type: Option<EventType>,
     pub(super) told_as: Option<EventType>,
@@ -464,6 +466,7 @@ impl<'t> Claim<'t> {
                 flight: Flight {
                     position: row.position,
                     endpoint: target.number,
+                    url: Arc::clone(&address.url),
                     event_id: row.event_id,
                     event_type: row.event_type,
                     told_as: row.told_as,

@@ -18,6 +18,8 @@ pub(super) struct Found {
     pub(super) wanting: BTreeMap<i64, (i64, i64)>,
     /// When the next attempt falls due, or may be made.
     pub(super) next: Option<DateTime>,
+    /// Others have attempts under way.
+    pub(super) sees_others: bool,
     /// There was no room for more attempts at all.
     pub(super) is_full: bool,
 }
@@ -29,6 +31,7 @@ pub(super) fn find(session: &Session<'_>, search: &Search) -> Result<Found, Dire
         return Ok(found);
     }
     let others = leases_of_others(session, &search.holder, search.now)?;
+    found.sees_others = !others.is_empty();
     let busy: HashSet<i64> = busy_endpoints(session)?.into_iter().collect();
     let mut segments = Vec::new();
     for target in Target::enabled(session)?.iter().filter(|target| busy.contains(&target.number)) {

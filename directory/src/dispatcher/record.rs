@@ -42,14 +42,23 @@ struct Effect<'f> {
     due: Option<DateTime>,
     status: Option<u16>,
     reason: Option<&'static str>,
+    /// The endpoint has another URL meanwhile: what happened says nothing of it.
+    is_elsewhere: bool,
 }
 
 impl<'f> Effect<'f> {
-    fn of(finished: &'f Finished, jitter: f64) -> Self {
+    fn of(finished: &'f Finished, targets: &[Target], jitter: f64) -> Self {
         let made = finished.flight.attempts.saturating_add(1);
         let outcome = finished.report.as_ref().map(|report| &report.outcome);
-        let mut effect =
-            Self { finished, state: DeliveryState::Pending, due: None, status: None, reason: None };
+        let target = targets.iter().find(|target| target.number == finished.flight.endpoint);
+        let mut effect = Self {
+            finished,
+            state: DeliveryState::Pending,
+            due: None,
+            status: None,
+            reason: None,
+            is_elsewhere: target.is_some_and(|target| *target.url != *finished.flight.url),
+        };
         match outcome {
             Some(Outcome::Delivered { status }) => {
                 effect.status = Some(*status);
@@ -61,7 +70,7 @@ impl<'f> Effect<'f> {
             }
             None => effect.reason = Some(PANIC),
         }
-        if matches!(outcome, Some(Outcome::Failed { reason: Failure::Gone, .. })) {
+        if matches!(outcome, Some(Outcome::Failed { reason: Failure::Gone, .. })) && !effect.is_elsewhere {
             effect.state = DeliveryState::Refused;
         }
         if effect.state == DeliveryState::Pending {
@@ -89,7 +98,7 @@ pub(super) fn record(
     finished: &[Finished],
 ) -> Result<Vec<bool>, DirectoryError> {
     let effects: Vec<Effect<'_>> =
-        finished.iter().map(|finished| Effect::of(finished, search.config.jitter)).collect();
+        finished.iter().map(|finished| Effect::of(finished, targets, search.config.jitter)).collect();
     let counts = write_effects(session, &search.holder, &effects, search.now)?;
     let mut counted: Vec<&Effect<'_>> = effects
         .iter()
@@ -195,8 +204,11 @@ fn judge(
 ) -> Result<(), DirectoryError> {
     for effect in effects {
         let Finished { flight, report, time } = effect.finished;
+        if effect.is_elsewhere && effect.is_delivered() {
+            continue;
+        }
         // A mistake of this program is not the endpoint's.
-        if let Some(Report { outcome, .. }) = report {
+        if let Some(Report { outcome, .. }) = report.as_ref().filter(|_| !effect.is_elsewhere) {
             if effect.is_delivered() {
                 succeeded(&mut target.health, *time);
                 if std::mem::take(&mut target.told_failing) {

@@ -35,7 +35,7 @@ pub(super) struct Target {
 /// What an attempt needs to know of its endpoint.
 #[derive(Clone, Debug)]
 pub(super) struct Address {
-    pub(super) url: String,
+    pub(super) url: Arc<str>,
     pub(super) secrets: Vec<Secret>,
     pub(super) signing_keys: Vec<SigningKey>,
     pub(super) headers: Vec<(String, String)>,
@@ -162,7 +162,7 @@ impl Target {
 
     fn address(&self, directories: &Directories) -> Address {
         Address {
-            url: self.url.clone(),
+            url: self.url.as_str().into(),
             secrets: Vec::new(),
             signing_keys: Vec::new(),
             headers: open_headers(directories, self.sealed_headers.as_deref(), self.id.as_str()),

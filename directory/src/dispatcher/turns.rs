@@ -9,7 +9,7 @@ use scim_schema::DateTime;
 use super::look::{Candidate, Queue};
 use crate::clock::plus;
 
-/// So many organizations are remembered.
+/// So many organizations, and so many endpoints with a rate, are remembered.
 const REMEMBERED: usize = 10_000;
 /// A rate is so many attempts in this time.
 const RATE_TIME: Duration = Duration::from_secs(1);
@@ -131,6 +131,9 @@ impl Rates {
 
     /// An attempt was begun at an endpoint that has a rate.
     pub(super) fn begin(&mut self, endpoint: i64, now: DateTime) {
+        if self.begun.len() >= REMEMBERED {
+            self.begun.retain(|_, begun| begun.back().is_some_and(|time| is_recent(*time, now)));
+        }
         let begun = self.begun.entry(endpoint).or_default();
         while begun.front().is_some_and(|time| !is_recent(*time, now)) {
             begun.pop_front();

@@ -131,7 +131,7 @@ impl SetTransmitter {
         shutdown: &watch::Receiver<bool>,
     ) -> Result<Option<Duration>, DirectoryError> {
         let (now, holder) = (self.shared.clock.now(), self.shared.holder.clone());
-        self.shared.directories.bury(now).await?;
+        self.shared.directories.bury(now).await;
         let find = move |session: &scim_sql::Session<'_>| queue::due(session, &holder, now);
         let due = self.shared.directories.database().read(find).await?;
         let mut next: Option<Duration> = None;

@@ -22,6 +22,7 @@ use crate::support::{Site, on_both_engines, parse};
 on_both_engines! {
     after_ten_failures_an_endpoint_has_rest_and_is_then_probed,
     failures_at_one_url_do_not_count_against_another,
+    what_the_last_url_answers_late_does_not_count_against_the_new_one,
     a_receiver_that_asks_to_be_left_alone_is_left_alone,
     an_endpoint_that_fails_for_five_days_is_disabled,
     a_rate_is_kept,
@@ -177,6 +178,26 @@ async fn failures_at_one_url_do_not_count_against_another(engine: Engine) {
     site.directories.update_endpoint(&id, moved, site.clock.now()).await.unwrap();
     assert_eq!(dispatcher.deliver_due().await.unwrap(), 30 - failed);
     assert_eq!(rule.most_at_once(), 4);
+}
+
+async fn what_the_last_url_answers_late_does_not_count_against_the_new_one(engine: Engine) {
+    let site = Site::new(engine).await;
+    site.endpoint(URL, &[]).await;
+    grow(&site, &site.directory, "scim", (0..4).map(|n| format!("diruser_{n}"))).await;
+    let gone = Outcome::Failed { status: Some(410), reason: Failure::Gone, retry_after: None };
+    let rule = Rule::new(&site, move |attempt| if attempt.url == URL { gone } else { GOOD });
+    let mut dispatcher = rule.dispatcher(&site);
+    dispatcher.step().await.unwrap();
+    assert_eq!(dispatcher.in_flight(), 4);
+    let Endpoint { id, settings, .. } = endpoint(&site).await;
+    let moved = EndpointSettings { url: format!("{URL}/v2"), ..settings };
+    site.directories.update_endpoint(&id, moved, site.clock.now()).await.unwrap();
+    dispatcher.deliver_due().await.unwrap();
+    let Endpoint { enabled, health, .. } = endpoint(&site).await;
+    assert!(enabled);
+    assert_eq!(health.failures, 0);
+    site.clock.advance(Duration::from_secs(10));
+    assert_eq!(dispatcher.deliver_due().await.unwrap(), 4, "they are tried again, there");
 }
 
 async fn a_receiver_that_asks_to_be_left_alone_is_left_alone(engine: Engine) {

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use super::connection::{Connection, runtime};
 use super::lanes::{Lane, Lanes};
 use super::options::PostgresOptions;
+use super::presence::Presence;
 use super::queue::Queue;
 use super::transaction::{PostgresTransaction, State};
 use super::{Manner, SHARDS, fault};
@@ -117,6 +118,7 @@ where
 impl Pool {
     pub(super) fn start(
         options: &Arc<PostgresOptions>,
+        presence: &Arc<Presence>,
         kind: Kind,
         workers: usize,
         first_shard: u64,
@@ -128,6 +130,7 @@ impl Pool {
             let worker = Worker {
                 runtime: runtime()?,
                 options: Arc::clone(options),
+                presence: Arc::clone(presence),
                 kind,
                 shard,
                 connection: None,
@@ -188,6 +191,7 @@ impl Drop for Pool {
 pub(super) struct Worker {
     runtime: Runtime,
     options: Arc<PostgresOptions>,
+    presence: Arc<Presence>,
     kind: Kind,
     shard: i64,
     connection: Option<Connection>,
@@ -360,6 +364,9 @@ impl Worker {
         }
         match Connection::open(&self.runtime, &self.options) {
             Ok(connection) => {
+                if connection.is_own() {
+                    self.runtime.block_on(self.presence.show(connection.client()));
+                }
                 (self.connection, self.pause, self.not_before) = (Some(connection), PAUSE, None);
                 Ok(())
             }

@@ -490,29 +490,44 @@ async fn a_process_is_seen_until_it_has_ended() {
     let (here, there) = (connect(&url).await, connect(&url).await);
     let presence = there.presence().expect("it is seen as soon as it is connected");
     assert_ne!(here.presence(), Some(presence));
-    let is_gone = async || here.read(move |session| session.is_gone(presence)).await.unwrap();
-    assert!(!is_gone().await);
-    // Its connection breaks; it is seen again by the same number, also where it is just being asked for.
-    let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_locks WHERE locktype = 'advisory' AND objid = ?1
-        AND pid <> pg_backend_pid() AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
-    let end = move |session: &Session<'_>| {
-        session.first::<_, DatabaseError>(end, params![i64::from(presence)], |row| row.int(0))
+    let is_gone = async || Some(!here.present().await.unwrap()?.contains(&presence));
+    assert_eq!(is_gone().await, Some(false));
+    there.read(|session| session.first::<_, DatabaseError>("SELECT 1", &[], |row| row.int(0))).await.unwrap();
+    // One of its connections breaks: it has others.
+    let end =
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_locks WHERE locktype = 'advisory' AND objid = ?1
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        AND pid IN (SELECT pid FROM pg_stat_activity WHERE query LIKE ?2)";
+    let end = async |presence: Option<i32>, what: &'static str| {
+        let number = presence.map(i64::from);
+        let end = move |session: &Session<'_>| {
+            session.first::<_, DatabaseError>(end, params![number, what], |row| row.int(0))
+        };
+        here.write(end).await.unwrap()
     };
-    assert_eq!(here.write(end).await.unwrap(), Some(1));
-    let since = Instant::now();
-    while !is_gone().await {
-        assert!(since.elapsed() < Duration::from_secs(5));
-    }
-    while is_gone().await || there.presence() != Some(presence) {
-        assert!(since.elapsed() < Duration::from_secs(10));
+    assert_eq!(end(Some(presence), "SELECT 1 FROM pg_locks%").await, Some(1));
+    for _ in 0..20 {
+        assert_eq!(is_gone().await, Some(false));
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     drop(there);
-    while !is_gone().await {
+    let since = Instant::now();
+    while is_gone().await != Some(true) {
+        assert!(since.elapsed() < Duration::from_secs(5));
+    }
+    // Who has just lost a connection does not say of others that they are gone.
+    assert_eq!(end(here.presence(), "NOTIFY%").await, Some(1));
+    while is_gone().await.is_some() {
+        assert!(since.elapsed() < Duration::from_secs(8));
+    }
+    while is_gone().await != Some(true) {
         assert!(since.elapsed() < Duration::from_secs(20));
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let mut options = PostgresOptions::new(&url).unwrap();
     options.prepare = false;
-    assert_eq!(Database::connect(options).await.unwrap().presence(), None);
+    let pooled = Database::connect(options).await.unwrap();
+    assert_eq!((pooled.presence(), pooled.present().await.unwrap()), (None, None));
 }
 
 #[tokio::test]
