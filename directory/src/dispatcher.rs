@@ -20,6 +20,7 @@ use scim_sql::{Session, params};
 use scim_webhook::{Outcome, Report};
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::Instant;
 
 use self::claim::{Claimed, Due, Flight, claim};
 use self::find::find;
@@ -40,6 +41,8 @@ use crate::transport::{Attempt, Transport};
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long to wait at most before looking for what is due: another process may have died.
 const IDLE: Duration = Duration::from_secs(5);
+/// How long a receiver nearby takes.
+const NEARBY: Duration = Duration::from_micros(500);
 /// How long to leave deliveries to others that are at them before looking again.
 const CONTENDED: Duration = Duration::from_millis(100);
 
@@ -80,6 +83,8 @@ pub struct Dispatcher {
     next: Option<DateTime>,
     /// When leases were last renewed, or there were none.
     renewed: DateTime,
+    /// When the last attempt was begun, if it was not waited for since.
+    begun: Option<Instant>,
     /// How many attempts have come to an end.
     landed: usize,
 }
@@ -142,6 +147,7 @@ impl Dispatcher {
             sees_others: false,
             next: None,
             renewed,
+            begun: None,
             landed: 0,
         }
     }
@@ -150,6 +156,7 @@ impl Dispatcher {
     /// is left. Errors of the database are logged, and tried again.
     pub async fn run(mut self, mut shutdown: watch::Receiver<bool>) {
         loop {
+            self.gather().await;
             let next = match self.advance().await {
                 Ok(next) => next,
                 Err(error) => {
@@ -214,6 +221,23 @@ impl Dispatcher {
     /// How many attempts are under way.
     pub fn in_flight(&self) -> usize {
         self.flights.len()
+    }
+
+    /// Waits a moment for attempts that were begun just now, when others have come back: those that go to a receiver
+    /// nearby are recorded together then, and not in turns of a few and many.
+    async fn gather(&mut self) {
+        let Some(begun) = self.begun.take() else { return };
+        while !self.finished.is_empty() {
+            tokio::select! {
+                biased;
+                landed = self.flights.join_next_with_id() => match landed {
+                    Some(landed) => self.land(landed),
+                    None => return,
+                },
+                () = tokio::time::sleep_until(begun + NEARBY) => return,
+            }
+        }
+        self.begun = Some(begun);
     }
 
     async fn advance(&mut self) -> Result<Option<Duration>, DirectoryError> {
@@ -393,6 +417,7 @@ impl Dispatcher {
             (report, clock.now())
         });
         self.aloft.insert(handle.id(), flight);
+        self.begun = Some(Instant::now());
     }
 
     fn land(&mut self, landed: Result<(Id, (Report, DateTime)), JoinError>) {
