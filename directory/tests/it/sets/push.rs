@@ -229,6 +229,14 @@ async fn one_slow_stream_does_not_delay_another_and_one_process_has_it_at_a_time
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let receiver = SetReceiver::start().await;
     let slow = site.set_stream(push_to(&format!("http://{}/", silent.local_addr().unwrap()))).await;
+    let (asked, mut is_asked) = watch::channel(false);
+    tokio::spawn(async move {
+        let mut kept = Vec::new();
+        while let Ok(connection) = silent.accept().await {
+            kept.push(connection);
+            asked.send_replace(true);
+        }
+    });
     site.set_stream(push_to(&receiver.url)).await;
     for n in 0..5 {
         site.user(&format!("user{n}")).await;
@@ -241,6 +249,7 @@ async fn one_slow_stream_does_not_delay_another_and_one_process_has_it_at_a_time
     until(|| receiver.received().len() == 5).await;
     let waiting = site.directories.waiting_sets(&slow.id).await.unwrap();
     assert_eq!(waiting, 5, "the other stream is still at its first");
+    is_asked.wait_for(|asked| *asked).await.unwrap();
     stop.send(true).unwrap();
     for other in others {
         other.await.unwrap();
