@@ -15,7 +15,7 @@ use crate::event::{DEACTIVATED, Deactivation, EventType, REMOVED};
 use crate::log::{Log, NewEvent};
 use crate::normalize::{GroupRef, Subject, is_active, push_groups};
 use crate::projection::{Kind, Place, SubjectRow, Told, members_below};
-use crate::relay::view::View;
+use crate::relay::view::{View, is_renamed};
 use crate::sets::Outbox;
 
 /// Up to this many members that come or go are named in `changes`.
@@ -106,8 +106,7 @@ impl<'t> Recorder<'t> {
     pub(super) fn concerned(&mut self, entry: &ChangeEntry) -> Result<Arc<Concerned>, DirectoryError> {
         let Some((Kind::Group, place)) = self.of_interest(entry)? else { return Ok(Arc::default()) };
         let moved = || entry.members_added.iter().chain(&entry.members_removed);
-        let shown = |path: &str| matches!(path, "displayName" | "externalId");
-        let renamed = entry.changes.iter().any(|c| shown(&c.path)).then_some(entry.id.as_str());
+        let renamed = is_renamed(entry).then_some(entry.id.as_str());
         // A member of unknown type may be a group.
         let groups = moved().filter(|m| m.resource_type.as_deref() != Some("User")).map(|m| m.id.as_str());
         let mut ids = members_below(self.session, &place, groups.chain(renamed))?;

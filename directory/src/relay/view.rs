@@ -4,8 +4,8 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use scim_core::ChangeEntry;
 use scim_core::edges::MAX_NESTING;
+use scim_core::{ChangeEntry, ChangeKind};
 use scim_schema::{Value, write_json};
 use scim_sql::{DatabaseError, Engine, Row, Session, params};
 
@@ -20,7 +20,7 @@ use crate::projection::{
 /// What the tables hold, with what is not written yet.
 ///
 /// Users come and change here, and what was told of them. What moves groups and memberships is written at once,
-/// after all that waits; then nothing is known any more.
+/// after all that waits; then what it has moved is forgotten.
 pub(super) struct View<'t> {
     session: &'t Session<'t>,
     known: HashMap<i64, Known>,
@@ -73,9 +73,9 @@ impl<'t> View<'t> {
         Ok(row)
     }
 
-    /// Whether a subject has been asked for.
+    /// Whether a subject and its groups are known.
     pub(super) fn knows(&self, place: &Place, id: &str) -> bool {
-        self.known.get(&place.number).is_some_and(|known| known.subjects.contains_key(id))
+        self.known.get(&place.number).is_some_and(|known| known.has(id))
     }
 
     /// Reads subjects and their groups that will be asked for; from PostgreSQL together, because each is a
@@ -86,7 +86,7 @@ impl<'t> View<'t> {
         }
         let known = self.known.entry(place.number).or_default();
         // Each once: what is read of it is taken.
-        let ids: HashSet<&str> = ids.iter().copied().filter(|id| !known.subjects.contains_key(*id)).collect();
+        let ids: HashSet<&str> = ids.iter().copied().filter(|id| !known.has(id)).collect();
         let ids: Vec<Option<&str>> = ids.into_iter().map(Some).collect();
         if ids.is_empty() {
             return Ok(());
@@ -109,7 +109,8 @@ impl<'t> View<'t> {
         }
         for id in ids.into_iter().flatten() {
             let held = rows.remove(id).map(|row| Held { row, change: Change::Nothing });
-            known.subjects.insert(id.to_owned(), held);
+            // What is not written yet is newer.
+            known.subjects.entry(id.to_owned()).or_insert(held);
             known.holders.insert(id.to_owned(), holders.remove(id).unwrap_or_default().into());
         }
         Ok(())
@@ -157,6 +158,7 @@ impl<'t> View<'t> {
             // A group has named the id before there was a user.
             self.settle()?;
             count_in_holders(self.session, place, &entry.id, 0, 1)?;
+            self.known.entry(place.number).or_default().forget_groups();
         }
         let mut row = match old.as_deref() {
             Some(old) => SubjectRow { resource: entry.resource.clone(), ..old.clone() },
@@ -205,6 +207,15 @@ impl<'t> View<'t> {
         self.settle()?;
         projection::write_group(self.session, place, entry)?;
         change_members(self.session, place, &entry.id, &entry.members_added, &entry.members_removed)?;
+        let known = self.known.entry(place.number).or_default();
+        known.subjects.remove(&entry.id);
+        if entry.kind == ChangeKind::Updated && !is_renamed(entry) {
+            for member in entry.members_added.iter().chain(&entry.members_removed) {
+                known.holders.remove(&member.id);
+            }
+        } else {
+            known.holders.clear();
+        }
         Ok(())
     }
 
@@ -212,14 +223,23 @@ impl<'t> View<'t> {
     pub(super) fn remove(&mut self, place: &Place, kind: Kind, id: &str) -> Result<(), DirectoryError> {
         self.settle()?;
         delete_subject(self.session, place, kind, id)?;
+        let known = self.known.entry(place.number).or_default();
+        // It has counted among the members of groups.
+        known.forget_groups();
+        known.subjects.remove(id);
+        match kind {
+            Kind::User => drop(known.holders.remove(id)),
+            Kind::Group => known.holders.clear(),
+        }
         Ok(())
     }
 
-    /// Writes what waits, and forgets what is known.
+    /// Writes what waits.
     pub(super) fn settle(&mut self) -> Result<(), DirectoryError> {
-        for (number, known) in self.known.drain() {
+        for (number, known) in &mut self.known {
+            let ids = std::mem::take(&mut known.changed);
             let mut changed = Vec::new();
-            for id in &known.changed {
+            for id in &ids {
                 let Some(Some(held)) = known.subjects.get(id) else { continue };
                 changed.push(Changed::of(id, held));
             }
@@ -227,12 +247,33 @@ impl<'t> View<'t> {
                 continue;
             }
             match self.session.engine() {
-                Engine::Sqlite => changed.iter().try_for_each(|one| one.write(self.session, number))?,
-                Engine::Postgres => write_together(self.session, number, &changed)?,
+                Engine::Sqlite => changed.iter().try_for_each(|one| one.write(self.session, *number))?,
+                Engine::Postgres => write_together(self.session, *number, &changed)?,
+            }
+            for id in &ids {
+                if let Some(Some(held)) = known.subjects.get_mut(id) {
+                    held.change = Change::Nothing;
+                }
             }
         }
         Ok(())
     }
+}
+
+impl Known {
+    fn has(&self, id: &str) -> bool {
+        self.subjects.contains_key(id) && self.holders.contains_key(id)
+    }
+
+    /// Counts of members are others.
+    fn forget_groups(&mut self) {
+        self.subjects.retain(|_, held| held.as_ref().is_none_or(|held| held.row.kind != Kind::Group));
+    }
+}
+
+/// Whether a group has another name, by which its members' events tell of it.
+pub(super) fn is_renamed(entry: &ChangeEntry) -> bool {
+    entry.changes.iter().any(|change| matches!(change.path.as_str(), "displayName" | "externalId"))
 }
 
 /// A subject that is to be written.
