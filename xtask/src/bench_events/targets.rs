@@ -122,26 +122,29 @@ impl Judge<'_> {
     }
 
     fn at_least(&self, row: &str, bench: &str, least: f64) -> Option<Target> {
-        let (ours, unit) = (self.best(bench)?, self.unit(bench)?);
-        Some(Target {
-            row: self.row(row),
-            ours: shown(ours, unit),
-            floor: String::new(),
-            ratio: None,
-            promise: format!(">= {least} {unit}"),
-            holds: ours >= least,
-        })
+        self.limited(row, bench, ">=", least, |ours| ours >= least)
     }
 
     fn at_most(&self, row: &str, bench: &str, most: f64) -> Option<Target> {
+        self.limited(row, bench, "<=", most, |ours| ours <= most)
+    }
+
+    fn limited(
+        &self,
+        row: &str,
+        bench: &str,
+        sign: &str,
+        limit: f64,
+        holds: impl FnOnce(f64) -> bool,
+    ) -> Option<Target> {
         let (ours, unit) = (self.best(bench)?, self.unit(bench)?);
         Some(Target {
             row: self.row(row),
             ours: shown(ours, unit),
             floor: String::new(),
             ratio: None,
-            promise: format!("<= {most} {unit}"),
-            holds: ours <= most,
+            promise: format!("{sign} {limit} {unit}"),
+            holds: holds(ours),
         })
     }
 
