@@ -9,7 +9,7 @@ use scim_sql::{Database, DatabaseError, Session, SqlStore, params};
 use crate::directories::Directories;
 use crate::error::DirectoryError;
 use crate::event::{EventType, REMOVED};
-use crate::projection::{Kind, document};
+use crate::projection::Kind;
 
 impl Directories {
     /// Checks what the store holds and what was made of it, as of one moment. The tables must be those of this
@@ -64,7 +64,8 @@ fn check(session: &Session<'_>, store: &SqlStore) -> Result<Vec<Finding>, StoreE
                     if let (Some(kind), Some(number), true) =
                         (kind, number, entry.kind != ChangeKind::Deleted)
                     {
-                        let value = format!("{} {} {}", kind.code(), entry.version, document(&entry));
+                        let document = entry.resource.text();
+                        let value = format!("{} {} {document}", kind.code(), entry.version);
                         emit(&format!("directory {number} {}", entry.id), &value);
                     }
                     Ok(())

@@ -5,8 +5,8 @@
 
 use std::collections::{HashSet, VecDeque};
 
+use scim_core::Member;
 use scim_core::edges::MAX_NESTING;
-use scim_core::{ChangeEntry, Member};
 use scim_schema::{Object, Resource, Value};
 use scim_sql::{DatabaseError, Engine, Row, Session, params};
 
@@ -85,6 +85,11 @@ impl SubjectRow {
         Self { kind, version: 0, resource, counts, told, sequence: 0 }
     }
 
+    /// The `displayName`.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.resource.get("displayName").and_then(Value::as_str)
+    }
+
     pub(crate) fn subject<'a>(&'a self, place: &'a Place, sequence: u64) -> Subject<'a> {
         Subject {
             resource: &self.resource,
@@ -118,69 +123,18 @@ pub(crate) fn read_row(row: &Row<'_>) -> Result<SubjectRow, DatabaseError> {
     })
 }
 
-/// Writes the state of a group that an entry brings.
-pub(crate) fn write_group(
-    session: &Session<'_>,
-    place: &Place,
-    entry: &ChangeEntry,
-) -> Result<(), DatabaseError> {
-    let name = entry.resource.get("displayName").and_then(Value::as_str);
-    let document = document(entry);
-    let values = params![
-        place.number,
-        &entry.id,
-        Kind::Group.code(),
-        name,
-        entry.resource.external_id(),
-        entry.version,
-        &document,
-    ];
-    let update = "UPDATE dir_subjects SET name = ?4, external_id = ?5, version = ?6, document = ?7
-        WHERE directory = ?1 AND id = ?2 AND kind = ?3";
-    if session.execute(update, values)? > 0 {
-        return Ok(());
-    }
-    let insert = "INSERT INTO dir_subjects
-            (directory, id, kind, name, external_id, version, document, told, members, users, sequence)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, '{}', 0, 0, 0)";
-    session.execute(insert, values).map(drop)
-}
-
-/// The text of the state that an entry brings.
-pub(crate) fn document(entry: &ChangeEntry) -> String {
-    entry.resource.text().into_owned()
-}
-
-/// Takes a subject out, with its memberships in both directions.
-pub(crate) fn delete_subject(
-    session: &Session<'_>,
-    place: &Place,
-    kind: Kind,
-    id: &str,
-) -> Result<(), DatabaseError> {
-    count_in_holders(session, place, id, -1, if kind == Kind::User { -1 } else { 0 })?;
-    for delete in [
+/// Takes a group out, with its memberships in both directions.
+pub(crate) fn delete_group(session: &Session<'_>, place: &Place, id: &str) -> Result<(), DatabaseError> {
+    for statement in [
+        "UPDATE dir_subjects SET members = members - 1
+            WHERE directory = ?1
+                AND id IN (SELECT holder FROM dir_members WHERE directory = ?1 AND member = ?2)",
         "DELETE FROM dir_subjects WHERE directory = ?1 AND id = ?2",
         "DELETE FROM dir_members WHERE directory = ?1 AND holder = ?2",
         "DELETE FROM dir_members WHERE directory = ?1 AND member = ?2",
     ] {
-        session.execute(delete, params![place.number, id])?;
+        session.execute(statement, params![place.number, id])?;
     }
-    Ok(())
-}
-
-/// Changes the counts of the groups that have a member.
-pub(crate) fn count_in_holders(
-    session: &Session<'_>,
-    place: &Place,
-    member: &str,
-    members: i64,
-    users: i64,
-) -> Result<(), DatabaseError> {
-    let update = "UPDATE dir_subjects SET members = members + ?3, users = users + ?4
-        WHERE directory = ?1
-            AND id IN (SELECT holder FROM dir_members WHERE directory = ?1 AND member = ?2)";
-    session.execute(update, params![place.number, member, members, users])?;
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! From the change feed to the event log.
 
 mod record;
+mod settle;
 mod view;
 
 use std::fmt;

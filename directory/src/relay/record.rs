@@ -1,6 +1,7 @@
 //! From one entry of the feed to its events.
 
 use std::collections::{HashMap, HashSet};
+use std::iter;
 use std::sync::Arc;
 
 use scim_core::{ChangeEntry, ChangeKind, Member};
@@ -14,8 +15,8 @@ use crate::error::DirectoryError;
 use crate::event::{DEACTIVATED, Deactivation, EventType, REMOVED};
 use crate::log::{Log, NewEvent};
 use crate::normalize::{GroupRef, Subject, is_active, push_groups};
-use crate::projection::{Kind, Place, SubjectRow, Told, members_below};
-use crate::relay::view::{View, is_renamed};
+use crate::projection::{Kind, Place, SubjectRow, Told};
+use crate::relay::view::{AT_HAND, View};
 use crate::sets::Outbox;
 
 /// Up to this many members that come or go are named in `changes`.
@@ -67,27 +68,25 @@ impl<'t> Recorder<'t> {
         self.sets.finish()
     }
 
-    /// Reads together what the users of the next entries need, if the first of them is not known yet.
+    /// Reads together what the next entries need, if what the first of them needs is not known yet.
     pub(super) fn expect_entries(&mut self, entries: &[ChangeEntry]) -> Result<(), DirectoryError> {
         let Some(first) = entries.first() else { return Ok(()) };
-        let Some((Kind::User, place)) = self.of_interest(first)? else { return Ok(()) };
-        if self.view.knows(&place, &first.id) {
+        let Some((_, place)) = self.of_interest(first)? else { return Ok(()) };
+        if self.view.knows(&place, touched(first)) {
             return Ok(());
         }
-        let is_like_first =
-            |entry: &&ChangeEntry| entry.tenant == first.tenant && entry.resource_type == first.resource_type;
-        let ids: Vec<&str> = entries.iter().filter(is_like_first).map(|entry| entry.id.as_str()).collect();
-        Ok(self.view.expect(&place, &ids)?)
+        let same_directory = entries.iter().filter(|entry| entry.tenant == first.tenant);
+        Ok(self.view.expect(&place, same_directory.flat_map(touched).take(AHEAD))?)
     }
 
     /// Reads together what the next of those need whom an entry concerns, if the first of them is not known yet.
     pub(super) fn expect_moved(&mut self, entry: &ChangeEntry, ids: &[String]) -> Result<(), DirectoryError> {
         let Some((_, place)) = self.of_interest(entry)? else { return Ok(()) };
-        if ids.first().is_none_or(|first| self.view.knows(&place, first)) {
+        let mut ids = ids.iter().map(String::as_str).take(AHEAD);
+        if self.view.knows(&place, ids.clone().take(1)) {
             return Ok(());
         }
-        let ids: Vec<&str> = ids.iter().take(AHEAD).map(String::as_str).collect();
-        Ok(self.view.expect(&place, &ids)?)
+        Ok(self.view.expect(&place, &mut ids)?)
     }
 
     /// Brings the projection to the state after an entry, and writes the event of the entry's own resource.
@@ -109,7 +108,7 @@ impl<'t> Recorder<'t> {
         let renamed = is_renamed(entry).then_some(entry.id.as_str());
         // A member of unknown type may be a group.
         let groups = moved().filter(|m| m.resource_type.as_deref() != Some("User")).map(|m| m.id.as_str());
-        let mut ids = members_below(self.session, &place, groups.chain(renamed))?;
+        let mut ids = self.view.members_below(&place, groups.chain(renamed))?;
         ids.extend(moved().map(|m| m.id.clone()));
         let mut ids: Vec<String> = ids.into_iter().collect();
         ids.sort_unstable();
@@ -355,6 +354,18 @@ fn subject<'a>(entry: &'a ChangeEntry, place: &'a Place, sequence: u64) -> Subje
         version: entry.version,
         sequence,
     }
+}
+
+/// The subjects that an entry changes, as far as they are few.
+fn touched(entry: &ChangeEntry) -> impl Iterator<Item = &str> {
+    let moved = || entry.members_added.iter().chain(&entry.members_removed);
+    let few = if moved().count() <= AT_HAND { AT_HAND } else { 0 };
+    iter::once(entry.id.as_str()).chain(moved().take(few).map(|member| member.id.as_str()))
+}
+
+/// Whether a group has another name, by which its members' events tell of it.
+fn is_renamed(entry: &ChangeEntry) -> bool {
+    entry.changes.iter().any(|change| matches!(change.path.as_str(), "displayName" | "externalId"))
 }
 
 /// The ids of members; `None` when there are too many to name.
