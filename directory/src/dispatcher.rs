@@ -43,6 +43,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 const IDLE: Duration = Duration::from_secs(5);
 /// How long a receiver nearby takes.
 const NEARBY: Duration = Duration::from_micros(500);
+/// How long attempts that came back wait at most to be recorded with others.
+const GATHERING: Duration = Duration::from_millis(10);
 /// How long to leave deliveries to others that are at them before looking again.
 const CONTENDED: Duration = Duration::from_millis(100);
 
@@ -85,6 +87,8 @@ pub struct Dispatcher {
     renewed: DateTime,
     /// When the last attempt was begun, if it was not waited for since.
     begun: Option<Instant>,
+    /// How long it took to record attempts, the last time.
+    recording: Duration,
     /// How many attempts have come to an end.
     landed: usize,
 }
@@ -148,6 +152,7 @@ impl Dispatcher {
             next: None,
             renewed,
             begun: None,
+            recording: Duration::ZERO,
             landed: 0,
         }
     }
@@ -224,9 +229,11 @@ impl Dispatcher {
     }
 
     /// Waits a moment for attempts that were begun just now, when others have come back: those that go to a receiver
-    /// nearby are recorded together then, and not in turns of a few and many.
+    /// nearby are recorded together then, and not in turns of a few and many. The longer it takes to record, the
+    /// longer others are worth waiting for.
     async fn gather(&mut self) {
         let Some(begun) = self.begun.take() else { return };
+        let end = begun + (self.recording / 2).clamp(NEARBY, GATHERING);
         while !self.finished.is_empty() {
             tokio::select! {
                 biased;
@@ -234,7 +241,7 @@ impl Dispatcher {
                     Some(landed) => self.land(landed),
                     None => return,
                 },
-                () = tokio::time::sleep_until(begun + NEARBY) => return,
+                () = tokio::time::sleep_until(end) => return,
             }
         }
         self.begun = Some(begun);
@@ -308,7 +315,9 @@ impl Dispatcher {
             let claimed = claim(session, &directories, &search, &targets, &BTreeMap::new())?;
             Ok::<_, DirectoryError>(Worked { counts, claimed, is_contended: false })
         });
+        let begun = Instant::now();
         let worked = worked.await?;
+        self.recording = begun.elapsed();
         let finished = std::mem::take(&mut self.finished);
         let metrics = self.directories.metrics();
         for (finished, counts) in finished.iter().zip(&worked.counts) {

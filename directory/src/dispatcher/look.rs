@@ -16,6 +16,9 @@ use super::subject::Waiting;
 use crate::error::DirectoryError;
 use crate::event::{EventType, REMOVED};
 
+/// How many leases other dispatchers have at most, most often.
+const FEW_LEASES: usize = 1000;
+
 /// The deliveries of one directory to an endpoint that wait in one lane.
 #[derive(Clone, Debug)]
 pub(super) struct Queue {
@@ -67,11 +70,20 @@ pub(super) fn leases_of_others(
     now: DateTime,
 ) -> Result<HashMap<i64, (usize, DateTime)>, DirectoryError> {
     let mut leases: HashMap<i64, (usize, DateTime)> = HashMap::new();
+    // With a limit, PostgreSQL walks along the index. Otherwise it takes all entries of it together, and then those of
+    // leases that have ended are never marked as dead, but looked up each time until the next vacuum.
     let select = "SELECT endpoint, leased_until FROM dir_deliveries
-        WHERE leased_until > ?1 AND holder <> ?2";
-    let rows = session.all(select, params![now.unix_micros(), holder], |row| {
-        Ok::<_, DirectoryError>((row.int(0)?, DateTime::from_unix_micros(row.int(1)?)))
-    })?;
+        WHERE leased_until > ?1 AND holder <> ?2 ORDER BY leased_until LIMIT ?3";
+    let read = |limit: usize| {
+        let params = params![now.unix_micros(), holder, i64::try_from(limit).unwrap_or(i64::MAX)];
+        session.all(select, params, |row| {
+            Ok::<_, DirectoryError>((row.int(0)?, DateTime::from_unix_micros(row.int(1)?)))
+        })
+    };
+    let mut rows = read(FEW_LEASES)?;
+    if rows.len() == FEW_LEASES {
+        rows = read(usize::MAX)?;
+    }
     for (endpoint, end) in rows {
         let (count, first) = leases.entry(endpoint).or_insert((0, end));
         *count += 1;

@@ -349,11 +349,13 @@ fn read_holders(
 ) -> Result<HashMap<String, BTreeSet<String>>, DatabaseError> {
     let members: Vec<Option<&str>> = members.iter().map(|id| Some(id.as_str())).collect();
     let select = "SELECT member, holder FROM dir_members WHERE directory = ?1 AND member = ANY(?2)";
-    let mut holders: HashMap<String, BTreeSet<String>> = HashMap::new();
-    session.query(select, params![place.number, &members], |row| {
-        holders.entry(row.owned(0)?).or_default().insert(row.owned(1)?);
-        Ok::<_, DatabaseError>(())
+    let pairs: Vec<(String, String)> = session.all(select, params![place.number, &members], |row| {
+        Ok::<_, DatabaseError>((row.owned(0)?, row.owned(1)?))
     })?;
+    let mut holders: HashMap<String, BTreeSet<String>> = HashMap::new();
+    for (member, holder) in pairs {
+        holders.entry(member).or_default().insert(holder);
+    }
     Ok(holders)
 }
 
