@@ -28,6 +28,10 @@ pub(crate) struct Options {
     /// Repeat the run of this seed (as far as timing allows); every run prints its own
     #[arg(long)]
     seed: Option<u64>,
+    /// Never wait until all is delivered before the writers go on. Without pause they keep the machine busy, and
+    /// what is measured is how fast events are worked off beside them
+    #[arg(long)]
+    back_to_back: bool,
     /// Kill a release build
     #[arg(long)]
     release: bool,
@@ -65,6 +69,9 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<bool> {
     command.env("SCIMD_CRASH_KILLS", kills.to_string());
     if let Some(seed) = options.seed {
         command.env("SCIMD_CRASH_SEED", seed.to_string());
+    }
+    if options.back_to_back {
+        command.env("SCIMD_CRASH_BACK_TO_BACK", "1");
     }
     if !options.json {
         return Ok(command.status().context("cargo can't be run")?.success());

@@ -6,10 +6,14 @@
 //! are shared. So what a writer saw acknowledged is what must be there, and of the one request that a kill
 //! left without an answer, both outcomes are right. While PostgreSQL is away, answers are 503; the same holds
 //! of these.
+//!
+//! After three of four restarts the writers wait until the events of all that they saw acknowledged are delivered;
+//! after the fourth they go on at once, so that the next kill comes while that one is still being worked off.
 
 mod check;
 mod model;
 pub(crate) mod receiver;
+mod told;
 mod writer;
 
 use std::path::Path;
@@ -21,6 +25,7 @@ use serde_json::json;
 use self::check::check;
 use self::model::Figures;
 use self::receiver::Receiver;
+use self::told::Told;
 pub(crate) use self::writer::Random;
 use self::writer::{Writer, make_groups};
 use crate::scimd::{Client, Scimd};
@@ -70,6 +75,9 @@ struct Run {
     cluster: Option<Cluster>,
     writers: Vec<Writer>,
     receiver: Receiver,
+    told: Told,
+    /// When `scimd` or its database was started again.
+    restarted: Instant,
     random: Random,
     figures: Figures,
 }
@@ -98,7 +106,8 @@ impl Run {
             Writer::new(number, directory, groups[directory].clone(), random.next())
         };
         let writers = (0..WRITERS).map(writer).collect();
-        Self { folder, args, scimd, cluster, writers, receiver, random, figures }
+        let (told, restarted) = (Told::default(), Instant::now());
+        Self { folder, args, scimd, cluster, writers, receiver, told, restarted, random, figures }
     }
 
     async fn kill_scimd(&mut self) {
@@ -106,9 +115,10 @@ impl Run {
         tokio::time::sleep(self.moment()).await;
         self.scimd.kill();
         self.writers = load.end().await;
-        let begun = Instant::now();
+        self.restarted = Instant::now();
         self.scimd = demo(self.folder.path(), &self.args);
-        self.figures.restarted_after(begun.elapsed());
+        self.figures.restarted_after(self.restarted.elapsed());
+        self.pause().await;
     }
 
     /// The process stays, and finds the server again by itself.
@@ -119,16 +129,35 @@ impl Run {
         cluster.kill().unwrap();
         self.writers = load.end().await;
         cluster.resume().unwrap();
-        let begun = Instant::now();
+        self.restarted = Instant::now();
         let url = format!("{}/readyz", self.scimd.root());
         while crate::scimd::http().get(&url).send().await.unwrap().status() != 200 {
-            assert!(begun.elapsed() < RECOVERY, "still not ready");
+            assert!(self.restarted.elapsed() < RECOVERY, "still not ready");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+        self.resolve().await;
+        self.figures.restarted_after(self.restarted.elapsed());
+        self.pause().await;
+    }
+
+    /// Lets the writers find out what became of their last requests.
+    async fn resolve(&mut self) {
         for writer in &mut self.writers {
             writer.resolve(&self.scimd.client(writer.directory)).await.expect("the server is there");
         }
-        self.figures.restarted_after(begun.elapsed());
+    }
+
+    /// Most often waits until all is delivered.
+    async fn pause(&mut self) {
+        if setting("SCIMD_CRASH_BACK_TO_BACK").is_none() && self.random.below(4) > 0 {
+            self.settle().await;
+        }
+    }
+
+    async fn settle(&mut self) {
+        self.resolve().await;
+        self.told.settle(&self.scimd, &self.writers, &self.receiver).await;
+        self.figures.settled_after(self.restarted.elapsed());
     }
 
     fn load(&mut self) -> Load {
@@ -147,7 +176,8 @@ impl Run {
     }
 
     async fn end(mut self) {
-        check(&self.scimd, &mut self.writers, &self.receiver, &mut self.figures).await;
+        self.settle().await;
+        check(&self.scimd, &self.writers, &mut self.told, &self.receiver, &mut self.figures).await;
         println!("{}", self.figures.table());
         println!("{}", json!(self.figures));
         assert_eq!(self.figures.problems, Vec::<String>::new(), "seed {}", self.figures.seed);

@@ -1,33 +1,33 @@
 //! After the last restart: is what was acknowledged there, and was each change told?
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use super::model::Figures;
-use super::receiver::{Delivered, Receiver};
+use super::receiver::Receiver;
+use super::told::Told;
 use super::writer::{Writer, seen, version};
 use super::{DIRECTORIES, WRITERS};
 use crate::scimd::{Client, Scimd};
 
-/// How long the last deliveries may take.
-const SETTLE: Duration = Duration::from_secs(90);
-/// How long they may take after the last restart (row O1 of the fault matrix).
-const DELIVERED: Duration = Duration::from_secs(30);
 /// How many attempts at one endpoint can be under way when the process dies (row O3).
 const SLOTS: u64 = 4;
 
-pub(crate) async fn check(scimd: &Scimd, writers: &mut [Writer], receiver: &Receiver, figures: &mut Figures) {
+/// When nothing more is to come.
+pub(crate) async fn check(
+    scimd: &Scimd,
+    writers: &[Writer],
+    told: &mut Told,
+    receiver: &Receiver,
+    figures: &mut Figures,
+) {
     assert_eq!(writers.len(), WRITERS);
-    for writer in writers.iter_mut() {
-        writer.resolve(&scimd.client(writer.directory)).await.expect("the server is there");
-    }
     let mut directories = Vec::new();
     for directory in 0..DIRECTORIES {
         directories.push(Directory::read(&scimd.client(directory)).await);
     }
-    for writer in writers.iter() {
+    for writer in writers {
         figures.acknowledged += writer.acknowledged;
         figures.unanswered += writer.unanswered;
         figures.unanswered_done += writer.unanswered_done;
@@ -39,14 +39,9 @@ pub(crate) async fn check(scimd: &Scimd, writers: &mut [Writer], receiver: &Rece
     for (number, directory) in directories.iter().enumerate() {
         check_invariants(number, directory, writers, figures);
     }
-    let begun = Instant::now();
-    let events = settled(scimd, &directories, receiver).await;
-    figures.settled_ms = begun.elapsed().as_millis();
-    if begun.elapsed() > DELIVERED {
-        figures.problem("the last events took longer than 30 s".to_owned());
-    }
-    check_events(&events, &directories, figures);
-    check_deliveries(&events, receiver, figures);
+    check_events(&told.events, &directories, figures);
+    check_deliveries(told, receiver, figures);
+    check_order(&told.events, &scimd.events().await, figures);
 }
 
 /// All that a directory shows.
@@ -158,30 +153,6 @@ fn pairs(resources: &BTreeMap<String, Value>, attribute: &str) -> Vec<(String, S
     resources.iter().flat_map(values).collect()
 }
 
-/// The events of the server's own receiver, when no more are to come: all are there, or none has come for long.
-async fn settled(scimd: &Scimd, directories: &[Directory], receiver: &Receiver) -> Vec<Value> {
-    let (mut came, mut last) = ((0, 0), Instant::now());
-    loop {
-        let read = Instant::now();
-        let events = scimd.events().await;
-        let read = read.elapsed();
-        let log = Log::new(&events);
-        let told = directories
-            .iter()
-            .all(|d| d.versions().iter().all(|(id, version)| log.versions(id).last() == Some(version)));
-        let deliveries = receiver.deliveries();
-        let now = (events.len(), deliveries.len());
-        if now != came {
-            (came, last) = (now, Instant::now());
-        }
-        if (told && log.untold(&deliveries) == 0 && log.gaps == 0) || last.elapsed() > SETTLE {
-            return events;
-        }
-        // To read all events is work that keeps the server from going on.
-        tokio::time::sleep((4 * read).max(Duration::from_millis(100))).await;
-    }
-}
-
 /// Events by subject, in order of their sequence.
 struct Log<'e> {
     subjects: BTreeMap<&'e str, Vec<&'e Value>>,
@@ -193,10 +164,9 @@ impl<'e> Log<'e> {
     fn new(events: &'e [Value]) -> Self {
         let mut ordered: Vec<&Value> = events.iter().collect();
         ordered.sort_by_key(|event| event["sequence"].as_u64().unwrap());
-        let mut subjects: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
+        let subjects = by_subject(ordered.iter().copied());
         let mut directories: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
         for event in ordered {
-            subjects.entry(event["subject"].as_str().unwrap()).or_default().push(event);
             let directory = event["directory_id"].as_str().unwrap();
             directories.entry(directory).or_default().insert(event["sequence"].as_u64().unwrap());
         }
@@ -206,25 +176,20 @@ impl<'e> Log<'e> {
         Self { gaps: gaps.sum(), subjects }
     }
 
-    /// How many subjects there are of which a receiver has not the last event, which has taken the place of those
-    /// before it. It need not have heard at all of who came and went.
-    fn untold(&self, deliveries: &BTreeMap<String, Delivered>) -> usize {
-        let has = |event: &&&Value| deliveries.contains_key(event["id"].as_str().unwrap());
-        let is_untold = |events: &&Vec<&Value>| {
-            let last = events.last().unwrap();
-            let is_gone = last["type"].as_str().unwrap().ends_with("_deleted");
-            let may_be_unknown = is_gone && events.iter().all(|event| !has(&event));
-            !has(&last) && !may_be_unknown
-        };
-        self.subjects.values().filter(is_untold).count()
-    }
-
     /// The versions that events tell of, in order.
     fn versions(&self, subject: &str) -> Vec<u64> {
         let events = self.subjects.get(subject).map(Vec::as_slice).unwrap_or_default();
         let versions: BTreeSet<u64> = events.iter().map(|e| e["version"].as_u64().unwrap()).collect();
         versions.into_iter().collect()
     }
+}
+
+fn by_subject<'e>(events: impl IntoIterator<Item = &'e Value>) -> BTreeMap<&'e str, Vec<&'e Value>> {
+    let mut subjects: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
+    for event in events {
+        subjects.entry(event["subject"].as_str().unwrap()).or_default().push(event);
+    }
+    subjects
 }
 
 /// Every change has its event, and every event its change.
@@ -290,17 +255,17 @@ fn check_last_events(log: &Log<'_>, directory: &Directory, figures: &mut Figures
     }
 }
 
-/// The receiver outside, of which each event takes the place of those before it, has heard of the last state of
+/// The receiver outside, for which each event takes the place of those before it, has heard of the last state of
 /// all, and of nothing else; a repetition is the same event again.
-fn check_deliveries(events: &[Value], receiver: &Receiver, figures: &mut Figures) {
+fn check_deliveries(told: &mut Told, receiver: &Receiver, figures: &mut Figures) {
     let deliveries = receiver.deliveries();
     figures.deliveries = deliveries.len();
-    let untold = Log::new(events).untold(&deliveries);
+    let untold = told.untold(receiver);
     if untold > 0 {
         figures.undelivered_events += untold;
         figures.problem(format!("the last events of {untold} did not reach the receiver"));
     }
-    let logged: BTreeSet<&str> = events.iter().map(|event| event["id"].as_str().unwrap()).collect();
+    let logged: BTreeSet<&str> = told.events.iter().map(id_of).collect();
     let unknown = deliveries.keys().filter(|id| !logged.contains(id.as_str())).count();
     if unknown > 0 {
         figures.events_without_change += unknown;
@@ -318,4 +283,22 @@ fn check_deliveries(events: &[Value], receiver: &Receiver, figures: &mut Figures
             figures.problem(format!("event {id} was not the same each time"));
         }
     }
+}
+
+/// The receiver of the demo, which wants each event in its order, has those of each user and group as the log has
+/// them.
+fn check_order(log: &[Value], received: &[Value], figures: &mut Figures) {
+    let (log, received) = (Log::new(log), by_subject(received));
+    for (subject, events) in &log.subjects {
+        let came: Vec<&str> = received.get(subject).into_iter().flatten().map(|event| id_of(event)).collect();
+        let told: Vec<&str> = events.iter().map(|event| id_of(event)).collect();
+        if came != told {
+            figures.undelivered_events += 1;
+            figures.problem(format!("of {subject} the events {told:?} are logged, and {came:?} came"));
+        }
+    }
+}
+
+fn id_of(event: &Value) -> &str {
+    event["id"].as_str().unwrap()
 }

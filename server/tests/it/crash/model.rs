@@ -2,8 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use serde::Serialize;
+
+/// How long it may take after a restart until all is delivered (row O1 of the fault matrix).
+const DELIVERED: Duration = Duration::from_secs(30);
 
 /// A user as a writer wants it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,14 +56,21 @@ pub(crate) struct Figures {
     pub(crate) undelivered_events: usize,
     pub(crate) repeated_deliveries: usize,
     pub(crate) slowest_restart_ms: u128,
-    /// From the last restart until the last delivery.
+    /// From a restart until all events of what was acknowledged before were delivered; the slowest.
     pub(crate) settled_ms: u128,
     pub(crate) problems: Vec<String>,
 }
 
 impl Figures {
-    pub(crate) fn restarted_after(&mut self, time: std::time::Duration) {
+    pub(crate) fn restarted_after(&mut self, time: Duration) {
         self.slowest_restart_ms = self.slowest_restart_ms.max(time.as_millis());
+    }
+
+    pub(crate) fn settled_after(&mut self, time: Duration) {
+        self.settled_ms = self.settled_ms.max(time.as_millis());
+        if time > DELIVERED {
+            self.problem(format!("{} s after a restart not all was delivered", time.as_secs()));
+        }
     }
 
     /// Notes what is wrong.

@@ -49,6 +49,15 @@ impl Receiver {
         self.deliveries.lock().unwrap().clone()
     }
 
+    /// How many events came.
+    pub(crate) fn count(&self) -> usize {
+        self.deliveries.lock().unwrap().len()
+    }
+
+    pub(crate) fn has(&self, id: &str) -> bool {
+        self.deliveries.lock().unwrap().contains_key(id)
+    }
+
     /// The bodies in the order in which each came for the first time.
     pub(crate) fn first(&self) -> Vec<Bytes> {
         self.first.lock().unwrap().clone()
