@@ -15,8 +15,3 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// Comes back after this time.
     async fn sleep(&self, duration: Duration);
 }
-
-/// So much later.
-pub(crate) fn plus(time: DateTime, duration: Duration) -> DateTime {
-    time.plus_micros(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX))
-}

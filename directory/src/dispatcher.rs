@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use scim_schema::DateTime;
-use scim_sql::{Session, params};
+use scim_sql::params;
 use scim_webhook::{Outcome, Report};
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
@@ -28,11 +28,11 @@ use self::record::{Finished, record};
 use self::search::Search;
 use self::target::Target;
 use self::turns::{Rates, Turns};
-use crate::clock::{Clock, plus};
+use crate::clock::Clock;
 use crate::directories::Directories;
 use crate::error::DirectoryError;
 use crate::event::EventType;
-use crate::holders::{OFTEN, holder};
+use crate::holders::{OFTEN, end_leases_of, holder};
 use crate::lock::Lock;
 use crate::profile::render;
 use crate::transport::{Attempt, Transport};
@@ -288,7 +288,7 @@ impl Dispatcher {
         if u128::try_from(since).unwrap_or_default() < self.renewal().as_micros() {
             return Ok(());
         }
-        let (holder, end) = (Arc::clone(&self.holder), plus(now, self.config.lease).unix_micros());
+        let (holder, end) = (Arc::clone(&self.holder), now.plus(self.config.lease).unix_micros());
         self.directories
             .database()
             .write(move |session| {
@@ -452,17 +452,8 @@ impl Dispatcher {
         let last = self.directories.database().write(move |session| {
             let mut targets = Target::locked(session, endpoints.iter().copied(), Lock::WaitReferable)?;
             record(session, &directories, &search, &mut targets, &finished)?;
-            release(session, &holder)
+            Ok::<_, DirectoryError>(end_leases_of(session, &holder)?)
         });
         last.await
     }
-}
-
-/// Gives back what a dispatcher has leased. Its lease has ended; that there was one stays known, because an attempt
-/// may have been made.
-fn release(session: &Session<'_>, holder: &str) -> Result<(), DirectoryError> {
-    let update = "UPDATE dir_deliveries SET leased_until = 0, holder = NULL
-        WHERE leased_until IS NOT NULL AND holder = ?1";
-    session.execute(update, params![holder])?;
-    Ok(())
 }

@@ -9,7 +9,6 @@ use std::time::Duration;
 use scim_schema::DateTime;
 use scim_sql::{Database, DatabaseError, Session, params};
 
-use crate::clock::plus;
 use crate::directories::Directories;
 use crate::error::DirectoryError;
 use crate::id::random_text;
@@ -46,6 +45,15 @@ pub(crate) fn end_all_leases(session: &Session<'_>) -> Result<(), DatabaseError>
     Ok(())
 }
 
+/// Ends the leases of a holder that stops.
+pub(crate) fn end_leases_of(session: &Session<'_>, holder: &str) -> Result<(), DatabaseError> {
+    for (table, _, ended) in TABLES {
+        let update = format!("UPDATE {table} SET {ended} WHERE leased_until IS NOT NULL AND holder = ?1");
+        session.execute(&update, params![holder])?;
+    }
+    Ok(())
+}
+
 /// When it was last looked who is gone.
 #[derive(Debug)]
 pub(crate) struct Burials {
@@ -62,7 +70,7 @@ impl Burials {
     /// Whether it is time to look. Who is told so looks.
     fn are_due(&self, now: DateTime) -> bool {
         let last = self.last.load(Ordering::Relaxed);
-        let end = plus(DateTime::from_unix_micros(last), OFTEN);
+        let end = DateTime::from_unix_micros(last).plus(OFTEN);
         // A clock that was set back does not keep it from being done.
         let is_early = last <= now.unix_micros() && now < end;
         let set =

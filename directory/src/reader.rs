@@ -10,7 +10,7 @@ use scim_schema::DateTime;
 use scim_sql::params;
 use tokio::sync::watch;
 
-use crate::clock::{Clock, plus};
+use crate::clock::Clock;
 use crate::directories::{Direction, Directories, EventFilter, LogPosition, wait_for_events};
 use crate::error::DirectoryError;
 use crate::event::Event;
@@ -182,7 +182,7 @@ impl Reader {
             page => page?,
         };
         let now = self.clock.now();
-        let is_overdue = self.unsaved_since.is_some_and(|since| plus(since, UNSAVED) <= now);
+        let is_overdue = self.unsaved_since.is_some_and(|since| since.plus(UNSAVED) <= now);
         if page.events.is_empty() && !page.has_more && !is_overdue {
             if page.next != known.saved {
                 self.unsaved_since.get_or_insert(now);
@@ -253,10 +253,10 @@ impl Reader {
     /// Takes the place, or makes sure of it for a while; `None` while another has it.
     async fn lease(&mut self) -> Result<Option<Known>, DirectoryError> {
         let now = self.clock.now();
-        if self.leased_until.is_some_and(|until| until > plus(now, RENEWAL)) {
+        if self.leased_until.is_some_and(|until| until > now.plus(RENEWAL)) {
             return Ok(self.known);
         }
-        let (name, holder, until) = (self.name.clone(), self.holder.clone(), plus(now, LEASE));
+        let (name, holder, until) = (self.name.clone(), self.holder.clone(), now.plus(LEASE));
         self.leased_until = None;
         let leased = self.directories.database().write(move |session| {
             let insert = "INSERT INTO dir_readers (name, position) VALUES (?1, 0) ON CONFLICT DO NOTHING";
@@ -281,7 +281,7 @@ impl Reader {
 
     /// Keeps the place for a while longer, and moves it. `false` where another process has taken it.
     async fn keep(&mut self, place: Option<LogPosition>) -> Result<bool, DirectoryError> {
-        let (name, holder, until) = (self.name.clone(), self.holder.clone(), plus(self.clock.now(), LEASE));
+        let (name, holder, until) = (self.name.clone(), self.holder.clone(), self.clock.now().plus(LEASE));
         self.leased_until = None;
         let kept = self.directories.database().write(move |session| {
             let update = "UPDATE dir_readers SET position = coalesce(?3, position), leased_until = ?4

@@ -1,6 +1,7 @@
 //! `dateTime` values (RFC 7643 §2.3.5): xsd:dateTime text to instants and back.
 
 use std::fmt::{self, Write as _};
+use std::time::Duration;
 
 use compact_str::CompactString;
 
@@ -47,6 +48,16 @@ impl DateTime {
     /// The same instant, `micros` microseconds later.
     pub fn plus_micros(self, micros: i64) -> Self {
         Self::from_unix_micros(self.unix_micros().saturating_add(micros))
+    }
+
+    /// The same instant, so much later.
+    pub fn plus(self, time: Duration) -> Self {
+        self.plus_micros(i64::try_from(time.as_micros()).unwrap_or(i64::MAX))
+    }
+
+    /// The same instant, so much earlier.
+    pub fn minus(self, time: Duration) -> Self {
+        self.plus_micros(i64::try_from(time.as_micros()).unwrap_or(i64::MAX).saturating_neg())
     }
 
     /// As `to_string`, of which most is room that is made anew.

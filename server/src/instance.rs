@@ -251,11 +251,9 @@ fn start_jobs(
 
 /// Forgets events that are older than `retention`, now and then, until it is told to stop.
 async fn forget(directories: Directories, retention: Duration, mut stopped: watch::Receiver<bool>) {
-    let micros = i64::try_from(retention.as_micros()).unwrap_or(i64::MAX);
     loop {
         let work = async {
-            let time = DateTime::from_unix_micros(now().unix_micros().saturating_sub(micros));
-            if let Err(error) = directories.forget_before(time).await {
+            if let Err(error) = directories.forget_before(now().minus(retention)).await {
                 tracing::warn!(%error, "old events can't be forgotten now");
             }
             tokio::time::sleep(FORGET_EVERY).await;

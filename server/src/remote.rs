@@ -64,8 +64,7 @@ fn moment(text: &str) -> Result<DateTime> {
     let ago = duration(text).with_context(|| {
         format!("\"{text}\" is neither a time (2026-01-31T12:00:00Z) nor so long ago (90s, 15m, 24h, 7d)")
     })?;
-    let micros = i64::try_from(ago.as_micros()).unwrap_or(i64::MAX);
-    Ok(now().plus_micros(micros.saturating_neg()))
+    Ok(now().minus(ago))
 }
 
 /// `90s`, `15m`, `24h`, `7d`.

@@ -7,7 +7,6 @@ use scim_sql::{Row, Session, params};
 
 use super::credential::{Credential, fits, parts};
 use super::{Directories, check_name, exclude, split};
-use crate::clock::plus;
 use crate::error::DirectoryError;
 use crate::id::ApiKeyId;
 use crate::model::{ApiKey, IssuedApiKey, Scope, Token};
@@ -185,7 +184,7 @@ impl Directories {
             suffix: credential.suffix.clone(),
             scopes,
             created: now,
-            expires: lifetime.map(|time| plus(now, time)),
+            expires: lifetime.map(|time| now.plus(time)),
             last_used: None,
             revoked: None,
         };

@@ -7,7 +7,6 @@ use scim_sql::{Session, params};
 use scim_webhook::{Secret, SigningKey, VerifyingKey};
 
 use super::{Directories, number_of};
-use crate::clock::plus;
 use crate::error::DirectoryError;
 use crate::id::{EndpointId, random_bytes};
 
@@ -31,7 +30,7 @@ impl Directories {
         let secret = secret.map_or_else(fresh_secret, Ok)?;
         let sealed = self.sealed(secret.as_bytes(), id)?;
         let row = id.clone();
-        let end = plus(now, overlap);
+        let end = now.plus(overlap);
         self.database().write(move |session| rotate(session, &row, Key::Secret, &sealed, (now, end))).await?;
         tracing::info!(endpoint = %id, overlap = overlap.as_secs(), "webhook secret rotated");
         Ok(secret)
@@ -51,7 +50,7 @@ impl Directories {
         let key = SigningKey::from_seed(&random_bytes::<32>()).map_err(|_| DirectoryError::WrongKeys)?;
         let sealed = self.sealed(key.seed(), id)?;
         let row = id.clone();
-        let end = plus(now, overlap);
+        let end = now.plus(overlap);
         self.database()
             .write(move |session| rotate(session, &row, Key::Ed25519, &sealed, (now, end)))
             .await?;

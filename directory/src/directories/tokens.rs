@@ -9,7 +9,6 @@ use scim_sql::{Row, Session, params};
 
 use super::credential::{Credential, fits, parts};
 use super::{Directories, exclude};
-use crate::clock::plus;
 use crate::error::DirectoryError;
 use crate::id::{DirectoryId, OrganizationId, TokenId};
 use crate::model::{DirectoryAccess, IssuedToken, Token};
@@ -80,7 +79,7 @@ impl Directories {
             directory_id: directory.clone(),
             suffix: credential.suffix.clone(),
             created: now,
-            expires: plus(now, lifetime.unwrap_or(Token::LIFETIME)),
+            expires: now.plus(lifetime.unwrap_or(Token::LIFETIME)),
             last_used: None,
             revoked: None,
         };

@@ -15,7 +15,6 @@ use super::search::{Room, Search, earlier, next_of, room};
 use super::subject::{Decision, Turn, Waiting, is_fleeting, latest, strict};
 use super::target::{Address, Target};
 use super::turns::{Served, interleave};
-use crate::clock::plus;
 use crate::directories::Directories;
 use crate::endpoint::Ordering;
 use crate::error::DirectoryError;
@@ -243,7 +242,7 @@ impl<'t> Claim<'t> {
                 for row in &mut rows {
                     // A lease may have ended while its attempt goes on here.
                     if self.search.is_taken(row.position) {
-                        let end = plus(self.search.now, self.search.config.lease);
+                        let end = self.search.now.plus(self.search.config.lease);
                         row.under_way_until = row.under_way_until.or(Some(end));
                     }
                 }
@@ -415,7 +414,7 @@ impl<'t> Claim<'t> {
             format!("UPDATE dir_deliveries SET leased_until = ?2, holder = ?3 WHERE position {among}");
         let gone = list(self.session, self.superseded.iter().copied());
         let sent = list(self.session, self.chosen.iter().map(|chosen| chosen.row.position));
-        let end = plus(now, self.search.config.lease).unix_micros();
+        let end = now.plus(self.search.config.lease).unix_micros();
         let mut statements = Vec::new();
         if !self.superseded.is_empty() {
             statements.push(Statement::new(&give_way, params![&gone, now.unix_micros()]));

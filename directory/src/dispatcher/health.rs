@@ -6,7 +6,6 @@ use scim_schema::DateTime;
 use scim_webhook::{Failure, Outcome, next_attempt};
 use sha2::{Digest as _, Sha256};
 
-use crate::clock::plus;
 use crate::endpoint::Health;
 
 /// After so many failures in a row nothing is attempted for a while, and then one attempt at a time.
@@ -35,7 +34,7 @@ pub(super) fn is_probed(health: &Health) -> bool {
 /// Until when nothing may be attempted.
 pub(super) fn closed_until(health: &Health, now: DateTime) -> Option<DateTime> {
     // Nobody is left alone for longer: the clock was set back.
-    health.not_before.filter(|end| *end > now && *end <= plus(now, LONGEST_WISH))
+    health.not_before.filter(|end| *end > now && *end <= now.plus(LONGEST_WISH))
 }
 
 /// Takes note of a success.
@@ -63,11 +62,11 @@ pub(super) fn failed(health: &mut Health, at: DateTime, outcome: &Outcome, was_p
     if let Outcome::Failed { status: Some(429 | 503), retry_after: Some(wish), .. } = outcome {
         close(health, at, (*wish).min(LONGEST_WISH));
     }
-    at >= plus(since, PATIENCE)
+    at >= since.plus(PATIENCE)
 }
 
 fn close(health: &mut Health, at: DateTime, pause: Duration) {
-    health.not_before = health.not_before.into_iter().chain([plus(at, pause)]).max();
+    health.not_before = health.not_before.into_iter().chain([at.plus(pause)]).max();
 }
 
 /// When a delivery is attempted again of which `made` attempts have failed, the last one at `at`; `None` for never.
@@ -88,7 +87,7 @@ pub(super) fn next_due(
             wait = wait.max((*wish).min(LONGEST_WISH));
         }
     }
-    Some(plus(at, wait))
+    Some(at.plus(wait))
 }
 
 fn wants_rest(outcome: &Outcome) -> bool {

@@ -7,7 +7,6 @@ use std::time::Duration;
 use scim_schema::DateTime;
 
 use super::look::{Candidate, Queue};
-use crate::clock::plus;
 
 /// So many organizations, and so many endpoints with a rate, are remembered.
 const REMEMBERED: usize = 10_000;
@@ -125,7 +124,7 @@ impl Rates {
         let Some(begun) = self.begun.get(&endpoint) else { return (rate, None) };
         let recent: Vec<DateTime> = begun.iter().copied().filter(|time| is_recent(*time, now)).collect();
         let left = rate.saturating_sub(recent.len());
-        let next = recent.get(recent.len().saturating_sub(rate)).map(|time| plus(*time, RATE_TIME));
+        let next = recent.get(recent.len().saturating_sub(rate)).map(|time| time.plus(RATE_TIME));
         (left, next.filter(|_| left == 0))
     }
 
@@ -144,7 +143,7 @@ impl Rates {
 
 /// A time that lies ahead is of a clock that was set back.
 fn is_recent(time: DateTime, now: DateTime) -> bool {
-    time <= now && plus(time, RATE_TIME) > now
+    time <= now && time.plus(RATE_TIME) > now
 }
 
 #[cfg(test)]

@@ -7,7 +7,6 @@ use scim_set::SetError;
 use scim_sql::{Session, Statement, params};
 use scim_webhook::next_attempt;
 
-use crate::clock::plus;
 use crate::error::DirectoryError;
 
 /// How many refused SETs of a stream are kept.
@@ -125,13 +124,13 @@ pub(super) fn fail(
     let failures = u32::try_from(failures).unwrap_or(u32::MAX).saturating_add(1);
     let since = since.unwrap_or(now.unix_micros());
     let wait = next_attempt(failures).unwrap_or(LONGEST).max(failed.retry_after.unwrap_or_default());
-    let end = plus(DateTime::from_unix_micros(since), FAILING);
+    let end = DateTime::from_unix_micros(since).plus(FAILING);
     let disabled = if failed.is_gone { Some("gone") } else { (now >= end).then_some("failing") };
     let update = "UPDATE dir_set_streams SET failures = ?2, failing_since = ?3, not_before = ?4,
             last_error = ?5, enabled = CASE WHEN ?7 = 1 THEN 0 ELSE enabled END,
             disabled_reason = COALESCE(?6, disabled_reason)
         WHERE number = ?1";
-    let not_before = plus(now, wait).unix_micros();
+    let not_before = now.plus(wait).unix_micros();
     session.execute(
         update,
         params![stream, i64::from(failures), since, not_before, &failed.error, disabled, disabled.is_some()],

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::queue::{self, Failed, Target, Waiting};
-use crate::clock::{Clock, plus};
+use crate::clock::Clock;
 use crate::directories::Directories;
 use crate::error::DirectoryError;
 use crate::holders::holder;
@@ -195,7 +195,7 @@ impl Shared {
                 if *shutdown.borrow() {
                     return Ok(pushed);
                 }
-                if plus(self.clock.now(), ATTEMPT) >= until {
+                if self.clock.now().plus(ATTEMPT) >= until {
                     break;
                 }
                 pushed += 1;
@@ -209,7 +209,7 @@ impl Shared {
     /// Answers also until when.
     async fn lease(&self, stream: i64) -> Result<Option<(Target, DateTime)>, DirectoryError> {
         let (holder, now) = (self.holder.clone(), self.clock.now());
-        let until = plus(now, LEASE);
+        let until = now.plus(LEASE);
         let lease = move |session: &scim_sql::Session<'_>| queue::lease(session, stream, &holder, until, now);
         Ok(self.directories.database().write(lease).await?.map(|target| (target, until)))
     }

@@ -52,7 +52,7 @@ impl Clock for SteppedClock {
     }
 
     async fn sleep(&self, duration: Duration) {
-        let end = self.now().plus_micros(i64::try_from(duration.as_micros()).unwrap());
+        let end = self.now().plus(duration);
         while self.now() < end {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }

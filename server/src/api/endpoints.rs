@@ -94,7 +94,7 @@ pub(super) async fn rotate_secret(api: Api, call: Call) -> Result<Response, Prob
     let overlap = overlap.map_or(Endpoint::OVERLAP, |seconds| Duration::from_secs(seconds.into()));
     let time = now();
     let secret = api.directories().rotate_secret(&id, secret, overlap, time).await?;
-    let end = time.plus_micros(i64::try_from(overlap.as_micros()).unwrap_or(i64::MAX));
+    let end = time.plus(overlap);
     Ok(ok(&json!({
         "id": id.as_str(),
         "secret": secret.expose(),

@@ -104,7 +104,7 @@ fn attempts_are_counted_and_timed(sent: &[Sent], world: &World, listener: &Liste
             if is_next {
                 assert!(before.has_failed, "{listener:?}");
                 let wait = next_attempt(before.number).expect("there is a further attempt");
-                let due = before.at.plus_micros(i64::try_from(wait.as_micros()).unwrap());
+                let due = before.at.plus(wait);
                 assert!(sent.at >= due, "attempt {} too early: {listener:?}", sent.number);
             }
         }
