@@ -32,7 +32,7 @@ use crate::clock::Clock;
 use crate::directories::Directories;
 use crate::error::DirectoryError;
 use crate::event::EventType;
-use crate::holders::{OFTEN, end_leases_of, holder};
+use crate::holders::{DELIVERIES, OFTEN, holder};
 use crate::lock::Lock;
 use crate::profile::render;
 use crate::transport::{Attempt, Transport};
@@ -452,7 +452,7 @@ impl Dispatcher {
         let last = self.directories.database().write(move |session| {
             let mut targets = Target::locked(session, endpoints.iter().copied(), Lock::WaitReferable)?;
             record(session, &directories, &search, &mut targets, &finished)?;
-            Ok::<_, DirectoryError>(end_leases_of(session, &holder)?)
+            Ok::<_, DirectoryError>(DELIVERIES.give_back(session, &holder)?)
         });
         last.await
     }

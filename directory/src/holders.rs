@@ -16,13 +16,31 @@ use crate::id::random_text;
 /// How often it is looked who is gone.
 pub(crate) const OFTEN: Duration = Duration::from_secs(1);
 
-/// What has leases: the table, its key, and what is written where one has ended. Of a delivery it stays known that there
-/// was a lease, because an attempt may have been made.
-const TABLES: [(&str, &str, &str); 3] = [
-    ("dir_deliveries", "position", "leased_until = 0, holder = NULL"),
-    ("dir_readers", "name", "leased_until = NULL, holder = NULL"),
-    ("dir_set_streams", "number", "leased_until = NULL, holder = NULL"),
-];
+/// Rows that can be leased: their table and its key, and what is written where a lease has ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Leased {
+    table: &'static str,
+    key: &'static str,
+    ended: &'static str,
+}
+
+/// Of a delivery it stays known that there was a lease, because an attempt may have been made.
+pub(crate) const DELIVERIES: Leased =
+    Leased { table: "dir_deliveries", key: "position", ended: "leased_until = 0, holder = NULL" };
+pub(crate) const READERS: Leased =
+    Leased { table: "dir_readers", key: "name", ended: "leased_until = NULL, holder = NULL" };
+const STREAMS: Leased =
+    Leased { table: "dir_set_streams", key: "number", ended: "leased_until = NULL, holder = NULL" };
+const ALL: [Leased; 3] = [DELIVERIES, READERS, STREAMS];
+
+impl Leased {
+    /// Ends the leases of a holder that has no more use for them.
+    pub(crate) fn give_back(&self, session: &Session<'_>, holder: &str) -> Result<(), DatabaseError> {
+        let Self { table, ended, .. } = self;
+        let update = format!("UPDATE {table} SET {ended} WHERE leased_until IS NOT NULL AND holder = ?1");
+        session.execute(&update, params![holder]).map(drop)
+    }
+}
 
 /// A name for a holder of leases in this process. Others find in it by which number they see the process.
 pub(crate) fn holder(database: &Database) -> String {
@@ -39,17 +57,8 @@ fn presence_of(holder: &str) -> Option<i32> {
 
 /// Ends the leases of everybody: all who had some are dead.
 pub(crate) fn end_all_leases(session: &Session<'_>) -> Result<(), DatabaseError> {
-    for (table, _, ended) in TABLES {
+    for Leased { table, ended, .. } in ALL {
         session.execute(&format!("UPDATE {table} SET {ended} WHERE leased_until IS NOT NULL"), params![])?;
-    }
-    Ok(())
-}
-
-/// Ends the leases of a holder that stops.
-pub(crate) fn end_leases_of(session: &Session<'_>, holder: &str) -> Result<(), DatabaseError> {
-    for (table, _, ended) in TABLES {
-        let update = format!("UPDATE {table} SET {ended} WHERE leased_until IS NOT NULL AND holder = ?1");
-        session.execute(&update, params![holder])?;
     }
     Ok(())
 }
@@ -93,10 +102,11 @@ impl Directories {
 
     async fn bury_now(&self) -> Result<(), DirectoryError> {
         let holders = self.database().read(|session| {
-            let [deliveries, readers, streams] = TABLES
-                .map(|(table, ..)| format!("SELECT holder FROM {table} WHERE leased_until IS NOT NULL"));
-            let select = format!("{deliveries} UNION {readers} UNION {streams}");
-            session.all(&select, params![], |row| Ok::<_, DirectoryError>(row.owned_or_null(0)?))
+            let holders =
+                ALL.map(|of| format!("SELECT holder FROM {} WHERE leased_until IS NOT NULL", of.table));
+            session.all(&holders.join(" UNION "), params![], |row| {
+                Ok::<_, DirectoryError>(row.owned_or_null(0)?)
+            })
         });
         let own = self.database().presence();
         let mut holders: Vec<String> = holders.await?.into_iter().flatten().collect();
@@ -114,7 +124,7 @@ impl Directories {
         self.database()
             .write(move |session| {
                 let dead: Vec<Option<&str>> = holders.iter().map(|holder| Some(holder.as_str())).collect();
-                for (table, key, ended) in TABLES {
+                for Leased { table, key, ended } in ALL {
                     // It waits for nobody: what another has locked is being taken over, or is found the next time.
                     let update = format!(
                         "UPDATE {table} SET {ended} WHERE {key} IN (

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod cell;
 mod changes;
 mod check;
 mod clock;

@@ -5,8 +5,9 @@ use std::collections::hash_map::Entry;
 
 use scim_core::Cause;
 use scim_schema::{DateTime, Object, Value};
-use scim_sql::{DatabaseError, Engine, Session, params};
+use scim_sql::{DatabaseError, Engine, Param, Session, params};
 
+use crate::cell::{Cell, Columns};
 use crate::directories::{Directories, number_of, read_event_types, split};
 use crate::endpoint::Ordering;
 use crate::error::DirectoryError;
@@ -44,6 +45,24 @@ struct Appended {
     body: String,
     /// The endpoints that want it.
     endpoints: Vec<i64>,
+}
+
+impl Appended {
+    /// The row, without its position.
+    fn cells(&self) -> [Cell<'_>; 10] {
+        [
+            self.directory.into(),
+            self.directory.map(|_| self.sequence).into(),
+            self.id.as_str().into(),
+            self.event_type.as_str().into(),
+            self.subject.as_str().into(),
+            self.version.into(),
+            self.occurred_at.into(),
+            self.lane.into(),
+            self.reason.into(),
+            self.body.as_str().into(),
+        ]
+    }
 }
 
 /// Which events an endpoint wants.
@@ -265,20 +284,9 @@ impl<'t> Log<'t> {
         let insert = "INSERT INTO dir_events
                 (directory, sequence, id, type, subject, version, occurred_at, lane, reason, body)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
-        let values = params![
-            event.directory,
-            event.directory.map(|_| event.sequence),
-            event.id.as_str(),
-            event.event_type.as_str(),
-            &event.subject,
-            event.version,
-            event.occurred_at,
-            event.lane,
-            event.reason,
-            &event.body
-        ];
-        let number = self.session.insert(insert, values, "position")?.unwrap_or_default();
-        let directory = event.directory.unwrap_or_default();
+        let cells = event.cells();
+        let number = self.session.insert(insert, &cells.each_ref().map(Cell::param), "position")?;
+        let (number, directory) = (number.unwrap_or_default(), event.directory.unwrap_or_default());
         for endpoint in &event.endpoints {
             let values = params![*endpoint, number, directory, &event.subject, event.lane, event.occurred_at];
             self.session.execute(INSERT_DELIVERY, values)?;
@@ -291,42 +299,19 @@ impl<'t> Log<'t> {
         if self.events.is_empty() {
             return Ok(());
         }
-        let directories = self.numbers(|event| event.directory.map(|number| number.to_string()));
-        let sequences = self.numbers(|event| event.directory.map(|_| event.sequence.to_string()));
-        let versions = self.numbers(|event| Some(event.version.to_string()));
-        let times = self.numbers(|event| Some(event.occurred_at.to_string()));
-        let lanes = self.numbers(|event| Some(event.lane.to_string()));
-        let deliveries: Vec<(&str, String)> = self
+        let events: Vec<_> = self.events.iter().map(Appended::cells).collect();
+        let deliveries: Vec<[Cell<'_>; 2]> = self
             .events
             .iter()
-            .flat_map(|event| event.endpoints.iter().map(|number| (event.id.as_str(), number.to_string())))
+            .flat_map(|event| {
+                event.endpoints.iter().map(|number| [event.id.as_str().into(), (*number).into()])
+            })
             .collect();
-        self.session.execute(
-            INSERT_TOGETHER,
-            params![
-                &borrowed(&directories),
-                &borrowed(&sequences),
-                &self.column(|event| Some(event.id.as_str())),
-                &self.column(|event| Some(event.event_type.as_str())),
-                &self.column(|event| Some(&event.subject)),
-                &borrowed(&versions),
-                &borrowed(&times),
-                &borrowed(&lanes),
-                &self.column(|event| event.reason),
-                &self.column(|event| Some(&event.body)),
-                &deliveries.iter().map(|(event, _)| Some(*event)).collect::<Vec<_>>(),
-                &deliveries.iter().map(|(_, endpoint)| Some(endpoint.as_str())).collect::<Vec<_>>(),
-            ],
-        )?;
+        let (events, deliveries) = (Columns::of(&events), Columns::of(&deliveries));
+        let columns = [events.texts(), deliveries.texts()].concat();
+        let params: Vec<Param<'_>> = columns.iter().map(Param::from).collect();
+        self.session.execute(INSERT_TOGETHER, &params)?;
         Ok(())
-    }
-
-    fn numbers(&self, number: impl Fn(&Appended) -> Option<String>) -> Vec<Option<String>> {
-        self.events.iter().map(number).collect()
-    }
-
-    fn column<'a>(&'a self, value: impl Fn(&'a Appended) -> Option<&'a str>) -> Vec<Option<&'a str>> {
-        self.events.iter().map(value).collect()
     }
 
     /// The same change always makes an event of the same id: also where it is made again from a copy of the
@@ -345,9 +330,4 @@ impl<'t> Log<'t> {
         );
         EventId::of(event.occurred_at, self.directories.keys().hash(&text))
     }
-}
-
-/// What an array of a statement is made of.
-pub(crate) fn borrowed(texts: &[Option<String>]) -> Vec<Option<&str>> {
-    texts.iter().map(Option::as_deref).collect()
 }

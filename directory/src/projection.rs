@@ -163,8 +163,12 @@ pub(crate) fn change_members(
     Ok(())
 }
 
-const DELETE_MEMBER: &str = "DELETE FROM dir_members WHERE directory = ?1 AND holder = ?2 AND member = ?3";
-const INSERT_MEMBER: &str = "INSERT INTO dir_members (directory, holder, member) VALUES (?1, ?2, ?3)
+/// Takes a member out of a group: directory, group, member.
+pub(crate) const DELETE_MEMBER: &str =
+    "DELETE FROM dir_members WHERE directory = ?1 AND holder = ?2 AND member = ?3";
+/// Puts it in.
+pub(crate) const INSERT_MEMBER: &str =
+    "INSERT INTO dir_members (directory, holder, member) VALUES (?1, ?2, ?3)
     ON CONFLICT DO NOTHING";
 
 /// How many members came or went by a statement for each, and how many of them are users.
@@ -216,8 +220,8 @@ fn change_all(
     Ok(counts.unwrap_or_default())
 }
 
-/// What is in groups, directly and through groups in them: all ids, in order, each once. The groups that
-/// were asked for are among them only as members of others.
+/// What is in groups, directly and through groups in them. The groups that were asked for are among it only as members
+/// of others.
 pub(crate) fn members_below<'a>(
     session: &Session<'_>,
     place: &Place,

@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::directories::{Direction, Directories, EventFilter, LogPosition, wait_for_events};
 use crate::error::DirectoryError;
 use crate::event::Event;
-use crate::holders::holder;
+use crate::holders::{READERS, holder};
 
 /// How many events are published at once.
 const EVENTS: usize = 256;
@@ -302,13 +302,9 @@ impl Reader {
 
     /// Lets another process have the place at once.
     async fn give_back(&mut self) {
-        let (name, holder) = (self.name.clone(), self.holder.clone());
+        let holder = self.holder.clone();
         self.leased_until = None;
-        let given = self.directories.database().write(move |session| {
-            let update = "UPDATE dir_readers SET holder = NULL, leased_until = NULL
-                WHERE name = ?1 AND holder = ?2";
-            session.execute(update, params![&name, &holder])
-        });
+        let given = self.directories.database().write(move |session| READERS.give_back(session, &holder));
         if let Err(error) = given.await {
             tracing::warn!(reader = self.name, %error, "the reader's place could not be given back");
         }

@@ -131,8 +131,6 @@ CREATE TABLE dir_subjects (
     directory INTEGER NOT NULL,
     id TEXT NOT NULL,
     kind INTEGER NOT NULL,
-    name TEXT,
-    external_id TEXT,
     version INTEGER NOT NULL,
     document TEXT NOT NULL,
     told TEXT NOT NULL,

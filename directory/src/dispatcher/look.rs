@@ -16,8 +16,8 @@ use super::subject::Waiting;
 use crate::error::DirectoryError;
 use crate::event::{EventType, REMOVED};
 
-/// How many leases other dispatchers have at most, most often.
-const FEW_LEASES: usize = 1000;
+/// How many leases of others are read at once.
+const LEASES: i64 = 500;
 
 /// The deliveries of one directory to an endpoint that wait in one lane.
 #[derive(Clone, Debug)]
@@ -70,26 +70,29 @@ pub(super) fn leases_of_others(
     now: DateTime,
 ) -> Result<HashMap<i64, (usize, DateTime)>, DirectoryError> {
     let mut leases: HashMap<i64, (usize, DateTime)> = HashMap::new();
-    // With a limit, PostgreSQL walks along the index. Otherwise it takes all entries of it together, and then those of
-    // leases that have ended are never marked as dead, but looked up each time until the next vacuum.
-    let select = "SELECT endpoint, leased_until FROM dir_deliveries
-        WHERE leased_until > ?1 AND holder <> ?2 ORDER BY leased_until LIMIT ?3";
-    let read = |limit: usize| {
-        let params = params![now.unix_micros(), holder, i64::try_from(limit).unwrap_or(i64::MAX)];
-        session.all(select, params, |row| {
-            Ok::<_, DirectoryError>((row.int(0)?, DateTime::from_unix_micros(row.int(1)?)))
-        })
-    };
-    let mut rows = read(FEW_LEASES)?;
-    if rows.len() == FEW_LEASES {
-        rows = read(usize::MAX)?;
+    // Page by page, because PostgreSQL walks along the index then. All together it takes all entries of the index, and
+    // then those of leases that have ended are never marked as dead, but looked up each time until the next vacuum.
+    let select = "SELECT endpoint, leased_until, position FROM dir_deliveries
+        WHERE leased_until >= ?1 AND (leased_until, position) > (?1, ?2) AND holder <> ?3
+        ORDER BY leased_until, position LIMIT ?4";
+    let (mut until, mut position) = (now.unix_micros(), i64::MAX);
+    loop {
+        let rows = session.all(select, params![until, position, holder, LEASES], |row| {
+            Ok::<_, DirectoryError>((row.int(0)?, row.int(1)?, row.int(2)?))
+        })?;
+        for (endpoint, end, _) in &rows {
+            let end = DateTime::from_unix_micros(*end);
+            let (count, first) = leases.entry(*endpoint).or_insert((0, end));
+            *count += 1;
+            *first = end.min(*first);
+        }
+        match rows.last() {
+            Some((_, end, last)) if i64::try_from(rows.len()) == Ok(LEASES) => {
+                (until, position) = (*end, *last);
+            }
+            _ => return Ok(leases),
+        }
     }
-    for (endpoint, end) in rows {
-        let (count, first) = leases.entry(endpoint).or_insert((0, end));
-        *count += 1;
-        *first = end.min(*first);
-    }
-    Ok(leases)
 }
 
 /// The endpoints for which something waits, due or not.

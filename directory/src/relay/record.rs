@@ -16,14 +16,14 @@ use crate::event::{DEACTIVATED, Deactivation, EventType, REMOVED};
 use crate::log::{Log, NewEvent};
 use crate::normalize::{GroupRef, Subject, is_active, push_groups};
 use crate::projection::{Kind, Place, SubjectRow, Told};
-use crate::relay::view::{AT_HAND, View};
+use crate::relay::view::{AT_HAND, View, forgets};
 use crate::sets::Outbox;
 
 /// Up to this many members that come or go are named in `changes`.
 const NAMED_MEMBERS: usize = 100;
 
-/// How many of those whom an entry concerns are read together.
-const AHEAD: usize = 200;
+/// How many of those whom entries concern are read together: at least all of one entry.
+const AHEAD: usize = AT_HAND + 1;
 
 /// Whom an entry of a group concerns.
 #[derive(Debug, Default)]
@@ -75,18 +75,21 @@ impl<'t> Recorder<'t> {
         if self.view.knows(&place, touched(first)) {
             return Ok(());
         }
-        let same_directory = entries.iter().filter(|entry| entry.tenant == first.tenant);
-        Ok(self.view.expect(&place, same_directory.flat_map(touched).take(AHEAD))?)
+        let of_directory = entries.iter().filter(|entry| entry.tenant == first.tenant);
+        let mut keeps = true;
+        let before_it_forgets =
+            of_directory.take_while(|entry| std::mem::replace(&mut keeps, !forgets(entry)));
+        Ok(self.view.expect(&place, before_it_forgets.flat_map(touched).take(AHEAD))?)
     }
 
     /// Reads together what the next of those need whom an entry concerns, if the first of them is not known yet.
     pub(super) fn expect_moved(&mut self, entry: &ChangeEntry, ids: &[String]) -> Result<(), DirectoryError> {
         let Some((_, place)) = self.of_interest(entry)? else { return Ok(()) };
-        let mut ids = ids.iter().map(String::as_str).take(AHEAD);
+        let ids = ids.iter().map(String::as_str).take(AHEAD);
         if self.view.knows(&place, ids.clone().take(1)) {
             return Ok(());
         }
-        Ok(self.view.expect(&place, &mut ids)?)
+        Ok(self.view.expect(&place, ids)?)
     }
 
     /// Brings the projection to the state after an entry, and writes the event of the entry's own resource.
@@ -356,11 +359,12 @@ fn subject<'a>(entry: &'a ChangeEntry, place: &'a Place, sequence: u64) -> Subje
     }
 }
 
-/// The subjects that an entry changes, as far as they are few.
+/// The subjects that an entry changes and that the view will be asked for.
 fn touched(entry: &ChangeEntry) -> impl Iterator<Item = &str> {
-    let moved = || entry.members_added.iter().chain(&entry.members_removed);
-    let few = if moved().count() <= AT_HAND { AT_HAND } else { 0 };
-    iter::once(entry.id.as_str()).chain(moved().take(few).map(|member| member.id.as_str()))
+    let is_known = Kind::of(&entry.resource_type).is_some();
+    let members = entry.members_added.iter().chain(&entry.members_removed).filter(|_| !forgets(entry));
+    let ids = iter::once(entry.id.as_str()).chain(members.map(|member| member.id.as_str()));
+    ids.filter(move |_| is_known)
 }
 
 /// Whether a group has another name, by which its members' events tell of it.

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::iter;
 use std::sync::Arc;
 
-use scim_core::ChangeEntry;
 use scim_core::edges::MAX_NESTING;
+use scim_core::{ChangeEntry, ChangeKind};
 use scim_sql::{DatabaseError, Engine, Session, params};
 
 use crate::error::DirectoryError;
@@ -25,12 +25,12 @@ pub(super) const AT_HAND: usize = 200;
 /// all that waits; then what is known of the directory is forgotten.
 pub(super) struct View<'t> {
     session: &'t Session<'t>,
-    known: HashMap<i64, Known>,
+    known: HashMap<i64, Content>,
 }
 
 /// What is known of a directory, and what of it is not written yet.
 #[derive(Default)]
-pub(super) struct Known {
+pub(super) struct Content {
     pub(super) subjects: HashMap<String, Held>,
     /// The ids of the groups that a subject itself is in.
     holders: HashMap<String, Arc<BTreeSet<String>>>,
@@ -54,6 +54,12 @@ pub(super) enum Change {
     Told,
     /// All of it.
     Document,
+}
+
+/// Whether an entry is worked off in the tables, after which nothing is known of its directory.
+pub(super) fn forgets(entry: &ChangeEntry) -> bool {
+    let is_end = entry.kind == ChangeKind::Deleted && Kind::of(&entry.resource_type) == Some(Kind::Group);
+    is_end || entry.members_added.len() + entry.members_removed.len() > AT_HAND
 }
 
 impl Held {
@@ -201,7 +207,7 @@ impl<'t> View<'t> {
     pub(super) fn write_group(&mut self, place: &Place, entry: &ChangeEntry) -> Result<(), DirectoryError> {
         self.take_over(place, Kind::Group, entry)?;
         let (added, removed) = (&entry.members_added, &entry.members_removed);
-        if added.len() + removed.len() > AT_HAND {
+        if forgets(entry) {
             self.settle()?;
             change_members(self.session, place, &entry.id, added, removed)?;
             self.known.remove(&place.number);
@@ -218,9 +224,7 @@ impl<'t> View<'t> {
                 for holder in self.holders(place, id)?.iter() {
                     self.move_members(place, holder, iter::once(id), false)?;
                 }
-                if self.subject(place, id)?.is_some() {
-                    self.change(place, id, Change::Document, |row| *row = None)?;
-                }
+                self.change(place, id, Change::Document, |row| *row = None)?;
             }
             Kind::Group => {
                 self.settle()?;
@@ -301,7 +305,11 @@ impl<'t> View<'t> {
         self.subject(place, id)?;
         let known = self.known.entry(place.number).or_default();
         if let Some(held) = known.subjects.get_mut(id) {
+            let was_there = held.row.is_some();
             edit(&mut held.row);
+            if !was_there && held.row.is_none() {
+                return Ok(());
+            }
             if held.change == Change::Nothing {
                 known.changed.push(id.to_owned());
             }
@@ -316,7 +324,7 @@ impl<'t> View<'t> {
     }
 }
 
-impl Known {
+impl Content {
     fn has(&self, id: &str) -> bool {
         self.subjects.contains_key(id) && self.holders.contains_key(id)
     }

@@ -7,7 +7,7 @@ use http::Method;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use scim_core::{Include, Store as _};
-use scim_directory::{Event, EventType, Relay};
+use scim_directory::{Directories, Event, EventType, Relay};
 use scim_sql::Engine;
 use serde_json::{Value, json};
 
@@ -160,6 +160,7 @@ async fn check(site: &Site) {
     let sequences: Vec<u64> = events.iter().map(|e| e.sequence).collect();
     assert_eq!(sequences, (1..=sequences.len() as u64).collect::<Vec<_>>());
     let known = fold(&events);
+    check_tables(site).await;
 
     let directory = &site.directory.id;
     let users = site.directories.users(directory, None, 1000).await.unwrap();
@@ -207,8 +208,15 @@ async fn check(site: &Site) {
     }
 }
 
+/// Users, groups, memberships, their counts and the log are as the feed has them.
+pub(crate) async fn check_tables(site: &Site) {
+    let mut findings = Directories::check(&site.store).await.unwrap();
+    findings.retain(|finding| finding.count > 0);
+    assert_eq!(findings, []);
+}
+
 /// An event without what is new each time.
-fn said(event: &Event) -> (EventType, String, Value) {
+pub(crate) fn said(event: &Event) -> (EventType, String, Value) {
     let mut body = parse(&event.body);
     for field in ["id", "environment_id"] {
         body.as_object_mut().unwrap().remove(field);
@@ -251,7 +259,7 @@ fn events_folded_give_the_state(engine: Engine, cases: u32) {
 }
 
 /// The log that a relay writes which reads the whole feed at once: with the tables of the domain emptied.
-async fn log_in_one_go(site: &Site) -> Vec<Event> {
+pub(crate) async fn log_in_one_go(site: &Site) -> Vec<Event> {
     let empty = |session: &scim_sql::Session<'_>| {
         for statement in [
             "DELETE FROM dir_deliveries",
