@@ -71,6 +71,20 @@ const RUNS: &[Run] = &[
         ..RUN
     },
     Run {
+        rows: &["F1"],
+        what: "the same on SQLite with no pause between the kills",
+        test: "crash::kills_under_load_lose_nothing",
+        size: &[("SCIMD_CRASH_KILLS", "40", "200"), ("SCIMD_CRASH_BACK_TO_BACK", "1", "1")],
+        ..RUN
+    },
+    Run {
+        rows: &["F2"],
+        what: "the same on PostgreSQL with no pause between the kills",
+        test: "crash::kills_on_postgres_lose_nothing",
+        size: &[("SCIMD_CRASH_KILLS", "40", "200"), ("SCIMD_CRASH_BACK_TO_BACK", "1", "1")],
+        ..RUN
+    },
+    Run {
         rows: &["F3"],
         what: "kill -9 of PostgreSQL under load",
         test: "crash::kills_of_postgres_lose_nothing",
