@@ -234,6 +234,7 @@ impl Dispatcher {
     async fn gather(&mut self) {
         let Some(begun) = self.begun.take() else { return };
         let end = begun + (self.recording / 2).clamp(NEARBY, GATHERING);
+        let news = self.directories.clone();
         while !self.finished.is_empty() {
             tokio::select! {
                 biased;
@@ -241,6 +242,11 @@ impl Dispatcher {
                     Some(landed) => self.land(landed),
                     None => return,
                 },
+                // What is new shall not wait.
+                () = news.new_deliveries().notified() => {
+                    self.is_stale = true;
+                    return;
+                }
                 () = tokio::time::sleep_until(end) => return,
             }
         }
