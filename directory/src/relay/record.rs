@@ -1,7 +1,6 @@
 //! From one entry of the feed to its events.
 
 use std::collections::{HashMap, HashSet};
-use std::iter;
 use std::sync::Arc;
 
 use scim_core::{ChangeEntry, ChangeKind, Member};
@@ -361,10 +360,10 @@ fn subject<'a>(entry: &'a ChangeEntry, place: &'a Place, sequence: u64) -> Subje
 
 /// The subjects that an entry changes and that the view will be asked for.
 fn touched(entry: &ChangeEntry) -> impl Iterator<Item = &str> {
-    let is_known = Kind::of(&entry.resource_type).is_some();
-    let members = entry.members_added.iter().chain(&entry.members_removed).filter(|_| !forgets(entry));
-    let ids = iter::once(entry.id.as_str()).chain(members.map(|member| member.id.as_str()));
-    ids.filter(move |_| is_known)
+    let id = Kind::of(&entry.resource_type).map(|_| entry.id.as_str());
+    let members = || entry.members_added.iter().chain(&entry.members_removed);
+    let kept = (!forgets(entry)).then(members).into_iter().flatten();
+    id.into_iter().chain(kept.map(|member| member.id.as_str()))
 }
 
 /// Whether a group has another name, by which its members' events tell of it.
