@@ -20,8 +20,8 @@ const HOLDERS: &str = "SELECT r.id, r.type, r.label FROM scim_members m
      JOIN scim_resources r ON r.tenant = m.tenant AND r.id = m.holder
      WHERE m.tenant = ?1 AND m.member_key = ?2 AND m.member = ?3 ORDER BY m.holder";
 
-/// Who has each of several resources as a member. What comes behind OFFSET is not merged into the query around it:
-/// otherwise PostgreSQL reads all members of the tenant, where it does not know yet how many there are.
+/// Who has each of several resources as a member. A subquery with OFFSET is not merged into the query around it, where
+/// PostgreSQL would read all members of the tenant as long as it has not counted them.
 const HOLDERS_OF_MANY: &str =
     "SELECT found.id, found.type, found.label, wanted.id FROM unnest(?2, ?3) AS wanted (key, id)
      CROSS JOIN LATERAL (
