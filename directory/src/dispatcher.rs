@@ -157,11 +157,14 @@ impl Dispatcher {
         }
     }
 
-    /// Delivers until `shutdown` is true; then ends the attempts under way, records them and gives back what
-    /// is left. Errors of the database are logged, and tried again.
+    /// Delivers until `shutdown` is true; then begins no more, ends the attempts under way, records them and gives
+    /// back what is left. Errors of the database are logged, and tried again.
     pub async fn run(mut self, mut shutdown: watch::Receiver<bool>) {
         loop {
             self.gather().await;
+            if *shutdown.borrow() {
+                break;
+            }
             let next = match self.advance().await {
                 Ok(next) => next,
                 Err(error) => {

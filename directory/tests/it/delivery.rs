@@ -25,6 +25,7 @@ on_both_engines! {
     a_deletion_goes_before_what_waits,
     in_strict_order_a_deletion_hurries_what_was_not_tried_before_it,
     one_endpoint_gets_four_attempts_at_once_and_does_not_delay_another,
+    who_is_told_to_stop_begins_nothing_more,
     a_gone_endpoint_is_disabled,
     an_endpoint_gets_what_it_asked_for,
     an_attempt_under_way_at_a_crash_is_made_again_with_the_same_id,
@@ -410,6 +411,19 @@ async fn one_endpoint_gets_four_attempts_at_once_and_does_not_delay_another(engi
     assert_eq!(both.slow.under_way.lock().unwrap().1, 4);
     let backlog = site.directories.backlog().await.unwrap();
     assert_eq!((backlog.delivered, backlog.pending), (24, 16));
+}
+
+async fn who_is_told_to_stop_begins_nothing_more(engine: Engine) {
+    let site = Site::new(engine).await;
+    site.endpoint(URL, &[]).await;
+    site.user("ann").await;
+    site.catch_up().await;
+    let receiver = Receiver::new(&site, |_| Some(200));
+    let (stop, shutdown) = watch::channel(false);
+    stop.send(true).unwrap();
+    dispatcher(&site, &receiver).run(shutdown).await;
+    assert_eq!(receiver.attempts(), []);
+    assert_eq!(site.directories.backlog().await.unwrap().pending, 1);
 }
 
 /// The machine's clock.
