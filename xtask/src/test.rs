@@ -11,12 +11,15 @@ use anyhow::{Context, Result};
 use crate::requirements::{self, Purpose};
 use crate::workspace::command;
 
+/// How long one test binary may take, as `timeout` reads it: a test that hangs must not hide what the others say.
+const LIMIT: &str = "20m";
+
 /// Runs all tests. The last line on standard output is `N passed, N failed`.
 pub(crate) fn run(root: &Path) -> Result<bool> {
     requirements::install(root, Purpose::Tests)?;
     let mut totals = Totals::default();
-    totals += suite(root, &["test", "--workspace", "--all-targets", "--no-fail-fast"])?;
-    totals += suite(root, &["test", "--workspace", "--doc", "--no-fail-fast"])?;
+    totals += suite(root, &["test", "--workspace", "--all-targets", "--no-fail-fast"], LIMIT)?;
+    totals += suite(root, &["test", "--workspace", "--doc", "--no-fail-fast"], LIMIT)?;
     if totals.ignored > 0 {
         println!("{} ignored: a test that does not run proves nothing", totals.ignored);
     }
@@ -53,11 +56,19 @@ impl fmt::Display for Totals {
     }
 }
 
-/// Runs one `cargo test`, shows its output and counts.
-fn suite(root: &Path, args: &[&str]) -> Result<Totals> {
+/// Runs one `cargo test`, shows its output and counts. A binary that takes longer than the limit is ended, and is a
+/// failure; the test that hung is the one that it said of to have been running for long.
+fn suite(root: &Path, args: &[&str], limit: &str) -> Result<Totals> {
     println!("cargo {}", args.join(" "));
-    let mut child =
-        command(root, "cargo", args).stdout(Stdio::piped()).spawn().context("cannot start cargo")?;
+    // In the foreground, so that Ctrl-C ends the tests too.
+    let runner = format!(
+        "target.'cfg(target_os = \"linux\")'.runner = ['timeout', '--foreground', '--verbose', '{limit}']"
+    );
+    let mut child = command(root, "cargo", args)
+        .args(["--config", &runner])
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("cannot start cargo")?;
     let stdout = child.stdout.take().context("cargo's output is not connected")?;
     let mut totals = Totals::default();
     let mut out = std::io::stdout().lock();
@@ -127,6 +138,20 @@ mod tests {
         assert!(!Totals::default().good(), "no test ran");
         assert!(!Totals { passed: 5, failed: 0, ignored: 1 }.good(), "one was ignored");
         assert!(!Totals { passed: 5, failed: 1, ignored: 0 }.good(), "one failed");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_test_that_hangs_is_a_failure() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let write = |name, text| std::fs::write(folder.path().join(name), text).unwrap();
+        write(
+            "Cargo.toml",
+            "[package]\nname = \"hangs\"\nedition = \"2024\"\n[lib]\npath = \"lib.rs\"\n[workspace]\n",
+        );
+        write("lib.rs", "#[test] fn ends() {}\n#[test] fn hangs() { loop { std::thread::park() } }\n");
+        let totals = suite(folder.path(), &["test", "--lib"], "1s").unwrap();
+        assert_eq!((totals.failed, totals.good()), (1, false));
     }
 
     #[test]
