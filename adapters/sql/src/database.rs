@@ -152,7 +152,7 @@ impl Database {
     /// be inserted together.
     pub(crate) async fn commit(&self, request: Request) -> Result<Vec<Committed>, StoreError> {
         match &self.inner.backend {
-            Backend::Sqlite(file) => file.write(move |session: &Session<'_>| request.run(session)).await,
+            Backend::Sqlite(file) => file.commit(request).await,
             Backend::Postgres(server) => server.commit(request).await,
         }
     }
@@ -216,16 +216,16 @@ impl Database {
         let place = self.inner.place.clone();
         let work =
             move |session: &Session<'_>| migrate::migrate(session, &place, &namespace, &migrations, version);
-        let manner = Manner { patient: true, ..Manner::default() };
+        let manner = Manner { patient: true };
         let migrated = self.write_in(manner, work).await;
         migrated.map_err(|e: migrate::MigrateError| e.into_open_error(self.place()))
     }
 
-    /// Changes whenever something has been committed.
-    pub fn commits(&self) -> watch::Receiver<u64> {
+    /// Changes whenever a store has committed a batch, and so the change feed may have grown.
+    pub(crate) fn batches(&self) -> watch::Receiver<u64> {
         match &self.inner.backend {
-            Backend::Sqlite(file) => file.commits(),
-            Backend::Postgres(server) => server.commits(),
+            Backend::Sqlite(file) => file.batches(),
+            Backend::Postgres(server) => server.batches(),
         }
     }
 

@@ -80,7 +80,7 @@ impl SqlStore {
         }
         let types = Arc::new(types);
         let refresh = Arc::clone(&types);
-        let manner = Manner { patient: true, ..Manner::default() };
+        let manner = Manner { patient: true };
         database
             .write_in(manner, move |session| refresh.index.refresh(session, &refresh.registry))
             .await
@@ -221,7 +221,7 @@ impl SqlStore {
 
     pub(crate) async fn rebuild_index(&self) -> Result<(), OpenError> {
         let types = Arc::clone(&self.types);
-        let manner = Manner { patient: true, ..Manner::default() };
+        let manner = Manner { patient: true };
         let work = move |session: &Session<'_>| types.index.remake(session, &types.registry);
         let done = self.database.write_in(manner, work).await;
         done.map_err(|error: RefreshError| error.into_open_error(self.database.place()))
@@ -240,8 +240,7 @@ impl SqlStore {
             return Ok(());
         }
         while self.database.read(feed::has_many_unsequenced).await? {
-            let quiet = Manner { quiet: true, ..Manner::default() };
-            self.database.write_in(quiet, feed::sequence).await?;
+            self.database.write(feed::sequence).await?;
         }
         Ok(())
     }
@@ -329,20 +328,19 @@ impl ChangeFeed for SqlStore {
         if !found.unsequenced {
             return Ok(found.entries);
         }
-        let quiet = Manner { quiet: true, ..Manner::default() };
-        self.database.write_in(quiet, feed::sequence).await?;
+        self.database.write(feed::sequence).await?;
         Ok(self.database.read(read).await?.entries)
     }
 
     async fn wait(&self, cursor: FeedCursor) -> Result<(), StoreError> {
-        let mut commits = self.database.commits();
+        let mut batches = self.database.batches();
         loop {
             // Before looking, so that a commit after the look is noticed.
-            commits.borrow_and_update();
+            batches.borrow_and_update();
             if self.database.read(move |session| feed::is_behind(session, cursor)).await? {
                 return Ok(());
             }
-            let committed = commits.changed();
+            let committed = batches.changed();
             let committed = match self.database.engine() {
                 Engine::Sqlite => committed.await,
                 // Another process may have committed something.

@@ -2,13 +2,14 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::error::{DatabaseError, OpenError};
 use crate::session::Session;
@@ -40,7 +41,7 @@ pub(super) struct Writer {
     pen: Arc<Mutex<Pen>>,
     /// Whether who is alone writes on its own thread.
     here: bool,
-    commits: watch::Receiver<u64>,
+    commits: Arc<AtomicU64>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -48,8 +49,9 @@ impl Writer {
     /// `here`: who is alone writes on its own thread.
     pub(super) fn start(connection: Connection, path: &Path, here: bool) -> Result<Self, OpenError> {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        let (announce, commits) = watch::channel(0);
-        let pen = Pen { connection, expected: Expected::default(), announce, is_broken: false };
+        let commits = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&commits);
+        let pen = Pen { connection, expected: Expected::default(), commits: counter, is_broken: false };
         let pen = Arc::new(Mutex::new(pen));
         let shared = Arc::clone(&pen);
         let thread = thread::Builder::new()
@@ -110,12 +112,8 @@ impl Writer {
         }
     }
 
-    pub(super) fn commits(&self) -> watch::Receiver<u64> {
-        self.commits.clone()
-    }
-
     pub(super) fn commit_count(&self) -> u64 {
-        *self.commits.borrow()
+        self.commits.load(Ordering::Acquire)
     }
 }
 
@@ -177,7 +175,7 @@ fn run(pen: &Mutex<Pen>, mut waiting: mpsc::Receiver<Work>) {
 struct Pen {
     connection: Connection,
     expected: Expected,
-    announce: watch::Sender<u64>,
+    commits: Arc<AtomicU64>,
     /// What the disk holds is unknown.
     is_broken: bool,
 }
@@ -194,7 +192,7 @@ impl Pen {
         if let Err(error) = &committed {
             tracing::error!(error = %error, cause = ?std::error::Error::source(error), "writes failed");
         } else {
-            self.announce.send_modify(|count| *count += 1);
+            self.commits.fetch_add(1, Ordering::Release);
         }
         for answer in answers {
             answer(committed.clone());

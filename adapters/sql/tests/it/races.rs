@@ -1,8 +1,11 @@
 //! Many writers at once.
 
 use std::collections::HashSet;
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier};
+use std::task::Poll;
+use std::time::Duration;
 
 use scim_core::{
     Change, ChangeEntry, ChangeFeed, ChangeKind, FeedCursor, Member, MemberDelta, MembersChange,
@@ -18,6 +21,7 @@ on_all_kinds! {
     of_many_that_are_inserted_at_once_only_those_fail_that_must,
     no_update_is_lost_when_versions_are_checked,
     a_reader_of_the_feed_sees_each_change_of_eight_writers_once,
+    a_batch_that_nobody_waits_for_wakes_a_reader,
     members_that_are_deleted_while_groups_change_leave_nothing_behind,
     of_inserts_that_wait_together_each_gets_its_own_answer,
     one_member_that_comes_and_goes_is_told_of_as_it_was,
@@ -161,6 +165,19 @@ async fn no_update_is_lost_when_versions_are_checked(kind: Kind) {
     assert_eq!((stored.resource.get("title").unwrap().as_str(), stored.version), (Some("200"), 201));
 }
 
+async fn a_batch_that_nobody_waits_for_wakes_a_reader(kind: Kind) {
+    let f = fixture(kind).await;
+    let store = f.store.clone();
+    let reader = tokio::spawn(async move { store.wait(FeedCursor::START).await });
+    // It looks, and finds nothing.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let tenant = acme();
+    let mut commit = f.store.commit(&tenant, batch(vec![user("ann")], 0));
+    poll_fn(|context| Poll::Ready(commit.as_mut().poll(context).is_ready())).await;
+    drop(commit);
+    tokio::time::timeout(Duration::from_secs(10), reader).await.unwrap().unwrap().unwrap();
+}
+
 async fn a_reader_of_the_feed_sees_each_change_of_eight_writers_once(kind: Kind) {
     let f = fixture(kind).await;
     let finished = Arc::new(AtomicBool::new(false));
@@ -177,7 +194,7 @@ async fn a_reader_of_the_feed_sees_each_change_of_eight_writers_once(kind: Kind)
                     None if over => return seen,
                     None => {
                         let wait = store.wait(cursor);
-                        let _ = tokio::time::timeout(std::time::Duration::from_millis(50), wait).await;
+                        let _ = tokio::time::timeout(Duration::from_millis(50), wait).await;
                     }
                 }
                 seen.extend(some);
