@@ -13,7 +13,7 @@ use serde::Deserialize;
 use crate::bench::table;
 use crate::bench_http::machine;
 use crate::requirements::{self, Purpose};
-use crate::workspace::command;
+use crate::workspace::{built, command};
 
 const HELP: &str = "\
 Rows, by the numbers of the targets:
@@ -122,9 +122,9 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<bool> {
 fn measure(root: &Path, folder: &Path, engine: &str, options: &Options) -> Result<String> {
     let json = folder.join("part.jsonl");
     let rows: Vec<String> = options.rows.iter().map(|row| format!("{row:?}")).collect();
-    let events = root.join("target/release/examples/events");
+    let events = built(root, "release/examples/events");
     let mut measure = command(root, &events.to_string_lossy(), &["measure", "--engine", engine]);
-    measure.arg("--scimd").arg(root.join("target/release/scimd"));
+    measure.arg("--scimd").arg(built(root, "release/scimd"));
     measure.arg("--folder").arg(folder).arg("--json").arg(&json);
     measure.args(["--rows", &rows.join(","), "--backlog", &options.backlog.to_string()]);
     if let Some(rounds) = options.rounds {

@@ -20,7 +20,7 @@ use self::figures::{Figures, Measured, PEAKS};
 use self::server::{Access, Server};
 use self::store::Store;
 use crate::requirements::{self, Purpose};
-use crate::workspace::command;
+use crate::workspace::{built, command};
 
 /// The processor of the servers; one is asked at a time.
 const SERVERS: &str = "0";
@@ -120,13 +120,13 @@ impl Programs {
             let status = command(folder, "cargo", args).status().context("cannot start cargo")?;
             ensure!(status.success(), "the programs in {} do not build", folder.display());
         }
-        let built = |name: &str| benches.join("target/release").join(name);
+        let bench = |name: &str| built(&benches, &format!("release/{name}"));
         Ok(Self {
-            scimd: root.join("target/release/scimd"),
-            floor: built("floor_http"),
-            memory: built("memory_http"),
-            load: built("load"),
-            users: built("users"),
+            scimd: built(root, "release/scimd"),
+            floor: bench("floor_http"),
+            memory: bench("memory_http"),
+            load: bench("load"),
+            users: bench("users"),
         })
     }
 }

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::bench::table;
 use crate::requirements::{self, Purpose};
-use crate::workspace::command;
+use crate::workspace::{built, command};
 
 const HELP: &str = "\
 Rows, by the numbers of the targets:
@@ -157,9 +157,9 @@ impl Programs {
             }
         }
         Ok(Self {
-            figures: root.join("target/release/examples/figures"),
-            scimd: root.join("target/release/scimd"),
-            generator: root.join("benches/target/release/users"),
+            figures: built(root, "release/examples/figures"),
+            scimd: built(root, "release/scimd"),
+            generator: built(&root.join("benches"), "release/users"),
         })
     }
 }

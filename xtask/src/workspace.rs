@@ -39,6 +39,18 @@ pub(crate) fn output(root: &Path, program: &str, args: &[&str]) -> Result<String
     String::from_utf8(output.stdout).with_context(|| format!("`{shown}` wrote bytes that are not UTF-8"))
 }
 
+/// Where cargo has put what it built of the workspace in `folder`: `name` below its target folder, such as
+/// `release/scimd`.
+pub(crate) fn built(folder: &Path, name: &str) -> PathBuf {
+    built_below(folder, std::env::var_os("CARGO_TARGET_DIR"), name)
+}
+
+/// A relative target folder is relative to where cargo was run.
+fn built_below(folder: &Path, target: Option<OsString>, name: &str) -> PathBuf {
+    let target = target.filter(|target| !target.is_empty()).unwrap_or_else(|| OsString::from("target"));
+    folder.join(target).join(name)
+}
+
 /// What `cargo metadata` tells of the members of the workspace.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Metadata {
@@ -166,4 +178,19 @@ pub(crate) fn walk(folder: &Path) -> Result<Vec<PathBuf>> {
 /// A relative path as the documents write it: with forward slashes.
 pub(crate) fn slashes(path: &Path) -> String {
     path.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_built_is_where_cargo_puts_it() {
+        let built =
+            |target: Option<&str>| built_below(Path::new("/here"), target.map(Into::into), "release/scimd");
+        assert_eq!(built(None), Path::new("/here/target/release/scimd"));
+        assert_eq!(built(Some("")), Path::new("/here/target/release/scimd"));
+        assert_eq!(built(Some("out")), Path::new("/here/out/release/scimd"));
+        assert_eq!(built(Some("/there")), Path::new("/there/release/scimd"));
+    }
 }

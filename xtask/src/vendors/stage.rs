@@ -12,6 +12,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
 use super::vectors::Delivery;
+use crate::workspace::built;
 
 /// How long a process may take to be ready, and an event to be delivered everywhere.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -251,7 +252,7 @@ fn scimd(root: &Path, folder: &Path, urls: &[String]) -> Result<(Running, String
         text.push_str(&format!("[[webhook]]\nurl = \"{url}\"\n"));
     }
     std::fs::write(&config, text)?;
-    let mut command = Command::new(root.join("target/debug/scimd"));
+    let mut command = Command::new(built(root, "debug/scimd"));
     command.arg("serve").arg("--config").arg(&config).stdout(File::create(&printed)?);
     // It listens before it has made what the configuration names, and answers after that.
     let running = Running::start(command, address, &folder.join("scimd.log"))?;
