@@ -42,7 +42,7 @@ pub(super) fn find(session: &Session<'_>, search: &Search) -> Result<Found, Dire
         match place {
             0 => others.read(row)?,
             1 => enabled.push(Target::read(row)?),
-            _ => drop(busy.insert(row.int(0)?)),
+            _ => busy.extend([row.int(0)?]),
         }
         Ok::<_, DirectoryError>(())
     })?;
