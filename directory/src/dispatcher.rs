@@ -183,7 +183,12 @@ impl Dispatcher {
                 () = self.clock.sleep(next) => self.is_stale = true,
             }
         }
+        // What comes back is recorded, and nothing is begun in its place.
+        self.config.concurrency = 0;
         while !self.flights.is_empty() {
+            if let Err(error) = self.record_rest().await {
+                tracing::warn!(%error, "deliveries can't be recorded now");
+            }
             let renewal = self.renewal();
             tokio::select! {
                 Some(landed) = self.flights.join_next_with_id() => self.land(landed),
@@ -301,7 +306,7 @@ impl Dispatcher {
         let (holder, end) = (Arc::clone(&self.holder), now.plus(self.config.lease).unix_micros());
         self.directories
             .database()
-            .write(move |session| {
+            .write_quietly(move |session| {
                 // Not of those that somebody else has taken over, because the lease had ended.
                 let update = "UPDATE dir_deliveries SET leased_until = ?2
                     WHERE leased_until IS NOT NULL AND holder = ?1";
@@ -319,7 +324,7 @@ impl Dispatcher {
         let (finished, search) = (Arc::clone(&self.finished), self.search(now));
         let endpoints: HashSet<i64> = finished.iter().map(|finished| finished.flight.endpoint).collect();
         let directories = self.directories.clone();
-        let worked = self.directories.database().write(move |session| {
+        let worked = self.directories.database().write_quietly(move |session| {
             let mut targets = Target::locked(session, endpoints.iter().copied(), Lock::WaitReferable)?;
             let counts = record(session, &directories, &search, &mut targets, &finished)?;
             let claimed = claim(session, &directories, &search, &targets, &BTreeMap::new())?;
@@ -363,7 +368,7 @@ impl Dispatcher {
             return Ok(false);
         }
         let directories = self.directories.clone();
-        let worked = self.directories.database().write(move |session| {
+        let worked = self.directories.database().write_quietly(move |session| {
             let wanting = found.wanting.keys().copied();
             let targets = Target::locked(session, wanting, Lock::SkipReferable)?;
             let claimed = claim(session, &directories, &search, &targets, &found.wanting)?;
@@ -454,16 +459,22 @@ impl Dispatcher {
         }
     }
 
+    /// Records what has come back, if something has.
+    async fn record_rest(&mut self) -> Result<(), DirectoryError> {
+        if !self.finished.is_empty() {
+            self.record(self.clock.now()).await?;
+        }
+        Ok(())
+    }
+
     /// Records what is left and gives back what is leased.
     async fn close(&mut self) -> Result<(), DirectoryError> {
-        let (finished, search) = (Arc::clone(&self.finished), self.search(self.clock.now()));
-        let endpoints: HashSet<i64> = finished.iter().map(|finished| finished.flight.endpoint).collect();
-        let (directories, holder) = (self.directories.clone(), Arc::clone(&self.holder));
-        let last = self.directories.database().write(move |session| {
-            let mut targets = Target::locked(session, endpoints.iter().copied(), Lock::WaitReferable)?;
-            record(session, &directories, &search, &mut targets, &finished)?;
-            Ok::<_, DirectoryError>(DELIVERIES.give_back(session, &holder)?)
-        });
+        self.record_rest().await?;
+        let holder = Arc::clone(&self.holder);
+        let last = self
+            .directories
+            .database()
+            .write_quietly(move |session| Ok::<_, DirectoryError>(DELIVERIES.give_back(session, &holder)?));
         last.await
     }
 }

@@ -62,7 +62,7 @@ fn suite(root: &Path, args: &[&str], limit: &str) -> Result<Totals> {
     println!("cargo {}", args.join(" "));
     // In the foreground, so that Ctrl-C ends the tests too.
     let runner = format!(
-        "target.'cfg(target_os = \"linux\")'.runner = ['timeout', '--foreground', '--verbose', '{limit}']"
+        "target.'cfg(target_os = \"linux\")'.runner = ['timeout', '--foreground', '--verbose', '--kill-after=10s', '{limit}']"
     );
     let mut child = command(root, "cargo", args)
         .args(["--config", &runner])

@@ -135,6 +135,20 @@ impl Database {
         self.write_in(Manner::default(), work).await
     }
 
+    /// As [`Database::write`], for work that changes no resources. Who waits for changes need not look then, and on
+    /// PostgreSQL other processes are not told either.
+    ///
+    /// # Errors
+    /// As [`Database::write`].
+    pub async fn write_quietly<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: FnMut(&Session<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<DatabaseError> + Send + 'static,
+    {
+        self.write_in(Manner { quiet: true, ..Manner::default() }, work).await
+    }
+
     /// As [`Database::write`], with a word about how.
     pub(crate) async fn write_in<T, E, F>(&self, manner: Manner, work: F) -> Result<T, E>
     where
@@ -152,7 +166,7 @@ impl Database {
     /// be inserted together.
     pub(crate) async fn commit(&self, request: Request) -> Result<Vec<Committed>, StoreError> {
         match &self.inner.backend {
-            Backend::Sqlite(file) => file.commit(request).await,
+            Backend::Sqlite(file) => file.write(move |session: &Session<'_>| request.run(session)).await,
             Backend::Postgres(server) => server.commit(request).await,
         }
     }
@@ -216,16 +230,16 @@ impl Database {
         let place = self.inner.place.clone();
         let work =
             move |session: &Session<'_>| migrate::migrate(session, &place, &namespace, &migrations, version);
-        let manner = Manner { patient: true };
+        let manner = Manner { patient: true, ..Manner::default() };
         let migrated = self.write_in(manner, work).await;
         migrated.map_err(|e: migrate::MigrateError| e.into_open_error(self.place()))
     }
 
-    /// Changes whenever a store has committed a batch, and so the change feed may have grown.
-    pub(crate) fn batches(&self) -> watch::Receiver<u64> {
+    /// Changes whenever something has been committed; what [`Database::write_quietly`] writes need not be counted.
+    pub fn commits(&self) -> watch::Receiver<u64> {
         match &self.inner.backend {
-            Backend::Sqlite(file) => file.batches(),
-            Backend::Postgres(server) => server.batches(),
+            Backend::Sqlite(file) => file.commits(),
+            Backend::Postgres(server) => server.commits(),
         }
     }
 

@@ -37,6 +37,8 @@ const SHARDS: u64 = 32;
 pub(crate) struct Manner {
     /// It may take as long as it needs, as a migration does.
     pub(crate) patient: bool,
+    /// Nobody needs to be told that it is committed.
+    pub(crate) quiet: bool,
 }
 
 /// A server in use. Fields are dropped in this order.
@@ -72,7 +74,11 @@ impl Postgres {
         T: Send + 'static,
         E: From<DatabaseError> + Send + 'static,
     {
-        self.writers.run(manner, work).await
+        let answer = self.writers.run(manner, work).await;
+        if answer.is_ok() && !manner.quiet {
+            self.bell.ring();
+        }
+        answer
     }
 
     /// Commits a batch.
@@ -93,8 +99,8 @@ impl Postgres {
         self.readers.run(Manner::default(), work).await
     }
 
-    pub(crate) fn batches(&self) -> watch::Receiver<u64> {
-        self.bell.batches()
+    pub(crate) fn commits(&self) -> watch::Receiver<u64> {
+        self.bell.commits()
     }
 
     pub(crate) fn presence(&self) -> Option<i32> {

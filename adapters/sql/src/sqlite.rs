@@ -7,16 +7,13 @@ mod readers;
 mod writer;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
-use scim_core::{Committed, StoreError};
 use tokio::sync::watch;
 
 use self::open::FileLock;
 use self::readers::Readers;
 use self::writer::Writer;
-use crate::commit::Request;
 use crate::error::{DatabaseError, OpenError};
 use crate::session::Session;
 
@@ -72,21 +69,10 @@ impl From<PathBuf> for Options {
     }
 }
 
-/// Tells who waits for batches of one more when it is dropped. It goes with the answer, which nobody gets before the
-/// commit: whoever drops it, also in place of somebody who does not wait any more, it is told behind the commit.
-struct Announcement(Arc<watch::Sender<u64>>);
-
-impl Drop for Announcement {
-    fn drop(&mut self) {
-        self.0.send_modify(|count| *count += 1);
-    }
-}
-
 /// An SQLite file that this process owns. Fields are dropped in this order: the lock is given back last.
 pub(crate) struct SqliteFile {
     writer: Writer,
     readers: Readers,
-    batches: Arc<watch::Sender<u64>>,
     /// None where the file is only looked at.
     lock: Option<FileLock>,
 }
@@ -99,7 +85,7 @@ impl SqliteFile {
             let connection = open::open(&options)?;
             let writer = Writer::start(connection, &options.path, options.write_here)?;
             let readers = Readers::open(&options)?;
-            Ok(Self { writer, readers, batches: Arc::default(), lock: Some(lock) })
+            Ok(Self { writer, readers, lock: Some(lock) })
         });
         opened.await.unwrap_or_else(|_| Err(OpenError::Database { place, source: DatabaseError::Aborted }))
     }
@@ -111,8 +97,7 @@ impl SqliteFile {
             let connection = copy::open_to_read(&options.path)?;
             open::check_owner(&connection, &options.path)?;
             let writer = Writer::start(connection, &options.path, options.write_here)?;
-            let readers = Readers::open(&options)?;
-            Ok(Self { writer, readers, batches: Arc::default(), lock: None })
+            Ok(Self { writer, readers: Readers::open(&options)?, lock: None })
         });
         opened.await.unwrap_or_else(|_| Err(OpenError::Database { place, source: DatabaseError::Aborted }))
     }
@@ -144,15 +129,8 @@ impl SqliteFile {
         self.readers.look_up(work).await
     }
 
-    /// Commits a batch.
-    pub(crate) async fn commit(&self, request: Request) -> Result<Vec<Committed>, StoreError> {
-        let announcement = Announcement(Arc::clone(&self.batches));
-        let work = move |session: &Session<'_>| Ok((request.run(session)?, announcement));
-        self.write(work).await.map(|(committed, _)| committed)
-    }
-
-    pub(crate) fn batches(&self) -> watch::Receiver<u64> {
-        self.batches.subscribe()
+    pub(crate) fn commits(&self) -> watch::Receiver<u64> {
+        self.writer.commits()
     }
 
     /// None where another process may own the file.

@@ -80,7 +80,7 @@ impl SqlStore {
         }
         let types = Arc::new(types);
         let refresh = Arc::clone(&types);
-        let manner = Manner { patient: true };
+        let manner = Manner { patient: true, ..Manner::default() };
         database
             .write_in(manner, move |session| refresh.index.refresh(session, &refresh.registry))
             .await
@@ -221,7 +221,7 @@ impl SqlStore {
 
     pub(crate) async fn rebuild_index(&self) -> Result<(), OpenError> {
         let types = Arc::clone(&self.types);
-        let manner = Manner { patient: true };
+        let manner = Manner { patient: true, ..Manner::default() };
         let work = move |session: &Session<'_>| types.index.remake(session, &types.registry);
         let done = self.database.write_in(manner, work).await;
         done.map_err(|error: RefreshError| error.into_open_error(self.database.place()))
@@ -240,7 +240,7 @@ impl SqlStore {
             return Ok(());
         }
         while self.database.read(feed::has_many_unsequenced).await? {
-            self.database.write(feed::sequence).await?;
+            self.database.write_quietly(feed::sequence).await?;
         }
         Ok(())
     }
@@ -328,19 +328,19 @@ impl ChangeFeed for SqlStore {
         if !found.unsequenced {
             return Ok(found.entries);
         }
-        self.database.write(feed::sequence).await?;
+        self.database.write_quietly(feed::sequence).await?;
         Ok(self.database.read(read).await?.entries)
     }
 
     async fn wait(&self, cursor: FeedCursor) -> Result<(), StoreError> {
-        let mut batches = self.database.batches();
+        let mut commits = self.database.commits();
         loop {
             // Before looking, so that a commit after the look is noticed.
-            batches.borrow_and_update();
+            commits.borrow_and_update();
             if self.database.read(move |session| feed::is_behind(session, cursor)).await? {
                 return Ok(());
             }
-            let committed = batches.changed();
+            let committed = commits.changed();
             let committed = match self.database.engine() {
                 Engine::Sqlite => committed.await,
                 // Another process may have committed something.

@@ -33,12 +33,12 @@ pub(super) fn survey(
         leases.page(&search.holder),
         Statement::new(&select_keys, params![&endpoints, search.now.unix_micros()]),
     ];
-    // On SQLite one statement is for one queue.
-    let queues_of = QueuesOf::new(session, segments, limit, search.now);
-    let is_one = session.engine() == Engine::Postgres;
-    if is_one {
-        statements.push(queues_of.statement());
-    }
+    // On SQLite a statement is for one queue.
+    let queues_of = match session.engine() {
+        Engine::Sqlite => None,
+        Engine::Postgres => Some(QueuesOf::new(session, segments, limit, search.now)),
+    };
+    statements.extend(queues_of.as_ref().map(QueuesOf::statement));
     session.batch_rows(&statements, |place, row| {
         match place {
             0 => leases.read(row)?,
@@ -47,7 +47,7 @@ pub(super) fn survey(
         }
         Ok::<_, DirectoryError>(())
     })?;
-    if !is_one {
+    if queues_of.is_none() {
         found = queues(session, segments, limit, search.now)?;
     }
     Ok(Survey { leases: leases.rest(session, &search.holder)?, keys, queues: found })

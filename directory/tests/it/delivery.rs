@@ -401,9 +401,13 @@ async fn one_endpoint_gets_four_attempts_at_once_and_does_not_delay_another(engi
     let running = tokio::spawn(dispatcher.run(shutdown));
     until(|| both.fast.attempts().len() == 20).await;
     assert_eq!(both.slow.attempts().len(), 4);
-    // When it is told to stop, it waits for what is under way and records it.
+    // When it is told to stop, it records what has come back, waits for what is under way and records that.
     stop.send(true).unwrap();
-    tokio::task::yield_now().await;
+    let begun = tokio::time::Instant::now();
+    while site.directories.backlog().await.unwrap().delivered < 20 {
+        assert!(begun.elapsed() < Duration::from_secs(10));
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     for _ in 0..4 {
         gate.notify_one();
     }
@@ -551,7 +555,7 @@ async fn an_attempt_under_way_at_a_crash_is_made_again_with_the_same_id(engine: 
         if made > 0 || engine == Engine::Sqlite {
             break;
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(250)).await;
         site.clock.advance(Duration::from_secs(1));
         made = dispatcher(&site, &receiver).deliver_due().await.unwrap();
     }

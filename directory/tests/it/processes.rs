@@ -68,7 +68,7 @@ async fn an_attempt_that_takes_longer_than_a_lease_stays_with_its_dispatcher(eng
     let gate = Arc::new(Notify::new());
     let receiver = Receiver::gated(&site, &gate, |_| Some(200));
     let (stop, shutdown) = watch::channel(false);
-    let config = DispatcherConfig { lease: Duration::from_millis(600), ..DispatcherConfig::default() };
+    let config = DispatcherConfig { lease: Duration::from_millis(1500), ..DispatcherConfig::default() };
     let dispatchers: Vec<_> = (0..2)
         .map(|_| {
             let clock: Arc<dyn Clock> = Arc::new(RealTime);
@@ -77,11 +77,11 @@ async fn an_attempt_that_takes_longer_than_a_lease_stays_with_its_dispatcher(eng
         })
         .collect();
     until(|| receiver.attempts().len() == 1).await;
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
     assert_eq!(receiver.attempts().len(), 1, "nobody else has made it");
     // Also while its dispatcher stops.
     stop.send(true).unwrap();
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
     gate.notify_one();
     for dispatcher in dispatchers {
         dispatcher.await.unwrap();
@@ -139,7 +139,7 @@ async fn what_a_dead_process_had_is_free_at_once_on_postgres() {
     while other.deliver_due().await.unwrap() == 0 {
         looks += 1;
         assert!(looks < 40, "its leases are for ten seconds");
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
         site.clock.advance(Duration::from_millis(200));
     }
     assert_eq!(site.directories.backlog().await.unwrap().delivered, 6);

@@ -207,7 +207,7 @@ async fn what_was_published_when_the_process_died_comes_again_with_the_same_ids(
         if published > 0 || engine == Engine::Sqlite {
             break;
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(250)).await;
         clock.advance(1);
         published = next.catch_up().await.unwrap();
     }

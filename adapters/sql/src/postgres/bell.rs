@@ -1,4 +1,4 @@
-//! Tells who waits for changes that a batch of them was committed, here or by another process.
+//! Tells who waits that something was committed, here or by another process.
 //!
 //! Nothing depends on it: who waits also looks now and then. A notification in the transaction itself would
 //! let all commits wait for each other; so it is sent behind them, once for all of the last moment.
@@ -21,9 +21,9 @@ const MOMENT: Duration = Duration::from_millis(3);
 const PAUSE: Duration = Duration::from_secs(1);
 
 pub(super) struct Bell {
-    /// Batches of this process.
+    /// Commits of this process.
     own: Option<watch::Sender<u64>>,
-    /// Batches of all processes.
+    /// Commits of all processes.
     all: Arc<watch::Sender<u64>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -49,7 +49,7 @@ impl Bell {
         Ok(Self { own: Some(own), all, thread })
     }
 
-    /// A batch was committed here.
+    /// Something was committed here.
     pub(super) fn ring(&self) {
         self.all.send_modify(|count| *count += 1);
         if let Some(own) = &self.own {
@@ -57,7 +57,7 @@ impl Bell {
         }
     }
 
-    pub(super) fn batches(&self) -> watch::Receiver<u64> {
+    pub(super) fn commits(&self) -> watch::Receiver<u64> {
         self.all.subscribe()
     }
 }

@@ -2,14 +2,13 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::error::{DatabaseError, OpenError};
 use crate::session::Session;
@@ -41,7 +40,7 @@ pub(super) struct Writer {
     pen: Arc<Mutex<Pen>>,
     /// Whether who is alone writes on its own thread.
     here: bool,
-    commits: Arc<AtomicU64>,
+    commits: watch::Receiver<u64>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -49,9 +48,8 @@ impl Writer {
     /// `here`: who is alone writes on its own thread.
     pub(super) fn start(connection: Connection, path: &Path, here: bool) -> Result<Self, OpenError> {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        let commits = Arc::new(AtomicU64::new(0));
-        let counter = Arc::clone(&commits);
-        let pen = Pen { connection, expected: Expected::default(), commits: counter, is_broken: false };
+        let (announce, commits) = watch::channel(0);
+        let pen = Pen { connection, expected: Expected::default(), announce, is_broken: false };
         let pen = Arc::new(Mutex::new(pen));
         let shared = Arc::clone(&pen);
         let thread = thread::Builder::new()
@@ -112,8 +110,12 @@ impl Writer {
         }
     }
 
+    pub(super) fn commits(&self) -> watch::Receiver<u64> {
+        self.commits.clone()
+    }
+
     pub(super) fn commit_count(&self) -> u64 {
-        self.commits.load(Ordering::Acquire)
+        *self.commits.borrow()
     }
 }
 
@@ -175,7 +177,7 @@ fn run(pen: &Mutex<Pen>, mut waiting: mpsc::Receiver<Work>) {
 struct Pen {
     connection: Connection,
     expected: Expected,
-    commits: Arc<AtomicU64>,
+    announce: watch::Sender<u64>,
     /// What the disk holds is unknown.
     is_broken: bool,
 }
@@ -192,7 +194,7 @@ impl Pen {
         if let Err(error) = &committed {
             tracing::error!(error = %error, cause = ?std::error::Error::source(error), "writes failed");
         } else {
-            self.commits.fetch_add(1, Ordering::Release);
+            self.announce.send_modify(|count| *count += 1);
         }
         for answer in answers {
             answer(committed.clone());

@@ -21,7 +21,7 @@ on_all_kinds! {
     of_many_that_are_inserted_at_once_only_those_fail_that_must,
     no_update_is_lost_when_versions_are_checked,
     a_reader_of_the_feed_sees_each_change_of_eight_writers_once,
-    a_batch_that_nobody_waits_for_wakes_a_reader,
+    whoever_commits_a_batch_wakes_a_reader,
     members_that_are_deleted_while_groups_change_leave_nothing_behind,
     of_inserts_that_wait_together_each_gets_its_own_answer,
     one_member_that_comes_and_goes_is_told_of_as_it_was,
@@ -165,16 +165,30 @@ async fn no_update_is_lost_when_versions_are_checked(kind: Kind) {
     assert_eq!((stored.resource.get("title").unwrap().as_str(), stored.version), (Some("200"), 201));
 }
 
-async fn a_batch_that_nobody_waits_for_wakes_a_reader(kind: Kind) {
+async fn whoever_commits_a_batch_wakes_a_reader(kind: Kind) {
     let f = fixture(kind).await;
-    let store = f.store.clone();
-    let reader = tokio::spawn(async move { store.wait(FeedCursor::START).await });
+    let waiting = |cursor: FeedCursor| {
+        let store = f.store.clone();
+        tokio::spawn(async move { store.wait(cursor).await })
+    };
+    let reader = waiting(FeedCursor::START);
     // It looks, and finds nothing.
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    // Somebody who does not wait for the answer.
     let tenant = acme();
     let mut commit = f.store.commit(&tenant, batch(vec![user("ann")], 0));
     poll_fn(|context| Poll::Ready(commit.as_mut().poll(context).is_ready())).await;
     drop(commit);
+    tokio::time::timeout(Duration::from_secs(10), reader).await.unwrap().unwrap().unwrap();
+    // Somebody who commits it with something else.
+    let read = f.store.after(FeedCursor::START, 10).await.unwrap();
+    let reader = waiting(read.last().unwrap().cursor);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let store = f.store.clone();
+    let work = move |session: &scim_sql::Session<'_>| {
+        store.commit_in(session, &acme(), &batch(vec![user("bob")], 0))
+    };
+    f.store.database().write(work).await.unwrap();
     tokio::time::timeout(Duration::from_secs(10), reader).await.unwrap().unwrap().unwrap();
 }
 
