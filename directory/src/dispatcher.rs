@@ -8,7 +8,6 @@ mod numbers;
 mod record;
 mod search;
 mod subject;
-mod survey;
 mod target;
 mod turns;
 

@@ -162,11 +162,7 @@ const RUNS: &[Run] = &[
         rows: &["D2"],
         what: "an endpoint that hangs, beside healthy ones",
         test: "workers::a_poison_endpoint",
-        size: &[
-            ("SCIMD_HEALTHY_ENDPOINTS", "19", "99"),
-            ("SCIMD_POISON_CHANGES", "40", "200"),
-            ("SCIMD_LATE_MS", "1000", "1000"),
-        ],
+        size: &[("SCIMD_HEALTHY_ENDPOINTS", "19", "99"), ("SCIMD_POISON_CHANGES", "40", "200")],
         quick: true,
         alone: true,
         ..RUN

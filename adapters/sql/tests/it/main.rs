@@ -18,6 +18,5 @@ mod model;
 mod postgres;
 mod queries;
 mod races;
-mod session;
 mod support;
 mod unique;
