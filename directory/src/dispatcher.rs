@@ -8,6 +8,7 @@ mod numbers;
 mod record;
 mod search;
 mod subject;
+mod survey;
 mod target;
 mod turns;
 

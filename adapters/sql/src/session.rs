@@ -130,7 +130,32 @@ impl<'s> Session<'s> {
             Inner::Sqlite(_) => statements.iter().map(|s| self.execute(s.sql, &s.params)).collect(),
             Inner::Postgres(transaction) => {
                 statements.iter().try_for_each(|s| storable(&s.params))?;
-                transaction.batch(statements)
+                Ok(transaction.batch(statements)?.into_iter().map(|(_, changed)| changed).collect())
+            }
+        }
+    }
+
+    /// Runs statements one after the other and shows each row of their answers, which are few, with the place of its
+    /// statement in the list. On PostgreSQL they are sent together and cost one round trip.
+    ///
+    /// # Errors
+    /// That of the first statement which fails, or the first error of `each`.
+    pub fn batch_rows<E: From<DatabaseError>>(
+        &self,
+        statements: &[Statement<'_>],
+        mut each: impl FnMut(usize, &Row<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        match self.inner {
+            Inner::Sqlite(_) => statements
+                .iter()
+                .enumerate()
+                .try_for_each(|(place, s)| self.query(s.sql, &s.params, |row| each(place, row))),
+            Inner::Postgres(transaction) => {
+                statements.iter().try_for_each(|s| storable(&s.params))?;
+                let answers = transaction.batch(statements)?;
+                answers.iter().enumerate().try_for_each(|(place, (rows, _))| {
+                    rows.iter().try_for_each(|row| each(place, &Row { inner: InnerRow::Postgres(row) }))
+                })
             }
         }
     }
@@ -269,7 +294,7 @@ impl fmt::Debug for Session<'_> {
     }
 }
 
-/// A statement of a [`Session::batch`].
+/// A statement of a [`Session::batch`] or [`Session::batch_rows`].
 #[derive(Clone, Debug)]
 pub struct Statement<'a> {
     pub(crate) sql: &'a str,

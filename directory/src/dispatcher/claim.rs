@@ -7,12 +7,11 @@ use scim_schema::DateTime;
 use scim_sql::{Session, Statement, params};
 
 use super::health::is_probed;
-use super::look::{
-    Candidate, Queue, Segment, SubjectOf, candidates, leases_of_others, queues, waiting, waiting_of_event,
-};
+use super::look::{Candidate, Queue, Segment, SubjectOf, candidates, waiting, waiting_of_event};
 use super::numbers::{among_the_first, list};
 use super::search::{Room, Search, earlier, next_of, room};
 use super::subject::{Decision, Turn, Waiting, is_fleeting, latest, strict};
+use super::survey::{Survey, survey};
 use super::target::{Address, Target};
 use super::turns::{Served, interleave};
 use crate::directories::Directories;
@@ -93,12 +92,21 @@ pub(super) fn claim(
         chosen: Vec::new(),
         addresses: HashMap::new(),
     };
-    claim.open(directories, targets)?;
-    if !claim.desks.is_empty() {
-        claim.look(hints)?;
-        claim.write()?;
+    if claim.free == 0 {
+        claim.claimed.is_full = true;
+        return Ok(claim.claimed);
     }
-    claim.finish()
+    let enabled: Vec<&Target> = targets.iter().filter(|target| target.is_enabled).collect();
+    if enabled.is_empty() {
+        return Ok(claim.claimed);
+    }
+    let numbers = enabled.iter().map(|target| target.number);
+    let segments = claim.segments(numbers.clone(), hints);
+    let survey = survey(session, search, numbers, &segments, QUEUES)?;
+    let queues = claim.open(directories, &enabled, survey);
+    claim.look(queues)?;
+    let bodies = claim.write()?;
+    Ok(claim.finish(&bodies))
 }
 
 /// An endpoint at which something may be begun.
@@ -146,15 +154,31 @@ enum Value {
 }
 
 impl<'t> Claim<'t> {
-    /// Finds out at which endpoints something may be begun.
-    fn open(&mut self, directories: &Directories, targets: &'t [Target]) -> Result<(), DirectoryError> {
-        if self.free == 0 {
-            self.claimed.is_full = true;
-            return Ok(());
+    /// Where to look: in each lane of each endpoint from where it stopped to the end, and then from the beginning.
+    fn segments(
+        &self,
+        endpoints: impl IntoIterator<Item = i64>,
+        hints: &BTreeMap<i64, (i64, i64)>,
+    ) -> Vec<Segment> {
+        let mut segments = Vec::new();
+        for endpoint in endpoints {
+            for lane in Lane::CODES {
+                let start = match hints.get(&endpoint) {
+                    Some((hinted, directory)) if *hinted == lane => directory.saturating_sub(1),
+                    _ => self.search.turns.after_directory(endpoint, lane),
+                };
+                segments.push(Segment { endpoint, lane, after: start, up_to: i64::MAX });
+                segments.push(Segment { endpoint, lane, after: i64::MIN, up_to: start });
+            }
         }
-        let others = leases_of_others(self.session, &self.search.holder, self.search.now)?;
-        for target in targets.iter().filter(|target| target.is_enabled) {
-            let of_others = others.get(&target.number);
+        segments
+    }
+
+    /// Finds out at which endpoints something may be begun. Answers their queues.
+    fn open(&mut self, directories: &Directories, targets: &[&'t Target], survey: Survey) -> Vec<Queue> {
+        let Survey { leases, keys, mut queues } = survey;
+        for target in targets.iter().copied() {
+            let of_others = leases.of(target.number);
             match room(target, self.search, of_others) {
                 Room::NotBefore(next) => earlier(&mut self.claimed.next, next),
                 Room::For(wanted) => self.desks.push(Desk {
@@ -167,34 +191,19 @@ impl<'t> Claim<'t> {
                 }),
             }
         }
-        if self.desks.is_empty() {
-            return Ok(());
-        }
         let targets: Vec<&Target> = self.desks.iter().map(|desk| desk.target).collect();
-        self.addresses = Target::addresses(self.session, directories, &targets, self.search.now)?;
+        self.addresses = Target::addresses(directories, &targets, &keys);
         self.desks.retain(|desk| self.addresses.contains_key(&desk.target.number));
+        queues.retain(|queue| self.addresses.contains_key(&queue.endpoint));
         // Where there is not room for all, endpoints take turns too.
         let after = self.search.turns.after_endpoint();
         self.desks.sort_by_key(|desk| (desk.target.number <= after, desk.target.number));
-        Ok(())
+        queues
     }
 
-    fn look(&mut self, hints: &BTreeMap<i64, (i64, i64)>) -> Result<(), DirectoryError> {
-        let mut segments = Vec::new();
-        for desk in &self.desks {
-            let endpoint = desk.target.number;
-            for lane in Lane::CODES {
-                // From where it stopped to the end, and then from the beginning.
-                let start = match hints.get(&endpoint) {
-                    Some((hinted, directory)) if *hinted == lane => directory.saturating_sub(1),
-                    _ => self.search.turns.after_directory(endpoint, lane),
-                };
-                segments.push(Segment { endpoint, lane, after: start, up_to: i64::MAX });
-                segments.push(Segment { endpoint, lane, after: i64::MIN, up_to: start });
-            }
-        }
+    fn look(&mut self, queues: Vec<Queue>) -> Result<(), DirectoryError> {
         let mut queues_of: HashMap<(i64, i64), Vec<Queue>> = HashMap::new();
-        for queue in queues(self.session, &segments, QUEUES, self.search.now)? {
+        for queue in queues {
             earlier(&mut self.claimed.next, next_of(&queue, self.search.now));
             queues_of.entry((queue.endpoint, queue.lane)).or_default().push(queue);
         }
@@ -401,8 +410,8 @@ impl<'t> Claim<'t> {
         }
     }
 
-    /// Writes what was decided.
-    fn write(&mut self) -> Result<(), DirectoryError> {
+    /// Writes what was decided, and reads the bodies of what is sent, by the positions of their events.
+    fn write(&mut self) -> Result<HashMap<i64, Arc<str>>, DirectoryError> {
         let now = self.search.now;
         let among = among_the_first(self.session);
         let give_way = format!(
@@ -412,8 +421,10 @@ impl<'t> Claim<'t> {
         );
         let lease =
             format!("UPDATE dir_deliveries SET leased_until = ?2, holder = ?3 WHERE position {among}");
+        let select_bodies = format!("SELECT position, body FROM dir_events WHERE position {among}");
         let gone = list(self.session, self.superseded.iter().copied());
         let sent = list(self.session, self.chosen.iter().map(|chosen| chosen.row.position));
+        let events = list(self.session, self.chosen.iter().map(|chosen| chosen.row.event));
         let end = now.plus(self.search.config.lease).unix_micros();
         let mut statements = Vec::new();
         if !self.superseded.is_empty() {
@@ -425,28 +436,23 @@ impl<'t> Claim<'t> {
         }
         if !self.chosen.is_empty() {
             statements.push(Statement::new(&lease, params![&sent, end, &*self.search.holder]));
+            statements.push(Statement::new(&select_bodies, params![&events]));
         }
+        let mut bodies = HashMap::new();
         if !statements.is_empty() {
-            self.session.batch(&statements)?;
+            // No other statement has rows.
+            self.session.batch_rows(&statements, |_, row| {
+                bodies.insert(row.int(0)?, row.text(1)?.into());
+                Ok::<_, DirectoryError>(())
+            })?;
             self.claimed.has_moved = true;
         }
         self.claimed.superseded = self.superseded.len();
-        Ok(())
+        Ok(bodies)
     }
 
-    /// Reads what the attempts need.
-    fn finish(self) -> Result<Claimed, DirectoryError> {
-        let Self { session, search, mut claimed, chosen, addresses, .. } = self;
-        if chosen.is_empty() {
-            return Ok(claimed);
-        }
-        let select =
-            format!("SELECT position, body FROM dir_events WHERE position {}", among_the_first(session));
-        let events = list(session, chosen.iter().map(|chosen| chosen.row.event));
-        let bodies = session.all(&select, params![&events], |row| {
-            Ok::<_, DirectoryError>((row.int(0)?, row.text(1)?.into()))
-        })?;
-        let bodies: HashMap<i64, Arc<str>> = bodies.into_iter().collect();
+    fn finish(self, bodies: &HashMap<i64, Arc<str>>) -> Claimed {
+        let Self { search, mut claimed, chosen, addresses, .. } = self;
         for Chosen { target, lane, row, subject, queue } in chosen {
             let (Some(address), Some(body)) = (addresses.get(&target.number), bodies.get(&row.event)) else {
                 continue;
@@ -477,7 +483,7 @@ impl<'t> Claim<'t> {
                 },
             });
         }
-        Ok(claimed)
+        claimed
     }
 }
 

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use scim_schema::DateTime;
-use scim_sql::Session;
+use scim_sql::{Session, Statement, params};
 
-use super::look::{Queue, Segment, busy_endpoints, candidates, leases_of_others, queues};
+use super::look::{BUSY_ENDPOINTS, Leases, Queue, Segment, candidates, queues};
 use super::search::{Room, Search, earlier, next_of, room};
 use super::target::Target;
 use crate::error::DirectoryError;
@@ -30,12 +30,27 @@ pub(super) fn find(session: &Session<'_>, search: &Search) -> Result<Found, Dire
     if found.is_full {
         return Ok(found);
     }
-    let others = leases_of_others(session, &search.holder, search.now)?;
+    let mut others = Leases::at(search.now);
+    let (mut enabled, mut busy) = (Vec::new(), HashSet::new());
+    let select_enabled = Target::select_enabled();
+    let statements = [
+        others.page(&search.holder),
+        Statement::new(&select_enabled, params![]),
+        Statement::new(BUSY_ENDPOINTS, params![]),
+    ];
+    session.batch_rows(&statements, |place, row| {
+        match place {
+            0 => others.read(row)?,
+            1 => enabled.push(Target::read(row)?),
+            _ => busy.extend([row.int(0)?]),
+        }
+        Ok::<_, DirectoryError>(())
+    })?;
+    let others = others.rest(session, &search.holder)?;
     found.sees_others = !others.is_empty();
-    let busy: HashSet<i64> = busy_endpoints(session)?.into_iter().collect();
     let mut segments = Vec::new();
-    for target in Target::enabled(session)?.iter().filter(|target| busy.contains(&target.number)) {
-        match room(target, search, others.get(&target.number)) {
+    for target in enabled.iter().filter(|target| busy.contains(&target.number)) {
+        match room(target, search, others.of(target.number)) {
             Room::NotBefore(next) => earlier(&mut found.next, next),
             Room::For(_) => segments.extend(Lane::CODES.map(|lane| Segment {
                 endpoint: target.number,

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use scim_schema::DateTime;
-use scim_sql::{Engine, Row, Session, params};
+use scim_sql::{Engine, Param, Row, Session, Statement, params};
 
 use super::numbers::list;
 use super::subject::Waiting;
@@ -17,7 +17,7 @@ use crate::error::DirectoryError;
 use crate::event::{EventType, REMOVED};
 
 /// How many leases of others are read at once.
-const LEASES: i64 = 500;
+const LEASES: usize = 500;
 
 /// The deliveries of one directory to an endpoint that wait in one lane.
 #[derive(Clone, Debug)]
@@ -63,65 +63,125 @@ pub(super) struct SubjectOf<'a> {
     pub(super) limit: i64,
 }
 
-/// Attempts that others make: how many, and when the first lease ends, by endpoint.
-pub(super) fn leases_of_others(
-    session: &Session<'_>,
-    holder: &str,
-    now: DateTime,
-) -> Result<HashMap<i64, (usize, DateTime)>, DirectoryError> {
-    let mut leases: HashMap<i64, (usize, DateTime)> = HashMap::new();
-    // Page by page, because PostgreSQL walks along the index then. All together it takes all entries of the index, and
-    // then those of leases that have ended are never marked as dead, but looked up each time until the next vacuum.
-    let select = "SELECT endpoint, leased_until, position FROM dir_deliveries
-        WHERE leased_until >= ?1 AND (leased_until, position) > (?1, ?2) AND holder <> ?3
-        ORDER BY leased_until, position LIMIT ?4";
-    let (mut until, mut position) = (now.unix_micros(), i64::MAX);
-    loop {
-        let rows = session.all(select, params![until, position, holder, LEASES], |row| {
-            Ok::<_, DirectoryError>((row.int(0)?, row.int(1)?, row.int(2)?))
-        })?;
-        for (endpoint, end, _) in &rows {
-            let end = DateTime::from_unix_micros(*end);
-            let (count, first) = leases.entry(*endpoint).or_insert((0, end));
-            *count += 1;
-            *first = end.min(*first);
+/// Attempts that others make.
+#[derive(Debug)]
+pub(super) struct Leases {
+    /// How many, and when the first lease ends, by endpoint.
+    of: HashMap<i64, (usize, DateTime)>,
+    /// The end and the position of the lease behind which the next page begins.
+    last: (i64, i64),
+    /// How many are on the page that is being read.
+    on_page: usize,
+}
+
+impl Leases {
+    pub(super) fn at(now: DateTime) -> Self {
+        Self { of: HashMap::new(), last: (now.unix_micros(), i64::MAX), on_page: 0 }
+    }
+
+    pub(super) fn of(&self, endpoint: i64) -> Option<&(usize, DateTime)> {
+        self.of.get(&endpoint)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.of.is_empty()
+    }
+
+    /// Asks for a page of leases.
+    ///
+    /// Page by page, because PostgreSQL walks along the index then. All together it takes all entries of the index, and
+    /// then those of leases that have ended are never marked as dead, but looked up each time until the next vacuum.
+    pub(super) fn page<'a>(&self, holder: &'a str) -> Statement<'a> {
+        let select = "SELECT endpoint, leased_until, position FROM dir_deliveries
+            WHERE leased_until >= ?1 AND (leased_until, position) > (?1, ?2) AND holder <> ?3
+            ORDER BY leased_until, position LIMIT ?4";
+        let (until, position) = self.last;
+        Statement::new(select, params![until, position, holder, i64::try_from(LEASES).unwrap_or(i64::MAX)])
+    }
+
+    /// Takes in a row of a page.
+    pub(super) fn read(&mut self, row: &Row<'_>) -> Result<(), DirectoryError> {
+        self.last = (row.int(1)?, row.int(2)?);
+        self.on_page += 1;
+        let end = DateTime::from_unix_micros(self.last.0);
+        let (count, first) = self.of.entry(row.int(0)?).or_insert((0, end));
+        *count += 1;
+        *first = end.min(*first);
+        Ok(())
+    }
+
+    /// Reads the other pages, if there are some.
+    pub(super) fn rest(mut self, session: &Session<'_>, holder: &str) -> Result<Self, DirectoryError> {
+        while self.on_page == LEASES {
+            self.on_page = 0;
+            let page = self.page(holder);
+            session.batch_rows(&[page], |_, row| self.read(row))?;
         }
-        match rows.last() {
-            Some((_, end, last)) if i64::try_from(rows.len()) == Ok(LEASES) => {
-                (until, position) = (*end, *last);
-            }
-            _ => return Ok(leases),
-        }
+        Ok(self)
     }
 }
 
-/// The endpoints for which something waits, due or not.
-pub(super) fn busy_endpoints(session: &Session<'_>) -> Result<Vec<i64>, DirectoryError> {
-    match session.engine() {
-        Engine::Sqlite => {
-            let select = "SELECT endpoint FROM dir_deliveries WHERE state = 0 AND endpoint > ?1
-                ORDER BY endpoint LIMIT 1";
-            let mut busy = Vec::new();
-            while let Some(endpoint) =
-                session.first(select, params![busy.last().copied().unwrap_or(i64::MIN)], |row| row.int(0))?
-            {
-                busy.push(endpoint);
-            }
-            Ok(busy)
-        }
-        Engine::Postgres => {
-            let select = "WITH RECURSIVE busy AS (
-                    (SELECT endpoint FROM dir_deliveries WHERE state = 0 ORDER BY endpoint LIMIT 1)
+/// The endpoints for which something waits, due or not: one look-up in the index for each.
+pub(super) const BUSY_ENDPOINTS: &str = "WITH RECURSIVE busy AS (
+        SELECT * FROM (SELECT endpoint FROM dir_deliveries WHERE state = 0 ORDER BY endpoint LIMIT 1) f
+        UNION ALL
+        SELECT (SELECT endpoint FROM dir_deliveries WHERE state = 0 AND endpoint > busy.endpoint
+            ORDER BY endpoint LIMIT 1)
+        FROM busy WHERE busy.endpoint IS NOT NULL
+    ) SELECT endpoint FROM busy WHERE endpoint IS NOT NULL";
+
+/// A question for queues as PostgreSQL is asked it: one statement, and its lists.
+#[derive(Debug)]
+pub(super) struct QueuesOf {
+    select: String,
+    now: i64,
+    columns: [String; 4],
+    limit: i64,
+}
+
+impl QueuesOf {
+    /// The question for what [`queues`] answers.
+    pub(super) fn new(session: &Session<'_>, segments: &[Segment], limit: usize, now: DateTime) -> Self {
+        let select = format!(
+            "SELECT s.endpoint, s.lane, q.directory, q.due, o.organization, o.delivery_paused, {LATER}
+            FROM unnest(CAST(?2 AS BIGINT[]), CAST(?3 AS BIGINT[]), CAST(?4 AS BIGINT[]),
+                    CAST(?5 AS BIGINT[])) WITH ORDINALITY AS s (endpoint, lane, after, up_to, n)
+            CROSS JOIN LATERAL (
+                WITH RECURSIVE w AS (
+                    (SELECT d.directory, d.due FROM dir_deliveries d
+                    WHERE d.state = 0 AND d.endpoint = s.endpoint AND d.lane = s.lane
+                        AND d.directory > s.after AND d.directory <= s.up_to
+                    ORDER BY d.directory, d.due LIMIT 1)
                     UNION ALL
-                    SELECT n.endpoint FROM busy CROSS JOIN LATERAL (
-                        SELECT endpoint FROM dir_deliveries WHERE state = 0 AND endpoint > busy.endpoint
-                        ORDER BY endpoint LIMIT 1
-                    ) n
-                ) SELECT endpoint FROM busy";
-            Ok(session.all(select, params![], |row| row.int(0))?)
-        }
+                    SELECT x.directory, x.due FROM w CROSS JOIN LATERAL (
+                        SELECT d.directory, d.due FROM dir_deliveries d
+                        WHERE d.state = 0 AND d.endpoint = s.endpoint AND d.lane = s.lane
+                            AND d.directory > w.directory AND d.directory <= s.up_to
+                        ORDER BY d.directory, d.due LIMIT 1
+                    ) x
+                )
+                SELECT directory, due FROM w LIMIT ?6
+            ) q
+            LEFT JOIN dir_directories o ON o.number = q.directory
+            ORDER BY s.n, q.directory"
+        );
+        let column = |of: fn(&Segment) -> i64| list(session, segments.iter().map(of));
+        let columns = [column(|s| s.endpoint), column(|s| s.lane), column(|s| s.after), column(|s| s.up_to)];
+        Self { select, now: now.unix_micros(), columns, limit: i64::try_from(limit).unwrap_or(i64::MAX) }
+    }
+
+    pub(super) fn statement(&self) -> Statement<'_> {
+        let lists = self.columns.iter().map(Param::from);
+        let values: Vec<Param<'_>> =
+            [self.now.into()].into_iter().chain(lists).chain([self.limit.into()]).collect();
+        Statement::new(&self.select, values)
     }
 }
+
+/// When the next delivery of a queue is due that is not due now.
+const LATER: &str = "(SELECT l.due FROM dir_deliveries l
+    WHERE l.state = 0 AND l.endpoint = s.endpoint AND l.lane = s.lane AND l.directory = q.directory
+        AND l.due > ?1 ORDER BY l.due LIMIT 1)";
 
 /// The queues of some segments, up to `limit` of each: one look-up in the index for each queue.
 pub(super) fn queues(
@@ -130,10 +190,6 @@ pub(super) fn queues(
     limit: usize,
     now: DateTime,
 ) -> Result<Vec<Queue>, DirectoryError> {
-    let now = now.unix_micros();
-    let later = "(SELECT l.due FROM dir_deliveries l
-        WHERE l.state = 0 AND l.endpoint = s.endpoint AND l.lane = s.lane AND l.directory = q.directory
-            AND l.due > ?1 ORDER BY l.due LIMIT 1)";
     let mut found = Vec::new();
     match session.engine() {
         Engine::Sqlite => {
@@ -142,11 +198,11 @@ pub(super) fn queues(
                 FROM dir_deliveries q LEFT JOIN dir_directories o ON o.number = q.directory
                 WHERE q.state = 0 AND q.endpoint = ?2 AND q.lane = ?3 AND q.directory > ?4 AND q.directory <= ?5
                 ORDER BY q.directory, q.due LIMIT 1",
-                later.replace("s.", "q.")
+                LATER.replace("s.", "q.")
             );
             for Segment { endpoint, lane, mut after, up_to } in segments.iter().copied() {
                 for _ in 0..limit {
-                    let values = params![now, endpoint, lane, after, up_to];
+                    let values = params![now.unix_micros(), endpoint, lane, after, up_to];
                     let Some(queue) = session.first(&select, values, read_queue)? else { break };
                     after = queue.directory;
                     found.push(queue);
@@ -154,42 +210,18 @@ pub(super) fn queues(
             }
         }
         Engine::Postgres if !segments.is_empty() => {
-            let select = format!(
-                "SELECT s.endpoint, s.lane, q.directory, q.due, o.organization, o.delivery_paused, {later}
-                FROM unnest(CAST(?2 AS BIGINT[]), CAST(?3 AS BIGINT[]), CAST(?4 AS BIGINT[]),
-                        CAST(?5 AS BIGINT[])) WITH ORDINALITY AS s (endpoint, lane, after, up_to, n)
-                CROSS JOIN LATERAL (
-                    WITH RECURSIVE w AS (
-                        (SELECT d.directory, d.due FROM dir_deliveries d
-                        WHERE d.state = 0 AND d.endpoint = s.endpoint AND d.lane = s.lane
-                            AND d.directory > s.after AND d.directory <= s.up_to
-                        ORDER BY d.directory, d.due LIMIT 1)
-                        UNION ALL
-                        SELECT x.directory, x.due FROM w CROSS JOIN LATERAL (
-                            SELECT d.directory, d.due FROM dir_deliveries d
-                            WHERE d.state = 0 AND d.endpoint = s.endpoint AND d.lane = s.lane
-                                AND d.directory > w.directory AND d.directory <= s.up_to
-                            ORDER BY d.directory, d.due LIMIT 1
-                        ) x
-                    )
-                    SELECT directory, due FROM w LIMIT ?6
-                ) q
-                LEFT JOIN dir_directories o ON o.number = q.directory
-                ORDER BY s.n, q.directory"
-            );
-            let column = |of: fn(&Segment) -> i64| list(session, segments.iter().map(of));
-            let (endpoints, lanes) = (column(|s| s.endpoint), column(|s| s.lane));
-            let (after, up_to) = (column(|s| s.after), column(|s| s.up_to));
-            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            let values = params![now, &endpoints, &lanes, &after, &up_to, limit];
-            found = session.all(&select, values, read_queue)?;
+            let asked = QueuesOf::new(session, segments, limit, now);
+            session.batch_rows(&[asked.statement()], |_, row| {
+                found.push(read_queue(row)?);
+                Ok::<_, DirectoryError>(())
+            })?;
         }
         Engine::Postgres => {}
     }
     Ok(found)
 }
 
-fn read_queue(row: &Row<'_>) -> Result<Queue, DirectoryError> {
+pub(super) fn read_queue(row: &Row<'_>) -> Result<Queue, DirectoryError> {
     Ok(Queue {
         endpoint: row.int(0)?,
         lane: row.int(1)?,

@@ -43,10 +43,34 @@ pub(super) struct Address {
     pub(super) profile: Profile,
 }
 
+/// A key of an endpoint as it is in the database.
+#[derive(Debug)]
+pub(super) struct SealedKey {
+    endpoint: i64,
+    kind: i64,
+    sealed: Vec<u8>,
+}
+
+impl SealedKey {
+    /// Asks for the keys of the endpoints in the list which is the first parameter, that have not expired at the time
+    /// which is the second: the newest first.
+    pub(super) fn select(session: &Session<'_>) -> String {
+        format!(
+            "SELECT endpoint, kind, sealed FROM dir_endpoint_keys
+            WHERE endpoint {} AND (expires IS NULL OR expires > ?2) ORDER BY number DESC",
+            among_the_first(session)
+        )
+    }
+
+    pub(super) fn read(row: &Row<'_>) -> Result<Self, DirectoryError> {
+        Ok(Self { endpoint: row.int(0)?, kind: row.int(1)?, sealed: row.bytes(2)?.to_vec() })
+    }
+}
+
 impl Target {
-    /// Those that are enabled, as far as that can be seen without a lock.
-    pub(super) fn enabled(session: &Session<'_>) -> Result<Vec<Self>, DirectoryError> {
-        session.all(&format!("{SELECT} WHERE enabled = 1 ORDER BY number"), params![], Self::read)
+    /// Asks for those that are enabled, as far as that can be seen without a lock.
+    pub(super) fn select_enabled() -> String {
+        format!("{SELECT} WHERE enabled = 1 ORDER BY number")
     }
 
     /// Some of them, under locks: one dispatcher at a time claims of an endpoint and records, so that all together
@@ -65,7 +89,7 @@ impl Target {
         session.all(&select, params![&numbers], Self::read)
     }
 
-    fn read(row: &Row<'_>) -> Result<Self, DirectoryError> {
+    pub(super) fn read(row: &Row<'_>) -> Result<Self, DirectoryError> {
         let number = |at| Ok::<_, DirectoryError>(row.int_or_null(at)?.and_then(|n| u32::try_from(n).ok()));
         let time = |at| Ok::<_, DirectoryError>(row.int_or_null(at)?.map(DateTime::from_unix_micros));
         Ok(Self {
@@ -125,39 +149,30 @@ impl Target {
         Ok(())
     }
 
-    /// What attempts need to know of some endpoints. One is left out whose keys can't be opened.
+    /// What attempts need to know of some endpoints, whose keys are among these. One is left out whose keys can't be
+    /// opened.
     pub(super) fn addresses(
-        session: &Session<'_>,
         directories: &Directories,
         targets: &[&Self],
-        now: DateTime,
-    ) -> Result<HashMap<i64, Arc<Address>>, DirectoryError> {
-        let select = format!(
-            "SELECT endpoint, kind, sealed FROM dir_endpoint_keys
-            WHERE endpoint {} AND (expires IS NULL OR expires > ?2) ORDER BY number DESC",
-            among_the_first(session)
-        );
+        keys: &[SealedKey],
+    ) -> HashMap<i64, Arc<Address>> {
         let ids: HashMap<i64, &Self> = targets.iter().map(|target| (target.number, *target)).collect();
         let mut addresses: HashMap<i64, Address> = HashMap::new();
-        let numbers = list(session, ids.keys().copied());
-        session.all(&select, params![&numbers, now.unix_micros()], |row| {
-            let Some(target) = ids.get(&row.int(0)?) else { return Ok(()) };
-            let Some(bytes) = directories.keys().open(row.bytes(2)?, target.id.as_str()) else {
-                return Ok(());
-            };
+        for key in keys {
+            let Some(target) = ids.get(&key.endpoint) else { continue };
+            let Some(bytes) = directories.keys().open(&key.sealed, target.id.as_str()) else { continue };
             let address = addresses.entry(target.number).or_insert_with(|| target.address(directories));
-            if row.int(1)? == Key::Secret.code() {
+            if key.kind == Key::Secret.code() {
                 address.secrets.extend(Secret::from_bytes(&bytes));
             } else {
                 address.signing_keys.extend(SigningKey::from_seed(&bytes));
             }
-            Ok::<_, DirectoryError>(())
-        })?;
+        }
         addresses.retain(|_, address| !address.secrets.is_empty());
         for target in targets.iter().filter(|target| !addresses.contains_key(&target.number)) {
             tracing::error!(endpoint = %target.id, "the endpoint's keys can't be opened with this key file");
         }
-        Ok(addresses.into_iter().map(|(number, address)| (number, Arc::new(address))).collect())
+        addresses.into_iter().map(|(number, address)| (number, Arc::new(address))).collect()
     }
 
     fn address(&self, directories: &Directories) -> Address {

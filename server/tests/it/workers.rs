@@ -210,7 +210,7 @@ async fn lateness(healthy: u64, changes: u64, poisoned: bool, cluster: Option<&C
 
 /// Row D2: an endpoint that hangs delays no other.
 ///
-/// A disk that stalls delays all of them: a commit has taken 0.6 s beside other tests. What the endpoint does it does
+/// A disk that stalls delays all of them: a commit has taken 0.6 s. What the endpoint does it does
 /// each time; so it is looked again, twice at most.
 async fn poison(cluster: Option<&Cluster>) {
     let healthy = setting("SCIMD_HEALTHY_ENDPOINTS").unwrap_or(19);

@@ -100,15 +100,17 @@ impl<'t> PostgresTransaction<'t> {
         }
     }
 
-    /// Statements that are sent together.
-    pub(crate) fn batch(&self, statements: &[Statement<'_>]) -> Result<Vec<usize>, DatabaseError> {
+    /// Statements that are sent together: of each its rows, and how many it changed.
+    pub(crate) fn batch(
+        &self,
+        statements: &[Statement<'_>],
+    ) -> Result<Vec<(Vec<Row>, usize)>, DatabaseError> {
         self.run(async {
             // Those that are not known yet are prepared first, so that all are sent in their order.
             let known = statements.iter().map(|s| self.connection.statement(s.sql, &s.params));
             let known = join_all(known).await.into_iter().collect::<Result<Vec<_>, _>>()?;
             let sent = known.iter().zip(statements).map(|(known, s)| self.send_known(known, &s.params));
-            let answers = join_all(sent).await;
-            answers.into_iter().map(|answer| answer.map(|(_, changed)| changed)).collect()
+            join_all(sent).await.into_iter().collect()
         })
     }
 

@@ -18,5 +18,6 @@ mod model;
 mod postgres;
 mod queries;
 mod races;
+mod session;
 mod support;
 mod unique;
