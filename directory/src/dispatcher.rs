@@ -92,6 +92,8 @@ pub struct Dispatcher {
     recording: Duration,
     /// How many attempts have come to an end.
     landed: usize,
+    /// Whether it is told to stop, where somebody may.
+    shutdown: Option<watch::Receiver<bool>>,
 }
 
 /// How many attempts are made at once, and how long they may take.
@@ -155,15 +157,17 @@ impl Dispatcher {
             begun: None,
             recording: Duration::ZERO,
             landed: 0,
+            shutdown: None,
         }
     }
 
     /// Delivers until `shutdown` is true; then begins no more, ends the attempts under way, records them and gives
     /// back what is left. Errors of the database are logged, and tried again.
     pub async fn run(mut self, mut shutdown: watch::Receiver<bool>) {
+        self.shutdown = Some(shutdown.clone());
         loop {
             self.gather().await;
-            if *shutdown.borrow() {
+            if self.is_told_to_stop() {
                 break;
             }
             let next = match self.advance().await {
@@ -392,10 +396,17 @@ impl Dispatcher {
                 Arc::make_mut(&mut self.rates).begin(served.endpoint, served.time);
             }
         }
-        for due in claimed.due {
-            self.start(due, now);
+        // What was claimed meanwhile is given back.
+        if !self.is_told_to_stop() {
+            for due in claimed.due {
+                self.start(due, now);
+            }
         }
         worked.is_contended
+    }
+
+    fn is_told_to_stop(&self) -> bool {
+        self.shutdown.as_ref().is_some_and(|shutdown| *shutdown.borrow())
     }
 
     fn search(&self, now: DateTime) -> Search {

@@ -12,7 +12,7 @@ use scim_directory::{
 use scim_sql::Engine;
 use scim_webhook::{Failure, Outcome, Report};
 use serde_json::json;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 use crate::support::{Site, VirtualClock, on_both_engines, parse, short};
 
@@ -26,6 +26,7 @@ on_both_engines! {
     in_strict_order_a_deletion_hurries_what_was_not_tried_before_it,
     one_endpoint_gets_four_attempts_at_once_and_does_not_delay_another,
     who_is_told_to_stop_begins_nothing_more,
+    who_is_told_to_stop_while_recording_gives_back_what_it_claims,
     a_gone_endpoint_is_disabled,
     an_endpoint_gets_what_it_asked_for,
     an_attempt_under_way_at_a_crash_is_made_again_with_the_same_id,
@@ -428,6 +429,47 @@ async fn who_is_told_to_stop_begins_nothing_more(engine: Engine) {
     dispatcher(&site, &receiver).run(shutdown).await;
     assert_eq!(receiver.attempts(), []);
     assert_eq!(site.directories.backlog().await.unwrap().pending, 1);
+}
+
+async fn who_is_told_to_stop_while_recording_gives_back_what_it_claims(engine: Engine) {
+    let site = Site::new(engine).await;
+    site.endpoint(URL, &[]).await;
+    for n in 0..20 {
+        site.user(&format!("user{n}")).await;
+    }
+    site.catch_up().await;
+    let gate = Arc::new(Notify::new());
+    let receiver = Receiver::gated(&site, &gate, |_| Some(200));
+    let (stop, shutdown) = watch::channel(false);
+    let running = tokio::spawn(dispatcher(&site, &receiver).run(shutdown));
+    until(|| receiver.attempts().len() == 4).await;
+    // Somebody else writes while it wants to record them.
+    let (held, mut is_held) = mpsc::unbounded_channel();
+    let (release, is_released) = std::sync::mpsc::channel::<()>();
+    let database = site.store.database().clone();
+    let write = move |session: &scim_sql::Session<'_>| {
+        session.execute("UPDATE dir_endpoints SET url = url", &[])?;
+        held.send(()).unwrap();
+        is_released.recv().unwrap();
+        Ok::<_, scim_sql::DatabaseError>(())
+    };
+    let writing = tokio::spawn(async move { database.write(write).await });
+    is_held.recv().await.unwrap();
+    for _ in 0..50 {
+        gate.notify_waiters();
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    stop.send(true).unwrap();
+    release.send(()).unwrap();
+    writing.await.unwrap().unwrap();
+    while !running.is_finished() {
+        gate.notify_waiters();
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    assert_eq!(receiver.attempts().len(), 4);
+    let backlog = site.directories.backlog().await.unwrap();
+    assert_eq!((backlog.delivered, backlog.pending), (4, 16));
+    assert_eq!(dispatcher(&site, &Receiver::new(&site, |_| Some(200))).deliver_due().await.unwrap(), 16);
 }
 
 /// The machine's clock.
