@@ -1,6 +1,6 @@
 //! `scimd serve --config FILE`.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -80,19 +80,30 @@ pub(crate) fn free_address() -> String {
 }
 
 impl Started {
-    /// Waits until it listens and has printed what it prints.
+    /// Waits until it answers and has printed what it prints.
     pub(crate) fn ready(self) -> Served {
         let Self { mut served, lines, log } = self;
         let begun = Instant::now();
-        while std::net::TcpStream::connect(&served.address).is_err() {
+        while !answers(&served.address) {
             let waited = begun.elapsed() < Duration::from_secs(30);
-            assert!(waited, "not listening: {}", std::fs::read_to_string(&log).unwrap());
+            assert!(waited, "not answering: {}", std::fs::read_to_string(&log).unwrap());
             std::thread::sleep(Duration::from_millis(20));
         }
         std::thread::sleep(Duration::from_millis(300));
         served.printed = lines.try_iter().collect();
         served
     }
+}
+
+/// Whether a request is answered. That somebody listens does not say that all is there that was configured.
+fn answers(address: &str) -> bool {
+    let ask = || {
+        let mut stream = std::net::TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: scim.example.com\r\nconnection: close\r\n\r\n")?;
+        stream.read_exact(&mut [0])
+    };
+    ask().is_ok()
 }
 
 pub(crate) fn after<'l>(lines: &'l [String], label: &str) -> Option<&'l str> {
