@@ -135,8 +135,8 @@ impl Database {
         self.write_in(Manner::default(), work).await
     }
 
-    /// As [`Database::write`], for work that changes no resources. Who waits for changes need not look then, and on
-    /// PostgreSQL other processes are not told either.
+    /// As [`Database::write`], for work that changes no resources: who waits for changes need not look then. On PostgreSQL
+    /// nobody is told, here or in other processes; on SQLite it makes no difference.
     ///
     /// # Errors
     /// As [`Database::write`].
