@@ -25,8 +25,8 @@ use tokio::time::Instant;
 
 use self::claim::{Claimed, Due, Flight, claim};
 use self::find::find;
-use self::record::{Finished, record};
-use self::search::Search;
+use self::record::{Finished, Recorded, record};
+use self::search::{Search, is_true};
 use self::target::Target;
 use self::turns::{Rates, Turns};
 use crate::clock::Clock;
@@ -121,8 +121,7 @@ impl Default for DispatcherConfig {
 /// What one transaction did.
 #[derive(Debug)]
 struct Worked {
-    /// Of each attempt that was to be recorded whether it counts.
-    counts: Vec<bool>,
+    recorded: Recorded,
     claimed: Claimed,
     /// Others were at some of it; it may be free again in a moment.
     is_contended: bool,
@@ -187,24 +186,35 @@ impl Dispatcher {
                 () = self.clock.sleep(next) => self.is_stale = true,
             }
         }
-        // What comes back is recorded, and nothing is begun in its place.
-        self.config.concurrency = 0;
-        while !self.flights.is_empty() {
-            if let Err(error) = self.record_rest().await {
+        self.drain().await;
+        if let Err(error) = self.record_rest().await {
+            tracing::warn!(%error, "the last deliveries were not recorded; they will be made again");
+        }
+        if let Err(error) = self.give_back().await {
+            tracing::warn!(%error, "leases were not given back; they end by themselves");
+        }
+    }
+
+    /// Waits for the attempts under way and records them; nothing is begun in their place.
+    async fn drain(&mut self) {
+        loop {
+            self.land_all();
+            let settled = match self.renew(self.clock.now()).await {
+                Ok(()) => self.record_rest().await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = settled {
                 tracing::warn!(%error, "deliveries can't be recorded now");
+                self.clock.sleep(PAUSE).await;
+            }
+            if self.flights.is_empty() {
+                return;
             }
             let renewal = self.renewal();
             tokio::select! {
                 Some(landed) = self.flights.join_next_with_id() => self.land(landed),
-                () = self.clock.sleep(renewal) => {
-                    if let Err(error) = self.renew(self.clock.now()).await {
-                        tracing::warn!(%error, "leases can't be renewed now; others may make the attempts too");
-                    }
-                }
+                () = self.clock.sleep(renewal) => {}
             }
-        }
-        if let Err(error) = self.close().await {
-            tracing::warn!(%error, "the last deliveries were not recorded; they will be made again");
         }
     }
 
@@ -267,16 +277,14 @@ impl Dispatcher {
     }
 
     async fn advance(&mut self) -> Result<Option<Duration>, DirectoryError> {
-        while let Some(landed) = self.flights.try_join_next_with_id() {
-            self.land(landed);
-        }
+        self.land_all();
         let now = self.clock.now();
         self.renew(now).await?;
         let mut is_contended = false;
         if !self.finished.is_empty() {
             is_contended |= self.record(now).await?;
         }
-        if self.is_stale {
+        if self.is_stale && !self.is_told_to_stop() {
             is_contended |= self.look(now).await?;
         }
         let wait = |at: DateTime| at.unix_micros().saturating_sub(now.unix_micros()).try_into().unwrap_or(0);
@@ -330,16 +338,16 @@ impl Dispatcher {
         let directories = self.directories.clone();
         let worked = self.directories.database().write_quietly(move |session| {
             let mut targets = Target::locked(session, endpoints.iter().copied(), Lock::WaitReferable)?;
-            let counts = record(session, &directories, &search, &mut targets, &finished)?;
+            let recorded = record(session, &directories, &search, &mut targets, &finished)?;
             let claimed = claim(session, &directories, &search, &targets, &BTreeMap::new())?;
-            Ok::<_, DirectoryError>(Worked { counts, claimed, is_contended: false })
+            Ok::<_, DirectoryError>(Worked { recorded, claimed, is_contended: false })
         });
         let begun = Instant::now();
         let worked = worked.await?;
         self.recording = begun.elapsed();
         let finished = std::mem::take(&mut self.finished);
         let metrics = self.directories.metrics();
-        for (finished, counts) in finished.iter().zip(&worked.counts) {
+        for (finished, counts) in finished.iter().zip(&worked.recorded.counts) {
             Arc::make_mut(&mut self.taken).remove(&finished.flight.position);
             let outcome = finished.report.as_ref().map(|report| &report.outcome);
             metrics.count(outcome);
@@ -350,8 +358,12 @@ impl Dispatcher {
                 metrics.delivered(Duration::from_micros(micros), is_urgent);
             }
         }
-        // Room that was missing may be wanted at any endpoint.
+        // Room that was missing may be wanted at any endpoint, and a notice too.
         self.is_stale |= std::mem::take(&mut self.is_full) || worked.claimed.is_partial;
+        if worked.recorded.has_notices {
+            self.is_stale = true;
+            self.directories.tell_readers();
+        }
         Ok(self.go_on(worked, now))
     }
 
@@ -377,7 +389,7 @@ impl Dispatcher {
             let targets = Target::locked(session, wanting, Lock::SkipReferable)?;
             let claimed = claim(session, &directories, &search, &targets, &found.wanting)?;
             let is_contended = targets.len() < found.wanting.len();
-            Ok::<_, DirectoryError>(Worked { counts: Vec::new(), claimed, is_contended })
+            Ok::<_, DirectoryError>(Worked { recorded: Recorded::default(), claimed, is_contended })
         });
         let worked = worked.await?;
         self.is_stale = worked.claimed.is_partial && worked.claimed.has_moved;
@@ -396,17 +408,14 @@ impl Dispatcher {
                 Arc::make_mut(&mut self.rates).begin(served.endpoint, served.time);
             }
         }
-        // What was claimed meanwhile is given back.
-        if !self.is_told_to_stop() {
-            for due in claimed.due {
-                self.start(due, now);
-            }
+        for due in claimed.due {
+            self.start(due, now);
         }
         worked.is_contended
     }
 
     fn is_told_to_stop(&self) -> bool {
-        self.shutdown.as_ref().is_some_and(|shutdown| *shutdown.borrow())
+        is_true(self.shutdown.as_ref())
     }
 
     fn search(&self, now: DateTime) -> Search {
@@ -418,6 +427,7 @@ impl Dispatcher {
             landed: Arc::new(self.finished.iter().map(|finished| finished.flight.position).collect()),
             turns: Arc::clone(&self.turns),
             rates: Arc::clone(&self.rates),
+            shutdown: self.shutdown.clone(),
         }
     }
 
@@ -455,6 +465,13 @@ impl Dispatcher {
         self.begun = Some(Instant::now());
     }
 
+    /// Takes what has come back already.
+    fn land_all(&mut self) {
+        while let Some(landed) = self.flights.try_join_next_with_id() {
+            self.land(landed);
+        }
+    }
+
     fn land(&mut self, landed: Result<(Id, (Report, DateTime)), JoinError>) {
         self.landed += 1;
         let (id, report, time) = match landed {
@@ -478,14 +495,10 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Records what is left and gives back what is leased.
-    async fn close(&mut self) -> Result<(), DirectoryError> {
-        self.record_rest().await?;
+    /// Lets others have what is leased at once.
+    async fn give_back(&self) -> Result<(), DirectoryError> {
         let holder = Arc::clone(&self.holder);
-        let last = self
-            .directories
-            .database()
-            .write_quietly(move |session| Ok::<_, DirectoryError>(DELIVERIES.give_back(session, &holder)?));
-        last.await
+        let database = self.directories.database();
+        database.write_quietly(move |session| Ok(DELIVERIES.give_back(session, &holder)?)).await
     }
 }

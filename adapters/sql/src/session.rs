@@ -136,7 +136,8 @@ impl<'s> Session<'s> {
     }
 
     /// Runs statements one after the other and shows each row of their answers, which are few, with the place of its
-    /// statement in the list. On PostgreSQL they are sent together and cost one round trip.
+    /// statement in the list. On PostgreSQL they are sent together and cost one round trip: all of them have run when
+    /// `each` sees the first row. So work in which `each` fails should fail too.
     ///
     /// # Errors
     /// That of the first statement which fails, or the first error of `each`.

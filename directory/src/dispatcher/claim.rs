@@ -96,14 +96,14 @@ pub(super) fn claim(
         claim.claimed.is_full = true;
         return Ok(claim.claimed);
     }
-    let enabled: Vec<&Target> = targets.iter().filter(|target| target.is_enabled).collect();
-    if enabled.is_empty() {
+    let open = claim.with_room(targets);
+    if open.is_empty() {
         return Ok(claim.claimed);
     }
-    let numbers = enabled.iter().map(|target| target.number);
+    let numbers = open.iter().map(|target| target.number);
     let segments = claim.segments(numbers.clone(), hints);
     let survey = survey(session, search, numbers, &segments, QUEUES)?;
-    let queues = claim.open(directories, &enabled, survey);
+    let queues = claim.open(directories, &open, survey);
     claim.look(queues)?;
     let bodies = claim.write()?;
     Ok(claim.finish(&bodies))
@@ -154,6 +154,18 @@ enum Value {
 }
 
 impl<'t> Claim<'t> {
+    /// The endpoints at which something may be begun as far as is known here; others may have taken what room there is.
+    fn with_room(&mut self, targets: &'t [Target]) -> Vec<&'t Target> {
+        let mut open = Vec::new();
+        for target in targets.iter().filter(|target| target.is_enabled) {
+            match room(target, self.search, None) {
+                Room::NotBefore(next) => earlier(&mut self.claimed.next, next),
+                Room::For(_) => open.push(target),
+            }
+        }
+        open
+    }
+
     /// Where to look: in each lane of each endpoint from where it stopped to the end, and then from the beginning.
     fn segments(
         &self,

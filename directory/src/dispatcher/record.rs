@@ -35,6 +35,15 @@ pub(super) struct Finished {
     pub(super) time: DateTime,
 }
 
+/// What recording attempts came to.
+#[derive(Debug, Default)]
+pub(super) struct Recorded {
+    /// Of each attempt whether it counts: not if the lease ended, and somebody else has taken over or is done.
+    pub(super) counts: Vec<bool>,
+    /// There are new events, which tell of endpoints.
+    pub(super) has_notices: bool,
+}
+
 /// What an attempt means for its delivery.
 struct Effect<'f> {
     finished: &'f Finished,
@@ -88,15 +97,14 @@ impl<'f> Effect<'f> {
     }
 }
 
-/// Records attempts: done, due again, or given up; their leases end. Their endpoints are locked. Answers of each
-/// whether it counts: not if the lease ended, and somebody else has taken over or is done.
+/// Records attempts: done, due again, or given up; their leases end. Their endpoints are locked.
 pub(super) fn record(
     session: &Session<'_>,
     directories: &Directories,
     search: &Search,
     targets: &mut [Target],
     finished: &[Finished],
-) -> Result<Vec<bool>, DirectoryError> {
+) -> Result<Recorded, DirectoryError> {
     let effects: Vec<Effect<'_>> =
         finished.iter().map(|finished| Effect::of(finished, targets, search.config.jitter)).collect();
     let counts = write_effects(session, &search.holder, &effects, search.now)?;
@@ -107,6 +115,7 @@ pub(super) fn record(
         .filter_map(|(effect, counts)| (*counts || effect.is_delivered()).then_some(effect))
         .collect();
     counted.sort_by_key(|effect| effect.finished.time);
+    let mut notices = Notices { session, directories, are_there: false };
     for target in targets {
         let of_target: Vec<&Effect<'_>> = counted
             .iter()
@@ -119,10 +128,10 @@ pub(super) fn record(
         if target.ordering == Ordering::Strict {
             call_next(session, &of_target, search.now)?;
         }
-        judge(session, directories, target, &of_target)?;
+        judge(&mut notices, target, &of_target)?;
         target.write_health(session)?;
     }
-    Ok(counts)
+    Ok(Recorded { counts, has_notices: notices.are_there })
 }
 
 fn write_effects(
@@ -197,8 +206,7 @@ fn call_next(session: &Session<'_>, effects: &[&Effect<'_>], now: DateTime) -> R
 
 /// What attempts say about their endpoint, one after the other, and who is told.
 fn judge(
-    session: &Session<'_>,
-    directories: &Directories,
+    notices: &mut Notices<'_>,
     target: &mut Target,
     effects: &[&Effect<'_>],
 ) -> Result<(), DirectoryError> {
@@ -212,7 +220,7 @@ fn judge(
             if effect.is_delivered() {
                 succeeded(&mut target.health, *time);
                 if std::mem::take(&mut target.told_failing) {
-                    notice(session, directories, target, EventType::DeliveryRecovered, effect)?;
+                    notices.tell(target, EventType::DeliveryRecovered, effect)?;
                 }
                 continue;
             }
@@ -220,52 +228,60 @@ fn judge(
             let is_gone = effect.state == DeliveryState::Refused;
             if target.is_enabled && (is_gone || has_failed_for_days) {
                 let reason = if is_gone { GONE } else { FAILED_FOR_DAYS };
-                target.disable(session, reason, *time)?;
+                target.disable(notices.session, reason, *time)?;
                 tracing::warn!(endpoint = %target.id, reason, "webhook endpoint disabled");
-                notice(session, directories, target, EventType::EndpointDisabled, effect)?;
+                notices.tell(target, EventType::EndpointDisabled, effect)?;
             }
         }
         if flight.event_type.is_some_and(EventType::is_notice) {
             continue;
         }
         if effect.state == DeliveryState::Exhausted {
-            notice(session, directories, target, EventType::DeliveryExhausted, effect)?;
+            notices.tell(target, EventType::DeliveryExhausted, effect)?;
         } else if flight.attempts + 1 == FAILING {
             target.told_failing = true;
-            notice(session, directories, target, EventType::DeliveryFailing, effect)?;
+            notices.tell(target, EventType::DeliveryFailing, effect)?;
         }
     }
     Ok(())
 }
 
-/// Tells of it, in the same transaction.
-fn notice(
-    session: &Session<'_>,
-    directories: &Directories,
-    target: &Target,
-    event_type: EventType,
-    effect: &Effect<'_>,
-) -> Result<(), DirectoryError> {
-    let Finished { flight, time, .. } = effect.finished;
-    let text = |text: Option<&str>| text.map_or(Value::Null, Value::from);
-    let moment = |time: Option<DateTime>| time.map_or(Value::Null, |time| time.to_string().into());
-    let delivery = DeliveryId::of(u64::try_from(flight.position).unwrap_or_default());
-    let mut data = Object::with_capacity(10);
-    data.push("endpoint_id", target.id.as_str());
-    if event_type == EventType::EndpointDisabled {
-        data.push("reason", if effect.state == DeliveryState::Refused { GONE } else { FAILED_FOR_DAYS });
-        data.push("disabled_at", time.to_string());
-        data.push("failing_since", moment(target.health.failing_since));
-    } else {
-        data.push("delivery_id", delivery.as_str());
-        data.push("event_id", flight.event_id.as_str());
-        data.push("event_type", text(flight.told_as.or(flight.event_type).map(EventType::as_str)));
-        data.push("subject", &*flight.subject);
-        data.push("attempts", u64::from(flight.attempts) + 1);
-        data.push("status", effect.status.map_or(Value::Null, |status| u64::from(status).into()));
-        data.push("reason", text(effect.reason));
-        data.push("next_attempt", moment(effect.due));
+/// Events that tell of endpoints, in the transaction that records what they are about.
+struct Notices<'n> {
+    session: &'n Session<'n>,
+    directories: &'n Directories,
+    are_there: bool,
+}
+
+impl Notices<'_> {
+    fn tell(
+        &mut self,
+        target: &Target,
+        event_type: EventType,
+        effect: &Effect<'_>,
+    ) -> Result<(), DirectoryError> {
+        let Finished { flight, time, .. } = effect.finished;
+        let text = |text: Option<&str>| text.map_or(Value::Null, Value::from);
+        let moment = |time: Option<DateTime>| time.map_or(Value::Null, |time| time.to_string().into());
+        let delivery = DeliveryId::of(u64::try_from(flight.position).unwrap_or_default());
+        let mut data = Object::with_capacity(10);
+        data.push("endpoint_id", target.id.as_str());
+        if event_type == EventType::EndpointDisabled {
+            data.push("reason", if effect.state == DeliveryState::Refused { GONE } else { FAILED_FOR_DAYS });
+            data.push("disabled_at", time.to_string());
+            data.push("failing_since", moment(target.health.failing_since));
+        } else {
+            data.push("delivery_id", delivery.as_str());
+            data.push("event_id", flight.event_id.as_str());
+            data.push("event_type", text(flight.told_as.or(flight.event_type).map(EventType::as_str)));
+            data.push("subject", &*flight.subject);
+            data.push("attempts", u64::from(flight.attempts) + 1);
+            data.push("status", effect.status.map_or(Value::Null, |status| u64::from(status).into()));
+            data.push("reason", text(effect.reason));
+            data.push("next_attempt", moment(effect.due));
+        }
+        let key = format!("{delivery} {}", flight.attempts);
+        self.are_there = true;
+        write_notice(self.session, self.directories, event_type, &target.id, *time, &key, data)
     }
-    let key = format!("{delivery} {}", flight.attempts);
-    write_notice(session, directories, event_type, &target.id, *time, &key, data)
 }

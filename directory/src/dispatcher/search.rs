@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use scim_schema::DateTime;
+use tokio::sync::watch;
 
 use super::DispatcherConfig;
 use super::health::{closed_until, slots};
@@ -23,6 +24,12 @@ pub(super) struct Search {
     pub(super) landed: Arc<HashSet<i64>>,
     pub(super) turns: Arc<Turns>,
     pub(super) rates: Arc<Rates>,
+    /// Whether the dispatcher is told to stop, where somebody may.
+    pub(super) shutdown: Option<watch::Receiver<bool>>,
+}
+
+pub(super) fn is_true(shutdown: Option<&watch::Receiver<bool>>) -> bool {
+    shutdown.is_some_and(|shutdown| *shutdown.borrow())
 }
 
 impl Search {
@@ -34,7 +41,12 @@ impl Search {
         self.taken.iter().filter(|(position, of)| **of == endpoint && !self.landed.contains(position)).count()
     }
 
+    /// For how many attempts there is room in all: for none when the word to stop has come, also while the transaction
+    /// was at the database.
     pub(super) fn free(&self) -> usize {
+        if is_true(self.shutdown.as_ref()) {
+            return 0;
+        }
         self.config.concurrency.saturating_sub(self.taken.len().saturating_sub(self.landed.len()))
     }
 }

@@ -12,9 +12,9 @@ use scim_directory::{
 use scim_sql::Engine;
 use scim_webhook::{Failure, Outcome, Report};
 use serde_json::json;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, watch};
 
-use crate::support::{Site, VirtualClock, on_both_engines, parse, short};
+use crate::support::{Site, VirtualClock, on_both_engines, parse, short, until};
 
 on_both_engines! {
     attempts_are_made_exactly_at_the_times_of_the_table,
@@ -25,8 +25,6 @@ on_both_engines! {
     a_deletion_goes_before_what_waits,
     in_strict_order_a_deletion_hurries_what_was_not_tried_before_it,
     one_endpoint_gets_four_attempts_at_once_and_does_not_delay_another,
-    who_is_told_to_stop_begins_nothing_more,
-    who_is_told_to_stop_while_recording_gives_back_what_it_claims,
     a_gone_endpoint_is_disabled,
     an_endpoint_gets_what_it_asked_for,
     an_attempt_under_way_at_a_crash_is_made_again_with_the_same_id,
@@ -404,11 +402,7 @@ async fn one_endpoint_gets_four_attempts_at_once_and_does_not_delay_another(engi
     assert_eq!(both.slow.attempts().len(), 4);
     // When it is told to stop, it records what has come back, waits for what is under way and records that.
     stop.send(true).unwrap();
-    let begun = tokio::time::Instant::now();
-    while site.directories.backlog().await.unwrap().delivered < 20 {
-        assert!(begun.elapsed() < Duration::from_secs(10));
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    site.delivered(20).await;
     for _ in 0..4 {
         gate.notify_one();
     }
@@ -416,60 +410,6 @@ async fn one_endpoint_gets_four_attempts_at_once_and_does_not_delay_another(engi
     assert_eq!(both.slow.under_way.lock().unwrap().1, 4);
     let backlog = site.directories.backlog().await.unwrap();
     assert_eq!((backlog.delivered, backlog.pending), (24, 16));
-}
-
-async fn who_is_told_to_stop_begins_nothing_more(engine: Engine) {
-    let site = Site::new(engine).await;
-    site.endpoint(URL, &[]).await;
-    site.user("ann").await;
-    site.catch_up().await;
-    let receiver = Receiver::new(&site, |_| Some(200));
-    let (stop, shutdown) = watch::channel(false);
-    stop.send(true).unwrap();
-    dispatcher(&site, &receiver).run(shutdown).await;
-    assert_eq!(receiver.attempts(), []);
-    assert_eq!(site.directories.backlog().await.unwrap().pending, 1);
-}
-
-async fn who_is_told_to_stop_while_recording_gives_back_what_it_claims(engine: Engine) {
-    let site = Site::new(engine).await;
-    site.endpoint(URL, &[]).await;
-    for n in 0..20 {
-        site.user(&format!("user{n}")).await;
-    }
-    site.catch_up().await;
-    let gate = Arc::new(Notify::new());
-    let receiver = Receiver::gated(&site, &gate, |_| Some(200));
-    let (stop, shutdown) = watch::channel(false);
-    let running = tokio::spawn(dispatcher(&site, &receiver).run(shutdown));
-    until(|| receiver.attempts().len() == 4).await;
-    // Somebody else writes while it wants to record them.
-    let (held, mut is_held) = mpsc::unbounded_channel();
-    let (release, is_released) = std::sync::mpsc::channel::<()>();
-    let database = site.store.database().clone();
-    let write = move |session: &scim_sql::Session<'_>| {
-        session.execute("UPDATE dir_endpoints SET url = url", &[])?;
-        held.send(()).unwrap();
-        is_released.recv().unwrap();
-        Ok::<_, scim_sql::DatabaseError>(())
-    };
-    let writing = tokio::spawn(async move { database.write(write).await });
-    is_held.recv().await.unwrap();
-    for _ in 0..50 {
-        gate.notify_waiters();
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-    stop.send(true).unwrap();
-    release.send(()).unwrap();
-    writing.await.unwrap().unwrap();
-    while !running.is_finished() {
-        gate.notify_waiters();
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-    assert_eq!(receiver.attempts().len(), 4);
-    let backlog = site.directories.backlog().await.unwrap();
-    assert_eq!((backlog.delivered, backlog.pending), (4, 16));
-    assert_eq!(dispatcher(&site, &Receiver::new(&site, |_| Some(200))).deliver_due().await.unwrap(), 16);
 }
 
 /// The machine's clock.
@@ -486,16 +426,6 @@ impl Clock for RealTime {
     async fn sleep(&self, duration: Duration) {
         tokio::time::sleep(duration).await;
     }
-}
-
-pub(crate) async fn until(condition: impl Fn() -> bool) {
-    for _ in 0..2000 {
-        if condition() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    panic!("it did not come about within 10 s");
 }
 
 async fn a_gone_endpoint_is_disabled(engine: Engine) {

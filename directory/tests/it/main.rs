@@ -21,5 +21,6 @@ mod reader;
 mod receiver;
 mod sets;
 mod simulator;
+mod stopping;
 mod support;
 mod text;

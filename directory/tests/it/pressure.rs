@@ -15,9 +15,10 @@ use scim_schema::{Object, Resource, Value};
 use scim_sql::Engine;
 use scim_webhook::{Failure, Outcome, Report};
 use serde_json::json;
+use tokio::sync::watch;
 
 use crate::delivery::URL;
-use crate::support::{Site, on_both_engines, parse};
+use crate::support::{Site, SteppedClock, on_both_engines, parse, until};
 
 on_both_engines! {
     after_ten_failures_an_endpoint_has_rest_and_is_then_probed,
@@ -32,6 +33,7 @@ on_both_engines! {
     a_delivery_that_breaks_its_attempt_off_is_set_aside,
     a_backlog_of_one_endpoint_is_not_in_the_way_of_another,
     who_wants_to_know_hears_how_deliveries_go,
+    a_notice_goes_out_at_once,
 }
 
 /// Answers by a rule, and notes what it gets.
@@ -459,4 +461,25 @@ async fn who_wants_to_know_hears_how_deliveries_go(engine: Engine) {
     let id: EndpointId = endpoint(&site).await.id;
     let filter = DeliveryFilter { endpoint_id: Some(id), ..DeliveryFilter::default() };
     assert_eq!(site.directories.delivery_list(&filter, None, 10).await.unwrap().len(), 3, "not of notices");
+}
+
+async fn a_notice_goes_out_at_once(engine: Engine) {
+    let site = Site::new(engine).await;
+    site.endpoint(URL, &[EventType::UserCreated]).await;
+    let other = "https://operator.example.com/";
+    site.endpoint(other, &[EventType::EndpointDisabled]).await;
+    site.user("ann").await;
+    site.catch_up().await;
+    let gone = Outcome::Failed { status: Some(410), reason: Failure::Gone, retry_after: None };
+    let rule = Rule::new(&site, move |a| if a.url == URL { gone } else { GOOD });
+    // No more time passes: it does not wait for its next look.
+    let clock = SteppedClock::new();
+    clock.advance(1);
+    let config = DispatcherConfig::default();
+    let dispatcher = Dispatcher::new(&site.directories, Arc::clone(&rule) as _, clock, config);
+    let (stop, shutdown) = watch::channel(false);
+    let running = tokio::spawn(dispatcher.run(shutdown));
+    until(|| rule.noted().iter().any(|(_, url, _)| url == other)).await;
+    stop.send(true).unwrap();
+    running.await.unwrap();
 }

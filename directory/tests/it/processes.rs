@@ -12,8 +12,8 @@ use serde_json::json;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
-use crate::delivery::{RealTime, Receiver, URL, dispatcher, until};
-use crate::support::{Site, on_both_engines};
+use crate::delivery::{RealTime, Receiver, URL, dispatcher};
+use crate::support::{Site, on_both_engines, until};
 
 on_both_engines! {
     all_dispatchers_together_keep_the_limit_of_an_endpoint,
@@ -254,7 +254,9 @@ async fn dispatchers_that_die_lose_nothing_and_send_little_twice() {
     };
     let mut running: Vec<JoinHandle<()>> = (0..3).map(|_| start()).collect();
     let mut kills = 0;
+    let begun = std::time::Instant::now();
     while site.directories.backlog().await.unwrap().pending > 0 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{kills} kills");
         tokio::time::sleep(Duration::from_millis(20)).await;
         if kills < 15 {
             running.remove(0).abort();

@@ -1,18 +1,17 @@
 //! Readers of the log: what they publish, in which order, and whose turn it is.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use scim_core::BoxError;
 use scim_directory::{Clock, Directories, Event, EventFilter, EventType, Outlet, Reader};
-use scim_schema::DateTime;
 use scim_sql::{Database, DatabaseError, Engine, params};
 use serde_json::json;
 use tokio::sync::{Notify, watch};
 
-use crate::support::{START, Site, on_both_engines};
+use crate::support::{START, Site, SteppedClock, on_both_engines, until};
 
 on_both_engines! {
     all_events_come_once_and_in_order,
@@ -29,34 +28,6 @@ on_both_engines! {
     a_stop_lets_what_was_begun_end_and_gives_the_place_back,
     a_stop_does_not_wait_for_ever,
     a_failing_outlet_lets_another_process_try,
-}
-
-/// Time that passes when a test says so; who sleeps, waits for it.
-#[derive(Debug)]
-struct SteppedClock(AtomicI64);
-
-impl SteppedClock {
-    fn new() -> Arc<Self> {
-        Arc::new(Self(AtomicI64::new(START)))
-    }
-
-    fn advance(&self, seconds: i64) {
-        self.0.fetch_add(seconds * 1_000_000, Ordering::SeqCst);
-    }
-}
-
-#[async_trait]
-impl Clock for SteppedClock {
-    fn now(&self) -> DateTime {
-        DateTime::from_unix_micros(self.0.load(Ordering::SeqCst))
-    }
-
-    async fn sleep(&self, duration: Duration) {
-        let end = self.now().plus(duration);
-        while self.now() < end {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    }
 }
 
 /// An outlet that notes what it gets.
@@ -156,10 +127,16 @@ async fn users_named(site: &Site, name: &str, count: usize) {
     site.catch_up().await;
 }
 
-async fn until(condition: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !condition() {
-        assert!(begun.elapsed() < Duration::from_secs(30), "it takes too long");
+/// Waits until the place of a reader is behind all events.
+async fn at_the_end(site: &Site, name: &str) {
+    let database = site.store.database();
+    let end = database.read(|session| {
+        let select = "SELECT max(position) FROM dir_events";
+        session.first::<_, DatabaseError>(select, params![], |row| row.int(0))
+    });
+    let (end, begun) = (end.await.unwrap().unwrap(), Instant::now());
+    while place(database, name).await.is_none_or(|place| place.position < end) {
+        assert!(begun.elapsed() < Duration::from_secs(30), "the place is not kept");
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
@@ -226,7 +203,7 @@ async fn an_idle_reader_only_reads(engine: Engine) {
     let running = tokio::spawn(reader(&site.directories, &shelf, &clock).run(shutdown));
     until(|| shelf.ids().len() == 2).await;
     // The place is written a moment after.
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    at_the_end(&site, "shelf").await;
     let before = (place(&database, "shelf").await, changed(&site));
     for _ in 0..8 {
         clock.advance(7);
@@ -482,7 +459,10 @@ async fn two_processes_share_the_work_and_publish_each_event_once() {
         site.user(&format!("user{n}")).await;
         site.catch_up().await;
         // Now and then the one that worked was idle for so long that it is anyone's turn.
-        clock.advance(if n % 5 == 0 { 40 } else { 0 });
+        if n % 5 == 0 {
+            at_the_end(&site, "shelf").await;
+            clock.advance(40);
+        }
     }
     until(|| shelf.ids().len() >= 30).await;
     assert_eq!(shelf.ids(), logged(&site).await);

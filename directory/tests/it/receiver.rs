@@ -10,8 +10,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use crate::delivery::{RealTime, until};
-use crate::support::{Site, on_both_engines, parse};
+use crate::delivery::RealTime;
+use crate::support::{Site, on_both_engines, parse, until};
 
 on_both_engines! {
     changes_arrive_signed_at_once_and_failures_are_tried_again,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -55,6 +55,34 @@ impl Clock for VirtualClock {
     }
 }
 
+/// Time that passes when a test says so; who sleeps, waits for it.
+#[derive(Debug)]
+pub(crate) struct SteppedClock(AtomicI64);
+
+impl SteppedClock {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self(AtomicI64::new(START)))
+    }
+
+    pub(crate) fn advance(&self, seconds: i64) {
+        self.0.fetch_add(seconds * 1_000_000, Ordering::SeqCst);
+    }
+}
+
+#[async_trait]
+impl Clock for SteppedClock {
+    fn now(&self) -> DateTime {
+        DateTime::from_unix_micros(self.0.load(Ordering::SeqCst))
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        let end = self.now().plus(duration);
+        while self.now() < end {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+}
+
 #[derive(Debug)]
 struct TestEnvironment(Arc<VirtualClock>);
 
@@ -72,6 +100,15 @@ impl Environment for TestEnvironment {
 pub(crate) fn times(variable: &str, otherwise: u32) -> u32 {
     let text = std::env::var(variable).ok();
     text.map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{variable} is a number")))
+}
+
+/// Waits until something has come about.
+pub(crate) async fn until(condition: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "it does not come about");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }
 
 /// Makes two tests of each function, one for each engine.
@@ -190,6 +227,15 @@ impl Site {
 
     pub(crate) fn relay(&self) -> Relay {
         Relay::new(&self.directories, Arc::new(self.store.clone()))
+    }
+
+    /// Waits until so many deliveries are recorded.
+    pub(crate) async fn delivered(&self, count: u64) {
+        let begun = Instant::now();
+        while self.directories.backlog().await.unwrap().delivered < count {
+            assert!(begun.elapsed() < Duration::from_secs(10), "they are not recorded");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
     }
 
     pub(crate) async fn catch_up(&self) -> usize {

@@ -10,8 +10,8 @@ use tokio::sync::watch;
 
 use super::receiver::{SetReceiver, push, transmitter};
 use super::{believed, keys, names, payload, push_to};
-use crate::delivery::{RealTime, until};
-use crate::support::{Site, on_both_engines, parse};
+use crate::delivery::RealTime;
+use crate::support::{Site, on_both_engines, parse, until};
 
 on_both_engines! {
     each_change_is_pushed_signed_and_in_order,
