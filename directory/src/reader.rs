@@ -258,7 +258,7 @@ impl Reader {
         }
         let (name, holder, until) = (self.name.clone(), self.holder.clone(), now.plus(LEASE));
         self.leased_until = None;
-        let leased = self.directories.database().write(move |session| {
+        let leased = self.directories.database().write_quietly(move |session| {
             let insert = "INSERT INTO dir_readers (name, position) VALUES (?1, 0) ON CONFLICT DO NOTHING";
             session.execute(insert, params![&name])?;
             let update = "UPDATE dir_readers SET holder = ?2, leased_until = ?3
@@ -283,7 +283,7 @@ impl Reader {
     async fn keep(&mut self, place: Option<LogPosition>) -> Result<bool, DirectoryError> {
         let (name, holder, until) = (self.name.clone(), self.holder.clone(), self.clock.now().plus(LEASE));
         self.leased_until = None;
-        let kept = self.directories.database().write(move |session| {
+        let kept = self.directories.database().write_quietly(move |session| {
             let update = "UPDATE dir_readers SET position = coalesce(?3, position), leased_until = ?4
                 WHERE name = ?1 AND holder = ?2";
             let place = place.map(LogPosition::number);

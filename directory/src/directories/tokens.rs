@@ -166,7 +166,7 @@ impl Directories {
             return;
         }
         let key_id = key_id.to_owned();
-        let write = self.database().write(move |session| {
+        let write = self.database().write_quietly(move |session| {
             // Another process may have noted a later use.
             let update = "UPDATE dir_tokens SET last_used = ?2
                 WHERE key_id = ?1 AND (last_used IS NULL OR last_used < ?2)";

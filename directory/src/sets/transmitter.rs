@@ -211,7 +211,7 @@ impl Shared {
         let (holder, now) = (self.holder.clone(), self.clock.now());
         let until = now.plus(LEASE);
         let lease = move |session: &scim_sql::Session<'_>| queue::lease(session, stream, &holder, until, now);
-        Ok(self.directories.database().write(lease).await?.map(|target| (target, until)))
+        Ok(self.directories.database().write_quietly(lease).await?.map(|target| (target, until)))
     }
 
     async fn push(
@@ -237,7 +237,7 @@ impl Shared {
                 let settle = move |session: &scim_sql::Session<'_>| {
                     queue::acknowledge(session, stream, &ids, now).map(drop)
                 };
-                self.directories.database().write(settle).await?;
+                self.directories.database().write_quietly(settle).await?;
                 Ok(After::GoesOn)
             }
             PushOutcome::Refused(error) if error.code().is_some_and(ErrorCode::is_about_setup) => {
@@ -251,7 +251,7 @@ impl Shared {
                 let settle = move |session: &scim_sql::Session<'_>| {
                     queue::refuse(session, stream, &set.id, &error, now).map(drop)
                 };
-                self.directories.database().write(settle).await?;
+                self.directories.database().write_quietly(settle).await?;
                 Ok(After::GoesOn)
             }
             PushOutcome::Failed { status, reason, retry_after, is_gone } => {
@@ -278,7 +278,7 @@ impl Shared {
             "security event token not delivered"
         );
         let note = move |session: &scim_sql::Session<'_>| queue::fail(session, stream, &failed, now);
-        if let Some(reason) = self.directories.database().write(note).await? {
+        if let Some(reason) = self.directories.database().write_quietly(note).await? {
             tracing::warn!(stream = id, reason, "the stream was disabled");
         }
         Ok(After::Waits)
