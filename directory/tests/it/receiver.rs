@@ -100,9 +100,9 @@ async fn changes_arrive_signed_at_once_and_failures_are_tried_again(engine: Engi
     receiver.abort();
 
     let received = received.lock().unwrap().clone();
-    let (first, again) = (&received[..2], &received[4..]);
+    let (first, later) = received.split_at(2);
     for one in first {
-        let other = again.iter().find(|r| r.id == one.id).unwrap();
+        let other = later.iter().find(|r| r.id == one.id).unwrap();
         assert_eq!(other.body, one.body);
         assert!((4..=7).contains(&(other.timestamp - one.timestamp)), "signed anew");
     }

@@ -87,14 +87,23 @@ impl Api {
 
     /// Waits until the deliveries to an endpoint are all in a state.
     pub(crate) async fn deliveries_in(&self, endpoint: &str, state: &str, count: usize) -> Vec<Value> {
+        self.deliveries(&format!("endpoint_id={endpoint}&state={state}"), count).await
+    }
+
+    /// Waits until it is recorded that so many endpoints have an event.
+    pub(crate) async fn delivered(&self, event: &str, count: usize) {
+        self.deliveries(&format!("event_id={event}&state=delivered"), count).await;
+    }
+
+    async fn deliveries(&self, filter: &str, count: usize) -> Vec<Value> {
         let begun = Instant::now();
         loop {
-            let list = self.get(&format!("/deliveries?endpoint_id={endpoint}&state={state}")).await;
+            let list = self.get(&format!("/deliveries?{filter}")).await;
             let list = list["deliveries"].as_array().unwrap().clone();
             if list.len() == count {
                 return list;
             }
-            assert!(begun.elapsed() < Duration::from_secs(30), "{} of {count} {state}", list.len());
+            assert!(begun.elapsed() < Duration::from_secs(30), "{} of {count}: {filter}", list.len());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

@@ -138,11 +138,12 @@ async fn events_deliveries_and_directories_are_shown_and_steered() {
     let sequences: Vec<&Value> = lines.iter().map(|event| &event["sequence"]).collect();
     assert_eq!(sequences, [&json!(1), &json!(2)]);
     assert_eq!(json_of(&scimd, &["events", "show", id]).await, events[0]);
+    let api = Api::of(&scimd);
+    api.delivered(id, 1).await;
     assert_eq!(json_of(&scimd, &["events", "resend", id]).await, json!({"resent": 1}));
 
     let deliveries = says(&scimd, &["deliveries", "list", "--event", id]).await;
     assert!(deliveries.contains("dlv_"), "{deliveries}");
-    let api = Api::of(&scimd);
     let delivery = api.get(&format!("/deliveries?event_id={id}")).await["deliveries"][0].clone();
     let shown = says(&scimd, &["deliveries", "show", delivery["id"].as_str().unwrap()]).await;
     assert!(shown.contains("Beginning of the answer"), "{shown}");

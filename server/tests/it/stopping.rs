@@ -42,10 +42,11 @@ async fn sigterm_under_load_cuts_no_request() {
     while created.load(Ordering::Relaxed) < 100 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    let root = scimd.root();
+    let (root, probe) = (scimd.root(), http());
+    assert_eq!(answer(probe.get(format!("{root}/readyz"))).await.0, 200);
     let begun = Instant::now();
     scimd.terminate();
-    while answer(http().get(format!("{root}/readyz"))).await.0 != 503 {
+    while answer(probe.get(format!("{root}/readyz"))).await.0 != 503 {
         assert!(begun.elapsed() < Duration::from_secs(1), "ready all the time");
     }
     assert!(scimd.exit(Duration::from_secs(10)).success());

@@ -156,12 +156,14 @@ async fn a_reader_sees_one_state_from_start_to_end() {
     let folder = TempDir::new().unwrap();
     let database = notes(&folder).await;
     let (go, wait) = std::sync::mpsc::channel::<()>();
+    let (started, mut wait_for_start) = tokio::sync::mpsc::unbounded_channel();
     let reading = tokio::spawn({
         let database = database.clone();
         async move {
             database
                 .read::<_, DatabaseError, _>(move |c| {
                     let before = count_in(c)?;
+                    started.send(()).unwrap();
                     wait.recv_timeout(Duration::from_secs(20)).unwrap();
                     Ok((before, count_in(c)?))
                 })
@@ -169,7 +171,7 @@ async fn a_reader_sees_one_state_from_start_to_end() {
                 .unwrap()
         }
     });
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    wait_for_start.recv().await.unwrap();
     database.write(|tx| insert(tx, "meanwhile")).await.unwrap();
     go.send(()).unwrap();
     assert_eq!(reading.await.unwrap(), (0, 0));

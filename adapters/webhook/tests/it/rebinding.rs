@@ -32,6 +32,17 @@ impl Resolver for Turning {
     }
 }
 
+/// A port at which nobody listens at either address.
+fn free_port() -> u16 {
+    loop {
+        let one = std::net::TcpListener::bind("127.0.0.2:0").unwrap();
+        let port = one.local_addr().unwrap().port();
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
 struct Site {
     resolver: Arc<Turning>,
     sender: Sender,
@@ -42,9 +53,9 @@ struct Site {
 
 impl Site {
     async fn new(answers: &[&[IpAddr]]) -> Self {
-        let good = HttpsReceiver::start("127.0.0.2:0", "app.example.com").await;
-        // The same port on the address that must not be reached.
-        let port = good.address.port();
+        // The same port on both addresses; at the one nobody must arrive.
+        let port = free_port();
+        let good = HttpsReceiver::start(&format!("127.0.0.2:{port}"), "app.example.com").await;
         let forbidden = Counting::start(&format!("127.0.0.1:{port}")).await;
         let answers = answers.iter().map(|answer| answer.to_vec()).collect();
         let resolver = Arc::new(Turning { answers, asked: AtomicUsize::new(0) });

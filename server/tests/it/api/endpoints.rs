@@ -170,7 +170,7 @@ async fn a_secret_is_rotated_with_an_overlap(scimd: Scimd) {
     client.create_user("one@example.com").await;
     assert!(hook.up_to(1).await[0].is_signed_by(&old));
 
-    let rotated = api.post(&path, json!({"overlap_seconds": 3})).await;
+    let rotated = api.post(&path, json!({"overlap_seconds": 8})).await;
     let new = rotated["secret"].as_str().unwrap().to_owned();
     assert_ne!(new, old);
     client.create_user("two@example.com").await;
@@ -178,7 +178,7 @@ async fn a_secret_is_rotated_with_an_overlap(scimd: Scimd) {
     assert!(during.is_signed_by(&new) && during.is_signed_by(&old), "both, while the receiver changes");
     assert_eq!(during.header("webhook-signature").split(' ').count(), 2);
 
-    tokio::time::sleep(std::time::Duration::from_millis(3_200)).await;
+    tokio::time::sleep(std::time::Duration::from_millis(8_200)).await;
     client.create_user("three@example.com").await;
     let after = hook.up_to(3).await.remove(2);
     assert!(after.is_signed_by(&new) && !after.is_signed_by(&old), "only the new one");

@@ -100,6 +100,7 @@ async fn an_event_is_sent_again_and_every_attempt_is_known(scimd: Scimd) {
     let excerpts: Vec<&Value> =
         attempts["attempts"].as_array().unwrap().iter().map(|a| &a["excerpt"]).collect();
     assert_eq!(excerpts, [&json!("taken"), &json!("again")]);
+    api.delivered(&id(&event), 2).await;
     assert_eq!(api.post(&path, json!({})).await, json!({"resent": 2}), "to all that want it");
     hook.up_to(3).await;
     let nobody = "/events/evt_0000000000000000000000:resend";
