@@ -353,7 +353,8 @@ impl Dispatcher {
             metrics.count(outcome);
             if *counts && matches!(outcome, Some(Outcome::Delivered { .. })) {
                 let (from, to) = (finished.flight.occurred_at.unix_micros(), finished.time.unix_micros());
-                let is_urgent = finished.flight.event_type.is_some_and(EventType::is_urgent);
+                let told = finished.flight.told_as.or(finished.flight.event_type);
+                let is_urgent = told.is_some_and(EventType::is_urgent);
                 let micros = u64::try_from(to.saturating_sub(from)).unwrap_or_default();
                 metrics.delivered(Duration::from_micros(micros), is_urgent);
             }

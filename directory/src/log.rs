@@ -85,7 +85,7 @@ pub(crate) struct NewEvent<'a> {
     pub(crate) sequence: u64,
     pub(crate) occurred_at: DateTime,
     pub(crate) cause: &'a Cause,
-    /// Why a user was deleted.
+    /// Why a user is told to be deleted, or was before this update.
     pub(crate) reason: Option<&'static str>,
     pub(crate) changes: Vec<Value>,
     pub(crate) data: Object,

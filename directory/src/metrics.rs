@@ -9,7 +9,7 @@ use scim_webhook::{Failure, Outcome};
 #[derive(Debug, Default)]
 pub struct Metrics {
     commit_to_delivered: Histogram,
-    commit_to_delivered_urgent: Histogram,
+    deprovision_latency: Histogram,
     outcomes: [AtomicU64; OUTCOMES.len()],
     in_flight: AtomicU64,
     superseded: AtomicU64,
@@ -26,8 +26,8 @@ impl Metrics {
     }
 
     /// As [`Metrics::commit_to_delivered`], of `user_deleted` alone.
-    pub fn commit_to_delivered_urgent(&self) -> &Histogram {
-        &self.commit_to_delivered_urgent
+    pub fn deprovision_latency(&self) -> &Histogram {
+        &self.deprovision_latency
     }
 
     /// How many attempts came to what: stable names with their counts. `delivered` is the one that is good.
@@ -70,7 +70,7 @@ impl Metrics {
     pub(crate) fn delivered(&self, after: Duration, is_urgent: bool) {
         self.commit_to_delivered.observe(after);
         if is_urgent {
-            self.commit_to_delivered_urgent.observe(after);
+            self.deprovision_latency.observe(after);
         }
     }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use scim_schema::{Object, Value};
 
 use crate::endpoint::Profile;
-use crate::event::EventType;
+use crate::event::{DEACTIVATED, EventType};
 use crate::json::python_json;
 
 /// The body of an event as an endpoint gets it: in its profile, and with another type where the event has taken
@@ -18,6 +18,11 @@ pub(crate) fn render(body: &str, profile: Profile, told_as: Option<EventType>) -
     if let Some(event_type) = told_as {
         set(&mut event, "type", event_type.as_str().into());
         set(&mut event, "display_name", event_type.display_name().into());
+        if event_type == EventType::UserDeleted
+            && let Some(Value::Object(data)) = event.get_mut("data")
+        {
+            data.push("reason", DEACTIVATED);
+        }
     }
     if profile == Profile::Scalekit
         && let Some(Value::Object(data)) = event.get_mut("data")
@@ -77,6 +82,12 @@ mod tests {
         let expected = BODY
             .replace("user_updated", "user_created")
             .replace("Directory User Updated", "Directory User Created");
+        assert_eq!(told, expected);
+        let told = render(BODY, Profile::Standard, Some(EventType::UserDeleted));
+        let expected = BODY
+            .replace("user_updated", "user_deleted")
+            .replace("Directory User Updated", "Directory User Deleted")
+            .replace("[\"admin\"]}", "[\"admin\"], \"reason\": \"deactivated\"}");
         assert_eq!(told, expected);
     }
 

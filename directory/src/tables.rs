@@ -12,8 +12,8 @@ pub(crate) const NAMESPACE: &str = "directory";
 ///   and `users` count the members of a group.
 /// - `dir_events.position` orders all events; they are written under the lock of the row of `dir_feed`, so
 ///   that a reader who has seen a position has seen all before it. `sequence` has no gap within a directory;
-///   events of no directory have none of either. `lane` is that of its deliveries, `reason` why a user was
-///   deleted.
+///   events of no directory have none of either. `lane` is that of its deliveries, `reason` why a
+///   user is told to be deleted, or was before this update.
 /// - `dir_deliveries.state`: see `DeliveryState`. While an attempt is made, `holder` is the dispatcher that
 ///   makes it; it is that dispatcher's alone until `leased_until`. `lane`: 0 at once, 1 live, 2 in bulk.
 ///   `told_as` is the type that is said instead of the event's. `directory` is 0 for events of none. `status`

@@ -366,8 +366,10 @@ impl<'t> Claim<'t> {
             && row.told_as != Some(event_type)
         {
             row.told_as = Some(event_type);
-            let update = "UPDATE dir_deliveries SET told_as = ?2 WHERE position = ?1";
-            let values = vec![Value::Int(row.position), Value::Text(event_type.as_str().to_owned())];
+            let update = "UPDATE dir_deliveries
+                SET told_as = ?2, lane = CASE WHEN ?3 = 1 THEN 0 ELSE lane END WHERE position = ?1";
+            let (told, is_urgent) = (event_type.as_str().to_owned(), event_type.is_urgent().into());
+            let values = vec![Value::Int(row.position), Value::Text(told), Value::Int(is_urgent)];
             self.statements.push((update, values));
         }
         Ok(send.filter(|at| *at < rows.len()).map(|at| rows.swap_remove(at)))

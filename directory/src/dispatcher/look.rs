@@ -14,7 +14,7 @@ use scim_sql::{Engine, Param, Row, Session, Statement, params};
 use super::numbers::list;
 use super::subject::Waiting;
 use crate::error::DirectoryError;
-use crate::event::{EventType, REMOVED};
+use crate::event::{DEACTIVATED, EventType, REMOVED};
 
 /// How many leases of others are read at once.
 const LEASES: usize = 500;
@@ -353,6 +353,7 @@ pub(super) fn waiting_of_event(
 
 fn read_waiting(row: &Row<'_>, at: usize, now: DateTime) -> Result<Waiting, DirectoryError> {
     let event_type = EventType::parse(row.text(at + 3)?);
+    let reason = row.text_or_null(at + 6)?;
     let leased_until = row.int_or_null(at + 9)?.map(DateTime::from_unix_micros);
     let attempts = u32::try_from(row.int(at + 7)?).unwrap_or(u32::MAX);
     Ok(Waiting {
@@ -362,7 +363,8 @@ fn read_waiting(row: &Row<'_>, at: usize, now: DateTime) -> Result<Waiting, Dire
         event_type,
         told_as: row.text_or_null(at + 4)?.and_then(EventType::parse),
         version: row.unsigned(at + 5)?,
-        is_removal: event_type == Some(EventType::GroupDeleted) || row.text_or_null(at + 6)? == Some(REMOVED),
+        is_removal: event_type == Some(EventType::GroupDeleted) || reason == Some(REMOVED),
+        is_deactivated: reason == Some(DEACTIVATED),
         attempts,
         // Who had a lease and is gone may have sent it.
         is_begun: attempts > 0 || leased_until.is_some() || row.int_or_null(at + 10)?.is_some(),

@@ -18,6 +18,8 @@ pub(super) struct Waiting {
     pub(super) version: u64,
     /// After it, its subject is there no more.
     pub(super) is_removal: bool,
+    /// After it, its user is there and was told to be gone, because it is not active.
+    pub(super) is_deactivated: bool,
     pub(super) attempts: u32,
     /// An attempt was made or may have been made.
     pub(super) is_begun: bool,
@@ -46,6 +48,10 @@ impl Waiting {
         self.told().filter(|told| matches!(told, EventType::UserCreated | EventType::GroupCreated))
     }
 
+    fn deletion(&self) -> Option<EventType> {
+        self.told().filter(|told| *told == EventType::UserDeleted)
+    }
+
     fn is_update(&self) -> bool {
         matches!(self.told(), Some(EventType::UserUpdated | EventType::GroupUpdated))
     }
@@ -61,7 +67,7 @@ impl Waiting {
 pub(super) struct Decision {
     /// This one is sent.
     pub(super) send: Option<usize>,
-    /// This one says that its subject was created.
+    /// This one says that its subject was created or deleted.
     pub(super) retold: Option<(usize, EventType)>,
     /// The positions of those that give way.
     pub(super) superseded: Vec<i64>,
@@ -84,10 +90,14 @@ pub(super) fn latest(rows: &[Waiting], is_all: bool, now: DateTime) -> Decision 
     if let Some(newest) = rows.iter().rposition(|row| row.tells_all() && free(row)) {
         let older = || rows.iter().take(newest).filter(|row| row.tells_all() && free(row));
         decision.superseded = older().map(|row| row.position).collect();
-        let created = older().find_map(Waiting::creation);
-        let may_change = |row: &&Waiting| row.is_update() && !row.is_begun;
-        if let (Some(created), Some(_)) = (created, rows.get(newest).filter(may_change)) {
-            decision.retold = Some((newest, created));
+        // Nobody must miss that somebody came or went because of an update behind it.
+        let came_or_went = older().filter_map(|row| row.creation().or(row.deletion())).last();
+        let may_say = |row: &&Waiting| {
+            let is_gone = came_or_went == Some(EventType::UserDeleted);
+            row.is_update() && !row.is_begun && (row.is_deactivated || !is_gone)
+        };
+        if let (Some(event_type), Some(_)) = (came_or_went, rows.get(newest).filter(may_say)) {
+            decision.retold = Some((newest, event_type));
         }
     }
     let is_under_way = !rows.iter().all(free);
@@ -137,6 +147,7 @@ mod tests {
             told_as: None,
             version: 2,
             is_removal: false,
+            is_deactivated: false,
             attempts: 0,
             is_begun: false,
             due: now(),
@@ -188,6 +199,23 @@ mod tests {
         let sent = Waiting { due: now(), ..tried(row(2, UserUpdated)) };
         assert_eq!(decided(&[created(1), sent]), (Some(1), None, vec![1]));
         assert_eq!(decided(&[created(1), row(2, UserDeleted)]), (Some(1), None, vec![1]));
+    }
+
+    #[test]
+    fn an_update_that_takes_the_place_of_a_deactivation_says_so() {
+        let inactive = |position| Waiting { is_deactivated: true, ..row(position, UserUpdated) };
+        let deactivated = |position| Waiting { is_deactivated: true, ..row(position, UserDeleted) };
+        let rows = [tried(deactivated(1)), inactive(2), inactive(3)];
+        assert_eq!(decided(&rows), (Some(2), Some((2, UserDeleted)), vec![1, 2]));
+        assert_eq!(decided(&[created(1), deactivated(2), inactive(3)]).1, Some((2, UserDeleted)));
+        let told = Waiting { told_as: Some(UserDeleted), ..inactive(2) };
+        assert_eq!(decided(&[told, inactive(3)]), (Some(1), Some((1, UserDeleted)), vec![2]));
+        // Back again.
+        let rows = [deactivated(1), row(2, UserCreated), row(3, UserUpdated)];
+        assert_eq!(decided(&rows), (Some(2), Some((2, UserCreated)), vec![1, 2]));
+        assert_eq!(decided(&[deactivated(1), row(2, UserUpdated)]), (Some(1), None, vec![1]));
+        // Who was deactivated before is not told to be gone again.
+        assert_eq!(decided(&[inactive(1), inactive(2)]), (Some(1), None, vec![1]));
     }
 
     #[test]

@@ -194,10 +194,18 @@ impl<'t> Recorder<'t> {
             subject: id,
             version: row.version,
             changes: changes(&old, &new, &[], false),
+            reason: self.reason(EventType::UserUpdated, &row.resource),
             ..event(entry, place, EventType::UserUpdated, sequence, data)
         });
         self.view.write_told(place, id, Told { groups, ..Told::default() }, sequence)?;
         Ok(())
+    }
+
+    /// Why a user is told to be gone, or was before this update.
+    fn reason(&self, event_type: EventType, resource: &Resource) -> Option<&'static str> {
+        let tells_deleted = self.directories.event_options().deactivation == Deactivation::Deleted;
+        let may_be_gone = matches!(event_type, EventType::UserDeleted | EventType::UserUpdated);
+        (tells_deleted && may_be_gone && !is_active(resource)).then_some(DEACTIVATED)
     }
 
     fn user_written(
@@ -229,8 +237,8 @@ impl<'t> Recorder<'t> {
             }
             _ => Vec::new(),
         };
-        let reason = (event_type == EventType::UserDeleted).then_some(DEACTIVATED);
-        if let Some(reason) = reason {
+        let reason = self.reason(event_type, &entry.resource);
+        if let (EventType::UserDeleted, Some(reason)) = (event_type, reason) {
             data.push("reason", reason);
         }
         let told = NewEvent { changes, reason, ..event(entry, place, event_type, sequence, data) };

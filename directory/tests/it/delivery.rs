@@ -23,6 +23,7 @@ on_both_engines! {
     the_latest_event_takes_the_place_of_those_before_it,
     who_may_have_been_told_of_is_told_of_to_the_end,
     a_deletion_goes_before_what_waits,
+    a_deactivation_is_told_whatever_comes_behind_it,
     in_strict_order_a_deletion_hurries_what_was_not_tried_before_it,
     one_endpoint_gets_four_attempts_at_once_and_does_not_delay_another,
     a_gone_endpoint_is_disabled,
@@ -342,6 +343,59 @@ async fn a_deletion_goes_before_what_waits(engine: Engine) {
     site.clock.advance(Duration::from_secs(100_000));
     assert_eq!(dispatcher.deliver_due().await.unwrap(), 0);
     assert_eq!(site.directories.backlog().await.unwrap().superseded, 4);
+}
+
+// mission: M-11, M-19
+async fn a_deactivation_is_told_whatever_comes_behind_it(engine: Engine) {
+    let site = Site::new(engine).await;
+    site.endpoint(URL, &[]).await;
+    let (ann, bob) = (site.user("ann").await, site.user("bob").await);
+    let group = site.group("Staff", &[&ann]).await;
+    site.catch_up().await;
+    let receiver = Receiver::new(&site, |attempt| {
+        let body = std::str::from_utf8(&attempt.body).unwrap();
+        let is_bobs_first = body.contains("user_deleted") && body.contains("bob") && !body.contains("Former");
+        Some(if is_bobs_first { 500 } else { 200 })
+    });
+    let mut dispatcher = dispatcher(&site, &receiver);
+    dispatcher.deliver_due().await.unwrap();
+    let before = receiver.attempts().len();
+    // As identity providers do: who leaves leaves the groups too, before anybody was told.
+    site.set(&format!("/Users/{ann}"), "active", json!(false)).await;
+    site.remove_member(&group, &ann).await;
+    // Another one's first attempt fails, and meanwhile there is a change.
+    site.set(&format!("/Users/{bob}"), "active", json!(false)).await;
+    site.catch_up().await;
+    dispatcher.deliver_due().await.unwrap();
+    for n in 0..40 {
+        site.user(&format!("user{n}")).await;
+    }
+    site.set(&format!("/Users/{bob}"), "title", json!("Former")).await;
+    site.catch_up().await;
+    site.clock.advance(Duration::from_secs(5));
+    dispatcher.deliver_due().await.unwrap();
+    let bodies = receiver.bodies().split_off(before);
+    let of = |user: &str| bodies.iter().filter(|body| body["subject"] == user).collect::<Vec<_>>();
+    for (user, count, title) in [(&ann, 1, json!(null)), (&bob, 2, json!("Former"))] {
+        let told = of(user);
+        assert_eq!(told.len(), count, "{told:?}");
+        for body in &told {
+            assert_eq!(body["type"], "organization.directory.user_deleted");
+            assert_eq!(body["display_name"], "Directory User Deleted");
+            assert_eq!(body["data"]["reason"], "deactivated");
+            assert_eq!((&body["data"]["active"], &body["data"]["groups"]), (&json!(false), &json!([])));
+        }
+        assert_eq!(told.last().unwrap()["data"]["title"], title);
+    }
+    // What comes when that was told is an update.
+    site.set(&format!("/Users/{bob}"), "title", json!("Alumnus")).await;
+    site.catch_up().await;
+    dispatcher.deliver_due().await.unwrap();
+    let last = receiver.bodies().pop().unwrap();
+    assert_eq!(
+        (&last["type"], last["data"].get("reason")),
+        (&json!("organization.directory.user_updated"), None)
+    );
 }
 
 async fn in_strict_order_a_deletion_hurries_what_was_not_tried_before_it(engine: Engine) {

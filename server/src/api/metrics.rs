@@ -102,8 +102,12 @@ impl Api {
             "From the commit of a change to its acknowledgement.",
             metrics.commit_to_delivered(),
         );
-        let name = "commit_to_delivered_urgent_seconds";
-        text.histogram(name, "The same, of user_deleted alone.", metrics.commit_to_delivered_urgent());
+        let name = "deprovision_latency_seconds";
+        text.histogram(
+            name,
+            "From the commit to the acknowledgement, of user_deleted alone.",
+            metrics.deprovision_latency(),
+        );
         Ok(text.0)
     }
 }

@@ -26,6 +26,7 @@ pub(super) async fn check(world: &World) -> Figures {
         if was_well {
             figures.well += 1;
             in_order(&sent, listener);
+            assert_eq!(let_in(&sent), active(&said), "{listener:?}");
             if listener.ordering == Ordering::Strict {
                 every_event_arrives(&sent, world).await;
             }
@@ -76,7 +77,29 @@ fn known(sent: &[Sent]) -> BTreeMap<String, Value> {
     known
 }
 
-/// Of one event there is one text, except that it may tell its subject's creation.
+/// Users that are active.
+fn active(said: &BTreeMap<String, Value>) -> BTreeSet<&str> {
+    said.iter().filter(|(_, data)| data["active"] == true).map(|(id, _)| id.as_str()).collect()
+}
+
+/// Users to whom an application has given access that goes by the types of events: `user_created` gives it, and
+/// `user_deleted` ends it.
+fn let_in(sent: &[Sent]) -> BTreeSet<&str> {
+    let mut last: HashMap<&str, u64> = HashMap::new();
+    let mut inside = BTreeSet::new();
+    for sent in sent.iter().filter(|sent| sent.was_processed) {
+        let before = last.insert(sent.subject(), sent.sequence()).unwrap_or_default();
+        assert!(before <= sent.sequence(), "in order");
+        match sent.body["type"].as_str().unwrap().rsplit('.').next() {
+            Some("user_created") => inside.insert(sent.subject()),
+            Some("user_deleted") => inside.remove(sent.subject()),
+            _ => false,
+        };
+    }
+    inside
+}
+
+/// Of one event there is one text, except that it may tell that its subject came or went.
 fn one_body_for_each_id(sent: &[Sent], listener: &Listener) {
     let mut bodies: HashMap<&str, Value> = HashMap::new();
     for sent in sent {
@@ -84,6 +107,7 @@ fn one_body_for_each_id(sent: &[Sent], listener: &Listener) {
         for field in ["type", "display_name"] {
             body.as_object_mut().unwrap().remove(field);
         }
+        body["data"].as_object_mut().unwrap().remove("reason");
         let there = bodies.entry(&sent.event_id).or_insert_with(|| body.clone());
         assert_eq!(*there, body, "{listener:?}");
     }

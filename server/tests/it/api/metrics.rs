@@ -20,6 +20,18 @@ fn figure(text: &str, name: &str) -> f64 {
     line.unwrap_or_else(|| panic!("{name} in {text}")).parse().unwrap()
 }
 
+/// The rules in the README name figures that are served.
+fn alerts_are_of_what_is_there(text: &str) {
+    let readme = include_str!("../../../../README.md");
+    let rules: Vec<&str> = readme.lines().filter_map(|line| line.trim().strip_prefix("expr: ")).collect();
+    let words = rules.iter().flat_map(|rule| rule.split(['(', ')', '[', ' ']));
+    let names: Vec<&str> = words.filter(|word| word.starts_with("scimd_")).collect();
+    assert_eq!(names.len(), 2, "{rules:?}");
+    for name in names {
+        assert!(text.contains(&format!("\n{name}{{")), "{name} in {text}");
+    }
+}
+
 // mission: M-61
 async fn figures_follow_what_happens(scimd: Scimd) {
     let (api, hook, client) = (Api::of(&scimd), Hook::start().await, scimd.client(0));
@@ -49,13 +61,12 @@ async fn figures_follow_what_happens(scimd: Scimd) {
     let begun = Instant::now();
     loop {
         let text = text(&scimd).await;
-        if figure(&text, "scimd_commit_to_delivered_urgent_seconds_count") == 2.0
-            && figure(&text, &pending) == 0.0
-        {
+        if figure(&text, "scimd_deprovision_latency_seconds_count") == 2.0 && figure(&text, &pending) == 0.0 {
             assert!(figure(&text, "scimd_commit_to_delivered_seconds_count") >= 3.0, "{text}");
-            assert_eq!(figure(&text, "scimd_commit_to_delivered_urgent_seconds_bucket{le=\"+Inf\"}"), 2.0);
-            assert!(figure(&text, "scimd_commit_to_delivered_urgent_seconds_sum") > 0.0);
+            assert_eq!(figure(&text, "scimd_deprovision_latency_seconds_bucket{le=\"+Inf\"}"), 2.0);
+            assert!(figure(&text, "scimd_deprovision_latency_seconds_sum") > 0.0);
             assert!(figure(&text, "scimd_event_log_position") >= 2.0);
+            alerts_are_of_what_is_there(&text);
             break;
         }
         assert!(begun.elapsed() < Duration::from_secs(20), "{text}");
