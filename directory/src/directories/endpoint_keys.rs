@@ -1,5 +1,6 @@
 //! What endpoints sign with: secrets and Ed25519 keys, and how they change.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use scim_schema::DateTime;
@@ -18,8 +19,8 @@ impl Directories {
     /// before it too, so that the receiver can change in between: see [`Endpoint::OVERLAP`](crate::Endpoint::OVERLAP).
     ///
     /// # Errors
-    /// [`DirectoryError::NotFound`]; [`DirectoryError::Invalid`] when the endpoint has ten old secrets whose
-    /// time is not over.
+    /// [`DirectoryError::NotFound`]; [`DirectoryError::Invalid`] when the endpoint would have more than ten old
+    /// secrets whose time is not over. Without an overlap it does not come to have more.
     pub async fn rotate_secret(
         &self,
         id: &EndpointId,
@@ -90,6 +91,33 @@ impl Directories {
             })
             .await
     }
+
+    /// As [`Directories::verifying_keys`], of all endpoints that have some.
+    ///
+    /// # Errors
+    /// When the database can't answer.
+    pub async fn all_verifying_keys(
+        &self,
+        now: DateTime,
+    ) -> Result<HashMap<EndpointId, Vec<VerifyingKey>>, DirectoryError> {
+        let this = self.clone();
+        self.database()
+            .read(move |session| {
+                let select = "SELECT e.id, k.sealed FROM dir_endpoint_keys k
+                    JOIN dir_endpoints e ON e.number = k.endpoint
+                    WHERE k.kind = ?1 AND (k.expires IS NULL OR k.expires > ?2) ORDER BY k.number DESC";
+                let mut all: HashMap<EndpointId, Vec<VerifyingKey>> = HashMap::new();
+                session.query(select, params![Key::Ed25519.code(), now.unix_micros()], |row| {
+                    let id = EndpointId::stored(row.owned(0)?);
+                    let seed = this.keys().open(row.bytes(1)?, id.as_str()).unwrap_or_default();
+                    let keys = SigningKey::from_seed(&seed).map(|key| key.verifying_key());
+                    all.entry(id).or_default().extend(keys);
+                    Ok::<_, DirectoryError>(())
+                })?;
+                Ok(all)
+            })
+            .await
+    }
 }
 
 /// What an endpoint signs with.
@@ -106,6 +134,13 @@ impl Key {
         match self {
             Self::Secret => 0,
             Self::Ed25519 => 1,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Secret => "secret",
+            Self::Ed25519 => "signing_key",
         }
     }
 }
@@ -136,16 +171,16 @@ fn rotate(
 ) -> Result<(), DirectoryError> {
     let number = number_of(session, endpoint)?;
     let kind = key.code();
-    let delete = "DELETE FROM dir_endpoint_keys WHERE endpoint = ?1 AND kind = ?2 AND expires <= ?3";
-    session.execute(delete, params![number, kind, now.unix_micros()])?;
     let update = "UPDATE dir_endpoint_keys SET expires = ?3
         WHERE endpoint = ?1 AND kind = ?2 AND expires IS NULL";
     session.execute(update, params![number, kind, end.unix_micros()])?;
+    let delete = "DELETE FROM dir_endpoint_keys WHERE endpoint = ?1 AND kind = ?2 AND expires <= ?3";
+    session.execute(delete, params![number, kind, now.unix_micros()])?;
     let count = "SELECT count(*) FROM dir_endpoint_keys WHERE endpoint = ?1 AND kind = ?2";
     let count = session.first(count, params![number, kind], |row| row.int(0))?.unwrap_or_default();
     if count > OLD_KEYS {
-        let problem = "has ten earlier ones whose time is not over: wait, or rotate with a shorter overlap";
-        return Err(DirectoryError::Invalid { field: "secret", problem });
+        let problem = "has ten earlier ones whose time is not over: wait, or rotate without an overlap";
+        return Err(DirectoryError::Invalid { field: key.name(), problem });
     }
     insert_key(session, number, key, sealed, now)
 }

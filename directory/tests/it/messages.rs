@@ -1,5 +1,6 @@
 //! The message log, sending again, reading the log, forgetting, keys, and how changes are told.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use scim_directory::{
@@ -24,6 +25,7 @@ on_both_engines! {
     old_events_are_forgotten_and_those_that_wait_are_not,
     an_api_key_opens_what_its_scopes_say,
     a_rotated_secret_signs_beside_the_new_one_until_its_time_is_over,
+    keys_are_those_of_their_endpoint_and_not_too_many,
     switching_a_directory_is_told,
     deactivation_can_be_told_as_an_update,
     memberships_are_told_one_by_one_where_that_is_wanted,
@@ -326,6 +328,31 @@ async fn a_rotated_secret_signs_beside_the_new_one_until_its_time_is_over(engine
     }
     let refused = site.directories.rotate_secret(&id, None, day, site.clock.now()).await;
     assert!(matches!(refused, Err(DirectoryError::Invalid { field: "secret", .. })));
+    site.directories.rotate_secret(&id, None, Duration::ZERO, site.clock.now()).await.unwrap();
+}
+
+// mission: M-86
+async fn keys_are_those_of_their_endpoint_and_not_too_many(engine: Engine) {
+    let site = Site::new(engine).await;
+    let (with, without) = (endpoint(&site, URL).await, endpoint(&site, "https://b.example.com/").await);
+    let (now, day) = (site.clock.now(), Duration::from_secs(24 * 3600));
+    let mut keys = Vec::new();
+    for _ in 0..11 {
+        keys.insert(0, site.directories.rotate_signing_key(&with, day, now).await.unwrap());
+    }
+    let refused = site.directories.rotate_signing_key(&with, day, now).await;
+    assert!(matches!(refused, Err(DirectoryError::Invalid { field: "signing_key", .. })));
+    assert_eq!(site.directories.verifying_keys(&with, now).await.unwrap(), keys, "the newest first");
+    assert_eq!(site.directories.verifying_keys(&without, now).await.unwrap(), []);
+    let all = site.directories.all_verifying_keys(now).await.unwrap();
+    assert_eq!(all, HashMap::from([(with.clone(), keys.clone())]));
+    let end = now.plus(day);
+    assert_eq!(site.directories.all_verifying_keys(end).await.unwrap()[&with], keys[..1]);
+    // One that was stolen is got rid of, however many others there are.
+    let fresh = site.directories.rotate_signing_key(&with, Duration::ZERO, now).await.unwrap();
+    let left = site.directories.verifying_keys(&with, now).await.unwrap();
+    assert_eq!((left.len(), left[0]), (11, fresh));
+    assert!(!left.contains(&keys[0]));
 }
 
 async fn switching_a_directory_is_told(engine: Engine) {
