@@ -9,7 +9,7 @@ use scim_directory::{
     OrganizationId, Profile,
 };
 use scim_schema::DateTime;
-use scim_webhook::{Acknowledge, Outcome, Secret};
+use scim_webhook::{Acknowledge, Outcome, Secret, VerifyingKey};
 use serde_json::{Value, json};
 
 use super::call::{Call, created, nothing, ok, tagged};
@@ -18,7 +18,7 @@ use super::problem::Problem;
 use super::{Api, PREFIX};
 use crate::instance::now;
 
-/// The longest time for which an old secret is signed with too: a week, in seconds.
+/// The longest time for which an old secret or key is signed with too: a week, in seconds.
 const LONGEST_OVERLAP: u32 = 7 * 24 * 3600;
 /// How often a change is tried again that another one came before.
 const TRIES: usize = 5;
@@ -26,7 +26,9 @@ const TRIES: usize = 5;
 pub(super) async fn list(api: Api, call: Call) -> Result<Response, Problem> {
     call.query().finish()?;
     let endpoints = api.directories().endpoints().await?;
-    let endpoints: Vec<Value> = endpoints.iter().map(shown).collect();
+    let keys = api.directories().all_verifying_keys(now()).await?;
+    let keys_of = |endpoint: &Endpoint| keys.get(&endpoint.id).map_or(&[][..], Vec::as_slice);
+    let endpoints: Vec<Value> = endpoints.iter().map(|e| shown(e, keys_of(e))).collect();
     Ok(ok(&json!({"webhook_endpoints": endpoints})))
 }
 
@@ -38,7 +40,7 @@ pub(super) async fn create(api: Api, call: Call) -> Result<Response, Problem> {
     fields.finish()?;
     let made = api.directories().create_endpoint(NewEndpoint { settings, secret }, now()).await;
     let made = made.map_err(scope_problem)?;
-    let mut body = shown(&made.endpoint);
+    let mut body = shown(&made.endpoint, &[]);
     set(&mut body, "secret", made.secret.expose().into());
     let location = format!("{PREFIX}/webhook_endpoints/{}", made.endpoint.id);
     Ok(tagged(created(&location, &body), &tag(&made.endpoint)))
@@ -46,7 +48,8 @@ pub(super) async fn create(api: Api, call: Call) -> Result<Response, Problem> {
 
 pub(super) async fn show(api: Api, call: Call) -> Result<Response, Problem> {
     let endpoint = found(&api, &id(&call)?).await?;
-    Ok(tagged(ok(&shown(&endpoint)), &tag(&endpoint)))
+    let body = with_keys(&api, &endpoint).await?;
+    Ok(tagged(ok(&body), &tag(&endpoint)))
 }
 
 pub(super) async fn update(api: Api, call: Call) -> Result<Response, Problem> {
@@ -66,7 +69,8 @@ pub(super) async fn update(api: Api, call: Call) -> Result<Response, Problem> {
         match api.directories().update_endpoint_seen(&id, settings, seen, now()).await {
             Ok(()) => {
                 let endpoint = found(&api, &id).await?;
-                return Ok(tagged(ok(&shown(&endpoint)), &tag(&endpoint)));
+                let body = with_keys(&api, &endpoint).await?;
+                return Ok(tagged(ok(&body), &tag(&endpoint)));
             }
             Err(DirectoryError::Changed { .. }) if call.header(&IF_MATCH).is_some() => {
                 return Err(Problem::changed_meanwhile());
@@ -88,10 +92,9 @@ pub(super) async fn delete(api: Api, call: Call) -> Result<Response, Problem> {
 pub(super) async fn rotate_secret(api: Api, call: Call) -> Result<Response, Problem> {
     let id = id(&call)?;
     let mut fields = call.fields()?;
-    let overlap = fields.number("overlap_seconds", LONGEST_OVERLAP).flatten();
+    let overlap = read_overlap(&mut fields);
     let secret = read_secret(&mut fields);
     fields.finish()?;
-    let overlap = overlap.map_or(Endpoint::OVERLAP, |seconds| Duration::from_secs(seconds.into()));
     let time = now();
     let secret = api.directories().rotate_secret(&id, secret, overlap, time).await?;
     let end = time.plus(overlap);
@@ -100,6 +103,31 @@ pub(super) async fn rotate_secret(api: Api, call: Call) -> Result<Response, Prob
         "secret": secret.expose(),
         "previous_secret_expires_at": end.to_string(),
     })))
+}
+
+/// Signs with an Ed25519 key beside the secret. Nothing is previous for the first one.
+pub(super) async fn rotate_signing_key(api: Api, call: Call) -> Result<Response, Problem> {
+    let id = id(&call)?;
+    let mut fields = call.fields()?;
+    let overlap = read_overlap(&mut fields);
+    fields.finish()?;
+    let now = now();
+    let is_first = api.directories().verifying_keys(&id, now).await?.is_empty();
+    let key = api.directories().rotate_signing_key(&id, overlap, now).await?;
+    let end = (!is_first).then(|| now.plus(overlap));
+    Ok(ok(&json!({
+        "id": id.as_str(),
+        "verifying_key": key.to_string(),
+        "previous_key_expires_at": time(end),
+    })))
+}
+
+/// From now on, only secrets are signed with.
+pub(super) async fn remove_signing_keys(api: Api, call: Call) -> Result<Response, Problem> {
+    let id = id(&call)?;
+    call.no_fields()?;
+    api.directories().remove_signing_keys(&id).await?;
+    Ok(ok(&with_keys(&api, &found(&api, &id).await?).await?))
 }
 
 /// One attempt, now, and what became of it.
@@ -137,7 +165,7 @@ pub(super) async fn enable(api: Api, call: Call) -> Result<Response, Problem> {
         Some(since) if replay => api.directories().replay_missing(&id, since, None, now()).await?,
         _ => 0,
     };
-    let mut body = shown(&found(&api, &id).await?);
+    let mut body = with_keys(&api, &found(&api, &id).await?).await?;
     set(&mut body, "replayed", replayed.into());
     Ok(ok(&body))
 }
@@ -146,7 +174,7 @@ pub(super) async fn disable(api: Api, call: Call) -> Result<Response, Problem> {
     let id = id(&call)?;
     call.no_fields()?;
     api.directories().set_endpoint_enabled(&id, false, now()).await?;
-    Ok(ok(&shown(&found(&api, &id).await?)))
+    Ok(ok(&with_keys(&api, &found(&api, &id).await?).await?))
 }
 
 /// Tries all again that was given up.
@@ -220,6 +248,12 @@ fn read_settings(fields: &mut Fields, settings: &mut EndpointSettings) {
     }
 }
 
+/// For how long what was signed with before is signed with too.
+fn read_overlap(fields: &mut Fields) -> Duration {
+    let seconds = fields.number("overlap_seconds", LONGEST_OVERLAP).flatten();
+    seconds.map_or(Endpoint::OVERLAP, |seconds| Duration::from_secs(seconds.into()))
+}
+
 /// A secret of the client's own.
 fn read_secret(fields: &mut Fields) -> Option<Secret> {
     let text = fields.text("secret")?;
@@ -245,8 +279,15 @@ pub(super) fn scope_problem(error: DirectoryError) -> Problem {
     }
 }
 
+/// What is shown of an endpoint, and by what its receiver verifies now.
+async fn with_keys(api: &Api, endpoint: &Endpoint) -> Result<Value, Problem> {
+    let keys = api.directories().verifying_keys(&endpoint.id, now()).await?;
+    Ok(shown(endpoint, &keys))
+}
+
 /// What is shown of an endpoint. The values of its header fields may be credentials and are not.
-pub(super) fn shown(endpoint: &Endpoint) -> Value {
+fn shown(endpoint: &Endpoint, keys: &[VerifyingKey]) -> Value {
+    let keys: Vec<String> = keys.iter().map(VerifyingKey::to_string).collect();
     let settings = &endpoint.settings;
     let health = &endpoint.health;
     let types: Vec<&str> = settings.event_types.iter().map(|t| t.as_str()).collect();
@@ -265,6 +306,7 @@ pub(super) fn shown(endpoint: &Endpoint) -> Value {
         "acknowledge": settings.acknowledge.as_str(),
         "ordering": settings.ordering.as_str(),
         "header_names": headers,
+        "verifying_keys": keys,
         "rate": settings.rate,
         "concurrency": settings.concurrency,
         "enabled": endpoint.enabled,

@@ -37,6 +37,8 @@ pub(super) const ROUTES: &[Route] = routes! {
     PATCH "/webhook_endpoints/{id}" WebhooksWrite endpoints::update;
     DELETE "/webhook_endpoints/{id}" WebhooksWrite endpoints::delete;
     POST "/webhook_endpoints/{id}:rotate_secret" WebhooksWrite endpoints::rotate_secret;
+    POST "/webhook_endpoints/{id}:rotate_signing_key" WebhooksWrite endpoints::rotate_signing_key;
+    POST "/webhook_endpoints/{id}:remove_signing_keys" WebhooksWrite endpoints::remove_signing_keys;
     POST "/webhook_endpoints/{id}:test" WebhooksWrite endpoints::test;
     POST "/webhook_endpoints/{id}:enable" WebhooksWrite endpoints::enable;
     POST "/webhook_endpoints/{id}:disable" WebhooksWrite endpoints::disable;
