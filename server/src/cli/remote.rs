@@ -13,6 +13,8 @@ Examples:
       --header 'x-api-key: 7431' --rate 20
   scimd endpoints test we_…                     send a made-up event now, and see what the receiver answers
   scimd endpoints rotate-secret we_… --overlap 24h
+  scimd endpoints rotate-signing-key we_…       sign with Ed25519 (v1a) too: the receiver verifies with the whpk_…
+                                                that is printed, and can't sign with it
   scimd endpoints recover we_… --since 2h       try all again that was given up in the last two hours
   scimd endpoints replay we_… --since 2026-01-31T00:00:00Z
   scimd endpoints update we_… --rate none --event-type all";
@@ -61,7 +63,8 @@ Examples:
   scimd listen --forward-to http://localhost:3000/hook  pass it on to your application, and show what it answers
   scimd listen --status 500                             see how the server tries again
   scimd listen --from events --server https://scim.example.com --forward-to http://localhost:3000/hook
-  scimd listen --secret whsec_… --port 9000             without a key: for an endpoint that you made yourself";
+  scimd listen --secret whsec_… --port 9000             without a key: for an endpoint that you made yourself
+  scimd listen --secret whpk_… --port 9000              the same, by its Ed25519 signatures (v1a)";
 
 /// The server, and how what it says is shown.
 #[derive(Args, Clone, Debug)]
@@ -147,6 +150,15 @@ pub(crate) enum EndpointsWhat {
         #[arg(long, value_name = "FILE")]
         secret_file: Option<PathBuf>,
     },
+    /// Sign with a new Ed25519 key (v1a) beside the secret; what the receiver verifies with (whpk_…) is shown
+    RotateSigningKey {
+        id: String,
+        /// How long to sign with the old one too: 90s, 15m, 24h, 7d
+        #[arg(long, value_name = "TIME", default_value = "24h")]
+        overlap: String,
+    },
+    /// Stop signing with Ed25519 keys, at once; the secret stays
+    RemoveSigningKeys { id: String },
     /// Send a made-up event now, once. Exit code 0 if the receiver took it, else 1
     Test {
         id: String,
@@ -372,7 +384,8 @@ pub(crate) struct ListenOptions {
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     pub(crate) port: u16,
 
-    /// The signing secret (whsec_…). Default: a new one
+    /// The signing secret (whsec_…), or the verifying key (whpk_…) of an endpoint that you made yourself.
+    /// Default: a new secret
     #[arg(long, value_name = "SECRET", env = "SCIMD_WEBHOOK_SECRET", hide_env_values = true)]
     pub(crate) secret: Option<String>,
 

@@ -57,9 +57,7 @@ pub(crate) async fn run(command: EndpointsCommand) -> Result<ExitCode> {
             show(&client.post(&format!("{}:disable", path(&id)), &json!({})).await?, as_json);
         }
         EndpointsWhat::RotateSecret { id, overlap, secret_file } => {
-            let overlap = duration(&overlap).context("--overlap must be a time as 90s, 15m, 24h or 7d")?;
-            let mut body = Map::new();
-            body.insert("overlap_seconds".to_owned(), overlap.as_secs().into());
+            let mut body = overlap_body(&overlap)?;
             add_secret(&mut body, secret_file.as_deref())?;
             let rotated = client.post(&format!("{}:rotate_secret", path(&id)), &Value::Object(body)).await?;
             if as_json {
@@ -71,6 +69,18 @@ pub(crate) async fn run(command: EndpointsCommand) -> Result<ExitCode> {
                     text(&rotated, "/previous_secret_expires_at")
                 );
             }
+        }
+        EndpointsWhat::RotateSigningKey { id, overlap } => {
+            let body = Value::Object(overlap_body(&overlap)?);
+            let rotated = client.post(&format!("{}:rotate_signing_key", path(&id)), &body).await?;
+            if as_json {
+                print_json(&rotated);
+            } else {
+                print_key(&rotated);
+            }
+        }
+        EndpointsWhat::RemoveSigningKeys { id } => {
+            show(&client.post(&format!("{}:remove_signing_keys", path(&id)), &json!({})).await?, as_json);
         }
         EndpointsWhat::Test { id, event_type } => {
             let body = json!({"event_type": full_type(&event_type)});
@@ -159,6 +169,13 @@ fn headers(fields: &[String]) -> Result<Map<String, Value>> {
     Ok(headers)
 }
 
+fn overlap_body(overlap: &str) -> Result<Map<String, Value>> {
+    let overlap = duration(overlap).context("--overlap must be a time as 90s, 15m, 24h or 7d")?;
+    let mut body = Map::new();
+    body.insert("overlap_seconds".to_owned(), overlap.as_secs().into());
+    Ok(body)
+}
+
 fn add_secret(body: &mut Map<String, Value>, file: Option<&Path>) -> Result<()> {
     if let Some(file) = file {
         body.insert("secret".to_owned(), read_secret(file)?.into());
@@ -206,6 +223,7 @@ fn print_one(endpoint: &Value) {
         ("acknowledged by", "/acknowledge"),
         ("ordering", "/ordering"),
         ("headers", "/header_names"),
+        ("verifying keys", "/verifying_keys"),
         ("rate", "/rate"),
         ("concurrency", "/concurrency"),
         ("failures in a row", "/health/failures"),
@@ -220,6 +238,16 @@ fn print_one(endpoint: &Value) {
         }
     }
     println!("{rows}");
+}
+
+fn print_key(rotated: &Value) {
+    println!("New verifying key, for the receiver:\n  {}", text(rotated, "/verifying_key"));
+    let end = text(rotated, "/previous_key_expires_at");
+    if end.is_empty() {
+        println!("Deliveries are signed for it from now on (v1a), and with the secret as before (v1)");
+    } else {
+        println!("Deliveries are signed for the one before too until {end}");
+    }
 }
 
 fn print_trial(tried: &Value, delivered: bool) {

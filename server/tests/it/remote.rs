@@ -106,6 +106,19 @@ async fn endpoints_are_made_changed_tried_and_deleted() {
 
     let rotated = json_of(&scimd, &["endpoints", "rotate-secret", id, "--overlap", "90s"]).await;
     assert!(rotated["secret"].as_str().unwrap().starts_with("whsec_"));
+    let text = says(&scimd, &["endpoints", "rotate-signing-key", id]).await;
+    assert!(text.contains("whpk_") && text.contains("v1a"), "{text}");
+    let rotated = json_of(&scimd, &["endpoints", "rotate-signing-key", id, "--overlap", "90s"]).await;
+    let key = rotated["verifying_key"].as_str().unwrap();
+    assert!(!text.contains(key) && rotated["previous_key_expires_at"].is_string());
+    let shown = says(&scimd, &["endpoints", "show", id]).await;
+    assert!(shown.contains(key), "{shown}");
+    let text = says(&scimd, &["endpoints", "rotate-signing-key", id]).await;
+    assert!(text.contains("the one before too until"), "{text}");
+    let wrong = refusal(&scimd, &["endpoints", "rotate-signing-key", id, "--overlap", "8d"]).await;
+    assert!(wrong.contains("overlap_seconds") && wrong.contains("604800"), "{wrong}");
+    let text = says(&scimd, &["endpoints", "remove-signing-keys", id]).await;
+    assert!(text.contains(id) && !text.contains("whpk_"), "{text}");
     let text = says(&scimd, &["endpoints", "disable", id]).await;
     assert!(text.contains("disabled"), "{text}");
     scimd.client(0).create_user("ada@example.com").await;
