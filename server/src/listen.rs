@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, State};
@@ -15,7 +15,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use scim_webhook::{Secret, headers as signed_headers, verify};
+use scim_webhook::{Secret, VerifyingKey, headers as signed_headers, verify, verify_asymmetric};
 use serde_json::{Value, json};
 
 use self::forward::{Forward, Forwarded};
@@ -35,12 +35,12 @@ pub(crate) async fn run(options: ListenOptions) -> Result<ExitCode> {
         Some(key) => Some(Client::with_key(&options.server, key)?),
         None => None,
     };
-    let secret = match &options.secret {
-        Some(text) => Secret::parse(text.trim()).context("--secret can't be used")?,
-        None => fresh_secret()?,
+    let key = match &options.secret {
+        Some(text) => Key::parse(text.trim()).context("--secret can't be used")?,
+        None => Key::Secret(fresh_secret()?),
     };
     let hook = Arc::new(Hook {
-        secret,
+        key,
         status: options.status,
         forward: options.forward_to.as_deref().map(Forward::to).transpose()?,
         show: Show::new(options.server.json, options.body),
@@ -78,10 +78,10 @@ async fn receive(options: &ListenOptions, client: Option<Client>, hook: Arc<Hook
     let serving = Shutdown::new();
     let server = tokio::spawn(serve(listener, router, HttpLimits::default(), serving.phases()));
     let endpoint = match &client {
-        Some(client) => Some(make_endpoint(client, options, &url, &hook.secret).await?),
+        Some(client) => Some(make_endpoint(client, options, &url, hook.secret()?).await?),
         None => None,
     };
-    hook.show.ready(&url, &hook.secret.expose(), endpoint.as_deref());
+    hook.show.ready(&url, &hook.key, endpoint.as_deref());
     stop.asked().await;
     // First nothing more is sent here, then nothing more is taken.
     if let (Some(client), Some(endpoint)) = (&client, &endpoint) {
@@ -97,10 +97,11 @@ async fn receive(options: &ListenOptions, client: Option<Client>, hook: Arc<Hook
 
 /// Follows the event log, and does with each event as if it had been delivered.
 async fn follow(options: &ListenOptions, client: Client, hook: &Hook) -> Result<()> {
+    let secret = hook.secret()?;
     let stop = Stop::listen()?;
     let server = client.server().to_owned();
     let mut feed = Feed::open(client, query_of(&options.filter), "end").await?;
-    hook.show.ready(&server, &hook.secret.expose(), None);
+    hook.show.ready(&server, &hook.key, None);
     let stopped = stop.asked();
     tokio::pin!(stopped);
     loop {
@@ -112,7 +113,7 @@ async fn follow(options: &ListenOptions, client: Client, hook: &Hook) -> Result<
         let body = Bytes::from(told.body);
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        for (name, value) in signed_headers(&[&hook.secret], &[], id, now().unix_seconds(), &body) {
+        for (name, value) in signed_headers(&[secret], &[], id, now().unix_seconds(), &body) {
             headers.insert(HeaderName::from_static(name), HeaderValue::from_str(&value)?);
         }
         let work = hook.take(&headers, body);
@@ -153,10 +154,28 @@ fn fresh_secret() -> Result<Secret> {
     Ok(Secret::from_bytes(&random)?)
 }
 
+/// By what deliveries are verified.
+#[derive(Debug)]
+enum Key {
+    /// The secret that is signed with.
+    Secret(Secret),
+    /// The public half of what is signed with.
+    Verifying(VerifyingKey),
+}
+
+impl Key {
+    fn parse(text: &str) -> Result<Self> {
+        if text.starts_with("whpk_") {
+            return Ok(Self::Verifying(VerifyingKey::parse(text)?));
+        }
+        Ok(Self::Secret(Secret::parse(text)?))
+    }
+}
+
 /// The receiver.
 #[derive(Debug)]
 struct Hook {
-    secret: Secret,
+    key: Key,
     /// What to answer, whatever comes.
     status: Option<u16>,
     forward: Option<Forward>,
@@ -164,10 +183,26 @@ struct Hook {
 }
 
 impl Hook {
+    /// What can be signed with.
+    fn secret(&self) -> Result<&Secret> {
+        match &self.key {
+            Key::Secret(secret) => Ok(secret),
+            Key::Verifying(_) => bail!(
+                "--secret whpk_… verifies only what an endpoint sends that you made yourself: leave out the API key \
+                 (SCIMD_API_KEY) and --from events"
+            ),
+        }
+    }
+
     /// Verifies, passes on, shows. Answers what is to be answered.
     async fn take(&self, headers: &HeaderMap, body: Bytes) -> (StatusCode, Bytes) {
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let problem = verify(&self.secret, header, &body, now().unix_seconds()).err();
+        let time = now().unix_seconds();
+        let verified = match &self.key {
+            Key::Secret(secret) => verify(secret, header, &body, time),
+            Key::Verifying(key) => verify_asymmetric(key, header, &body, time),
+        };
+        let problem = verified.err();
         let forwarded = match &self.forward {
             Some(forward) => Some(forward.pass_on(headers, body.clone()).await),
             None => None,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::Forwarded;
+use super::{Forwarded, Key};
 use crate::remote::describe;
 use crate::terminal::{Paint, printable};
 
@@ -36,17 +36,21 @@ impl Show {
         Self { json, body, paint: Paint::of_stdout() }
     }
 
-    /// Where it listens, or to which server, and what is signed with.
-    pub(super) fn ready(&self, url: &str, secret: &str, endpoint: Option<&str>) {
+    /// Where it listens, or to which server, and by what is verified.
+    pub(super) fn ready(&self, url: &str, key: &Key, endpoint: Option<&str>) {
+        let (name, label, key) = match key {
+            Key::Secret(secret) => ("secret", "Signing secret", secret.expose()),
+            Key::Verifying(key) => ("verifying_key", "Verifying key ", key.to_string()),
+        };
         if self.json {
-            println!("{}", json!({"listening": url, "secret": secret, "endpoint_id": endpoint}));
+            println!("{}", json!({"listening": url, name: key, "endpoint_id": endpoint}));
             return;
         }
         println!("{} {url}", self.paint.strong("Listening to"));
         if let Some(endpoint) = endpoint {
             println!("Endpoint        {endpoint}, removed at the end");
         }
-        println!("Signing secret  {secret}\nCtrl-C ends it.\n");
+        println!("{label}  {key}\nCtrl-C ends it.\n");
     }
 
     pub(super) fn delivery(&self, seen: &Seen<'_>) {

@@ -199,6 +199,27 @@ async fn without_a_key_it_is_a_receiver_for_an_endpoint_of_one_s_own() {
     assert_eq!(listening.next()["verified"], true);
 }
 
+// mission: M-71
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_key_it_verifies_by_an_ed25519_key_too() {
+    let scimd = Scimd::demo(&[]);
+    let (api, address) = (Api::of(&scimd), free_address());
+    let endpoint = api.endpoint(&format!("http://{address}/")).await;
+    let rotate = format!("/webhook_endpoints/{}:rotate_signing_key", endpoint["id"].as_str().unwrap());
+    let key = api.post(&rotate, json!({})).await["verifying_key"].clone();
+    let port = address.rsplit(':').next().unwrap();
+    let mut alone = command(&["listen", "--secret", key.as_str().unwrap(), "--port", port]);
+    alone.env_remove("SCIMD_API_KEY");
+    let listening = Listening::start(alone);
+    assert_eq!((&listening.ready["verifying_key"], &listening.ready["secret"]), (&key, &Value::Null));
+    scimd.client(0).create_user("ada@example.com").await;
+    assert_eq!(listening.next()["verified"], true);
+    // Of another key's signatures none is right.
+    api.post(&rotate, json!({"overlap_seconds": 0})).await;
+    scimd.client(0).create_user("bob@example.com").await;
+    assert_eq!(listening.next()["verified"], false);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn people_see_who_what_and_whether_it_is_right() {
     let scimd = Scimd::demo(&[]);
@@ -239,6 +260,12 @@ fn what_is_missing_is_said() {
     assert!(sentence(&["--from", "events"], None).contains("events:read"));
     let text = sentence(&["--secret", "hunter2"], None);
     assert!(text.contains("--secret can't be used") && !text.contains("hunter2"), "{text}");
+    assert!(sentence(&["--secret", "whpk_AAEC"], None).contains("--secret can't be used"));
+    let public = "whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
+    for from in ["webhooks", "events"] {
+        let text = sentence(&["--secret", public, "--from", from], Some("skc_x"));
+        assert!(text.contains("leave out the API key"), "{text}");
+    }
     let text = sentence(&["--server", "https://scim.example.com"], Some("skc_x"));
     assert!(text.contains("--from events"), "{text}");
     assert!(sentence(&["--forward-to", "localhost"], Some("skc_x")).contains("--forward-to must be a URL"));
