@@ -10,7 +10,7 @@ use axum::routing::post;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use hyper_util::rt::TokioIo;
-use scim_webhook::{Secret, verify};
+use scim_webhook::{Secret, VerifyingKey, verify, verify_asymmetric};
 use serde_json::Value;
 
 #[derive(Clone)]
@@ -39,14 +39,31 @@ impl Delivered {
 
     pub(crate) fn is_signed_by(&self, secret: &str) -> bool {
         let secret = Secret::parse(secret).unwrap();
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
         let header = |name: &str| self.headers.get(name).and_then(|value| value.to_str().ok());
-        verify(&secret, header, &self.body, i64::try_from(now).unwrap()).is_ok()
+        verify(&secret, header, &self.body, seconds()).is_ok()
+    }
+
+    /// By an Ed25519 signature.
+    pub(crate) fn is_signed_for(&self, verifying_key: &str) -> bool {
+        let key = VerifyingKey::parse(verifying_key).unwrap();
+        let header = |name: &str| self.headers.get(name).and_then(|value| value.to_str().ok());
+        verify_asymmetric(&key, header, &self.body, seconds()).is_ok()
+    }
+
+    /// The versions of its signatures.
+    pub(crate) fn versions(&self) -> Vec<&str> {
+        let signatures = self.header("webhook-signature").split(' ');
+        signatures.map(|signature| signature.split_once(',').unwrap().0).collect()
     }
 
     pub(crate) fn event(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
+}
+
+fn seconds() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    i64::try_from(now).unwrap()
 }
 
 impl Hook {

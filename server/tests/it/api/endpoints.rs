@@ -8,7 +8,11 @@ use super::{Api, id, is_problem, on_both_engines, pointers};
 use crate::hook::Hook;
 use crate::scimd::{Scimd, answer};
 
-on_both_engines!(an_endpoint_is_made_changed_and_gone, a_secret_is_rotated_with_an_overlap);
+on_both_engines!(
+    an_endpoint_is_made_changed_and_gone,
+    a_secret_is_rotated_with_an_overlap,
+    ed25519_keys_sign_beside_the_secret_until_they_are_removed,
+);
 
 async fn an_endpoint_is_made_changed_and_gone(scimd: Scimd) {
     let api = Api::of(&scimd);
@@ -64,7 +68,7 @@ async fn an_endpoint_is_made_changed_and_gone(scimd: Scimd) {
     for method in [Method::GET, Method::DELETE] {
         is_problem(&api.send(method, &path, Value::Null).await, 404, "not_found");
     }
-    for verb in ["test", "enable", "disable", "rotate_secret"] {
+    for verb in ["test", "enable", "disable", "rotate_secret", "rotate_signing_key", "remove_signing_keys"] {
         let path = format!("{path}:{verb}");
         is_problem(&api.send(Method::POST, &path, json!({})).await, 404, "not_found");
     }
@@ -191,4 +195,57 @@ async fn a_secret_is_rotated_with_an_overlap(scimd: Scimd) {
     let last = hook.up_to(4).await.remove(3);
     assert!(last.is_signed_by(own) && !last.is_signed_by(&new));
     is_problem(&api.send(Method::POST, &path, json!({"overlap_seconds": -1})).await, 400, "invalid_field");
+}
+
+// mission: M-71, M-86
+async fn ed25519_keys_sign_beside_the_secret_until_they_are_removed(scimd: Scimd) {
+    let (api, hook, client) = (Api::of(&scimd), Hook::start().await, scimd.client(0));
+    let endpoint = api.endpoint(&hook.url).await;
+    assert_eq!(endpoint["verifying_keys"], json!([]));
+    let secret = endpoint["secret"].as_str().unwrap();
+    let path = format!("/webhook_endpoints/{}", id(&endpoint));
+    let rotate = format!("{path}:rotate_signing_key");
+    let key_of = |answer: &Value| answer["verifying_key"].as_str().unwrap().to_owned();
+
+    let first = api.post(&rotate, json!({})).await;
+    assert_eq!((&first["id"], &first["previous_key_expires_at"]), (&endpoint["id"], &Value::Null));
+    let first = key_of(&first);
+    assert_eq!(api.get(&path).await["verifying_keys"], json!([first]));
+    client.create_user("one@example.com").await;
+    let got = hook.up_to(1).await.remove(0);
+    assert_eq!(got.versions(), ["v1", "v1a"]);
+    assert!(got.is_signed_by(secret) && got.is_signed_for(&first));
+
+    let second = api.post(&rotate, json!({"overlap_seconds": 600})).await;
+    assert!(second["previous_key_expires_at"].is_string());
+    let second = key_of(&second);
+    client.create_user("two@example.com").await;
+    let got = hook.up_to(2).await.remove(1);
+    assert_eq!(got.versions(), ["v1", "v1a", "v1a"]);
+    assert!(got.is_signed_for(&first) && got.is_signed_for(&second), "both, while the receiver changes");
+
+    // Whatever shows the endpoint shows them, the newest first.
+    let keys = json!([second, first]);
+    assert_eq!(api.get(&path).await["verifying_keys"], keys);
+    let list = api.get("/webhook_endpoints").await;
+    let entry = list["webhook_endpoints"].as_array().unwrap().iter().find(|e| e["id"] == endpoint["id"]);
+    assert_eq!(entry.unwrap()["verifying_keys"], keys);
+    let (_, changed) = api.send(Method::PATCH, &path, json!({"description": "signed"})).await;
+    assert_eq!(changed["verifying_keys"], keys);
+    for verb in ["disable", "enable"] {
+        assert_eq!(api.post(&format!("{path}:{verb}"), json!({})).await["verifying_keys"], keys, "{verb}");
+    }
+    let other = api.endpoint("https://app.example.com/hook").await;
+    assert_eq!(api.get(&format!("/webhook_endpoints/{}", id(&other))).await["verifying_keys"], json!([]));
+
+    let removed = api.post(&format!("{path}:remove_signing_keys"), json!({})).await;
+    assert_eq!((&removed["id"], &removed["verifying_keys"]), (&endpoint["id"], &json!([])));
+    client.create_user("three@example.com").await;
+    let got = hook.up_to(3).await.remove(2);
+    assert_eq!(got.versions(), ["v1"]);
+    assert!(got.is_signed_by(secret) && !got.is_signed_for(&second));
+
+    for wrong in [json!({"overlap_seconds": 604_801}), json!({"secret": secret})] {
+        is_problem(&api.send(Method::POST, &rotate, wrong).await, 400, "invalid_field");
+    }
 }
