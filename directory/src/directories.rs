@@ -9,6 +9,7 @@ mod log;
 mod messages;
 mod reads;
 mod retention;
+mod sample;
 mod set_keys;
 mod set_streams;
 mod tokens;
@@ -452,6 +453,26 @@ fn read_directory(row: &Row<'_>) -> Result<Directory, DirectoryError> {
 }
 
 /// Appends the event that a directory was enabled or disabled.
+/// A directory as events show it.
+fn directory_data(
+    id: &str,
+    organization_id: &str,
+    (name, provider): (&str, &str),
+    enabled: bool,
+    now: DateTime,
+) -> Object {
+    let mut data = Object::with_capacity(8);
+    data.push("id", id);
+    data.push("object", "directory");
+    data.push("organization_id", organization_id);
+    data.push("directory_type", "SCIM");
+    data.push("name", name);
+    data.push("provider", provider);
+    data.push("enabled", enabled);
+    data.push("updated_at", now.to_string());
+    data
+}
+
 fn tell_switched(
     session: &Session<'_>,
     directories: &Directories,
@@ -465,15 +486,9 @@ fn tell_switched(
     let sequence = log.next_sequence(&place)?;
     let select = format!("{SELECT_DIRECTORY} WHERE id = ?1");
     let directory = session.first(&select, params![id.as_str()], read_directory)?;
-    let mut data = Object::with_capacity(8);
-    data.push("id", id.as_str());
-    data.push("object", "directory");
-    data.push("organization_id", place.organization_id.as_str());
-    data.push("directory_type", "SCIM");
-    data.push("name", directory.as_ref().map(|directory| directory.name.as_str()).unwrap_or_default());
-    data.push("provider", directory.as_ref().map(|d| d.provider.as_str()).unwrap_or_default());
-    data.push("enabled", enabled);
-    data.push("updated_at", now.to_string());
+    let name = directory.as_ref().map(|directory| directory.name.as_str()).unwrap_or_default();
+    let provider = directory.as_ref().map(|directory| directory.provider.as_str()).unwrap_or_default();
+    let data = directory_data(id.as_str(), place.organization_id.as_str(), (name, provider), enabled, now);
     let cause = Cause { kind: "api".into(), request_id: new_id("request", now) };
     log.append(NewEvent {
         place: Some(&place),

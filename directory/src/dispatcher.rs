@@ -375,7 +375,7 @@ impl Dispatcher {
         let look = search.clone();
         let found = self.directories.database().read(move |session| find(session, &look)).await?;
         self.is_stale = false;
-        self.is_full |= found.is_full;
+        self.is_full |= found.is_full || found.is_short;
         self.sees_others = found.sees_others;
         if !found.is_full {
             self.next = found.next;

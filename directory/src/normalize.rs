@@ -6,6 +6,8 @@ use scim_schema::{ENTERPRISE_USER, Object, Resource, Value};
 const USER: &str = "directory_user";
 /// The object that a group is.
 const GROUP: &str = "directory_group";
+/// The object that a user's membership in a group is.
+const MEMBERSHIP: &str = "directory_membership";
 
 /// Makes normalised users and groups of SCIM resources.
 ///
@@ -149,6 +151,17 @@ pub(crate) fn is_active(resource: &Resource) -> bool {
     };
     let is = |name: &str| flag(name) == Some(true);
     flag("active").unwrap_or(true) && !is("suspended") && !is("archived")
+}
+
+/// That a user is in a group, or was; `None` for one who is not there any more.
+pub(crate) fn membership(group_id: &str, user_id: &str, group: Object, user: Option<Object>) -> Object {
+    let mut out = Object::with_capacity(5);
+    out.push("object", MEMBERSHIP);
+    out.push("group_id", group_id);
+    out.push("user_id", user_id);
+    out.push("group", group);
+    out.push("user", user.map_or(Value::Null, Value::Object));
+    out
 }
 
 /// `groups`, `group_refs`.

@@ -2,23 +2,19 @@
 
 use std::time::Duration;
 
-use scim_core::Cause;
-use scim_schema::{DateTime, Object};
+use scim_schema::DateTime;
 use scim_sql::{Param, Row, Session, Statement, params};
 
 use super::{Directories, number_of};
-use crate::endpoint::{Endpoint, Ordering};
+use crate::endpoint::Ordering;
 use crate::error::DirectoryError;
-use crate::event::{Envelope, EventType, Lane};
-use crate::id::{DeliveryId, DirectoryId, EndpointId, EventId, OrganizationId, random_bytes};
-use crate::json::python_json;
+use crate::event::{EventType, Lane};
+use crate::id::{DeliveryId, EndpointId, EventId};
 use crate::log::{INSERT_DELIVERY, Wanting};
 use crate::model::{AttemptRecord, Backlog, DeliveryFilter, DeliveryRecord, DeliveryState};
 
 /// How many rows one transaction looks at, so that no other write waits for long.
 const ROWS: i64 = 1_000;
-/// The kind of the cause of events that try an endpoint out.
-const TEST: &str = "test";
 
 impl Directories {
     /// The deliveries of an event, one for each endpoint that it goes to.
@@ -265,38 +261,6 @@ impl Directories {
         }
         Ok(replayed)
     }
-
-    /// A body that tries an endpoint out: of a made-up user or group, and in no log. Answers its id and its text.
-    pub fn test_body(&self, event_type: EventType, endpoint: &Endpoint, now: DateTime) -> (EventId, String) {
-        let id = EventId::of(now, random_bytes::<32>());
-        let cause = Cause { kind: TEST.into(), request_id: id.as_str().into() };
-        let settings = &endpoint.settings;
-        let mut data = Object::new();
-        data.push("id", "diruser_0000000000000000000000");
-        data.push("object", "directory_user");
-        data.push("email", "ada@example.com");
-        data.push("name", "Ada Lovelace");
-        data.push("given_name", "Ada");
-        data.push("family_name", "Lovelace");
-        data.push("active", event_type != EventType::UserDeleted);
-        data.push("groups", Vec::<scim_schema::Value>::new());
-        let envelope = Envelope {
-            id: id.as_str(),
-            event_type,
-            occurred_at: now,
-            environment_id: self.environment_id().as_str(),
-            organization_id: settings.organization_ids.first().map(OrganizationId::as_str),
-            directory_id: settings.directory_ids.first().map(DirectoryId::as_str),
-            sequence: 0,
-            subject: "diruser_0000000000000000000000",
-            version: 1,
-            cause: &cause,
-            changes: Vec::new(),
-            data,
-        };
-        let body = python_json(&envelope.into_value());
-        (id, body)
-    }
 }
 
 /// An event that can be sent again: not one that was forgotten.
@@ -350,7 +314,8 @@ fn send_again(
     if let Some(position) = session.first(select, params![event.position, endpoint], |row| row.int(0))? {
         return make_pending(session, position, now);
     }
-    let lane = Lane::Live.code();
+    // Who must be let go is told first, as when it happened.
+    let lane = if event.event_type.is_urgent() { event.lane } else { Lane::Live.code() };
     let values = params![endpoint, event.position, event.directory, &event.subject, lane, now.unix_micros()];
     session.execute(INSERT_DELIVERY, values)?;
     Ok(1)

@@ -122,6 +122,13 @@ struct Desk<'t> {
     list: VecDeque<(Queue, Candidate)>,
 }
 
+impl Desk<'_> {
+    /// How many more attempts may be begun at it, if so many may be in all.
+    fn may_take(&self, search: &Search, free: usize) -> usize {
+        self.wanted.min(search.share(free, self.under_way))
+    }
+}
+
 /// A delivery that is to be sent.
 struct Chosen<'t> {
     target: &'t Target,
@@ -160,6 +167,7 @@ impl<'t> Claim<'t> {
         for target in targets.iter().filter(|target| target.is_enabled) {
             match room(target, self.search, None) {
                 Room::NotBefore(next) => earlier(&mut self.claimed.next, next),
+                Room::Short => self.claimed.is_full = true,
                 Room::For(_) => open.push(target),
             }
         }
@@ -193,6 +201,7 @@ impl<'t> Claim<'t> {
             let of_others = leases.of(target.number);
             match room(target, self.search, of_others) {
                 Room::NotBefore(next) => earlier(&mut self.claimed.next, next),
+                Room::Short => self.claimed.is_full = true,
                 Room::For(wanted) => self.desks.push(Desk {
                     target,
                     wanted,
@@ -240,11 +249,14 @@ impl<'t> Claim<'t> {
             self.refill()?;
             let slice = self.slice();
             if slice.is_empty() {
-                let may_find_more = |desk: &Desk<'_>| desk.wanted > 0 && !desk.queues.is_empty();
-                if self.free > 0 && self.desks.iter().any(may_find_more) {
+                let may_find_more =
+                    |desk: &Desk<'_>| desk.may_take(self.search, self.free) > 0 && !desk.queues.is_empty();
+                if self.desks.iter().any(may_find_more) {
                     continue;
                 }
-                self.claimed.is_full |= self.free == 0;
+                let is_short =
+                    |desk: &Desk<'_>| desk.wanted > 0 && desk.may_take(self.search, self.free) == 0;
+                self.claimed.is_full |= self.free == 0 || self.desks.iter().any(is_short);
                 return Ok(());
             }
             let subjects: Vec<SubjectOf<'_>> = slice
@@ -277,7 +289,7 @@ impl<'t> Claim<'t> {
         let mut asked: Vec<(Queue, i64)> = Vec::new();
         let mut owners = Vec::new();
         for (at, desk) in self.desks.iter_mut().enumerate() {
-            if desk.wanted == 0 || !desk.list.is_empty() || self.free == 0 {
+            if !desk.list.is_empty() || desk.may_take(self.search, self.free) == 0 {
                 continue;
             }
             let count = desk.queues.len().min(desk.wanted + SPARE);
@@ -309,7 +321,7 @@ impl<'t> Claim<'t> {
         let mut slice = Vec::new();
         let mut free = self.free;
         for (at, desk) in self.desks.iter_mut().enumerate() {
-            let mut wanted = desk.wanted.min(free);
+            let mut wanted = desk.may_take(self.search, free);
             while wanted > 0
                 && let Some((queue, candidate)) = desk.list.pop_front()
             {

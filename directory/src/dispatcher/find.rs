@@ -22,6 +22,8 @@ pub(super) struct Found {
     pub(super) sees_others: bool,
     /// There was no room for more attempts at all.
     pub(super) is_full: bool,
+    /// There was none for more at one of the endpoints.
+    pub(super) is_short: bool,
 }
 
 /// Looks for endpoints for which an attempt is due.
@@ -52,6 +54,7 @@ pub(super) fn find(session: &Session<'_>, search: &Search) -> Result<Found, Dire
     for target in enabled.iter().filter(|target| busy.contains(&target.number)) {
         match room(target, search, others.of(target.number)) {
             Room::NotBefore(next) => earlier(&mut found.next, next),
+            Room::Short => found.is_short = true,
             Room::For(_) => segments.extend(Lane::CODES.map(|lane| Segment {
                 endpoint: target.number,
                 lane,

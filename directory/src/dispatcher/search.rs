@@ -12,6 +12,10 @@ use super::look::Queue;
 use super::target::Target;
 use super::turns::{Rates, Turns};
 
+/// This part of the room for attempts is for endpoints that have none under way. So those that hang, or have a lot, are in
+/// nobody's way.
+const RESERVED: usize = 4;
+
 /// Who looks and when, and what is remembered. Clones share.
 #[derive(Clone, Debug)]
 pub(super) struct Search {
@@ -49,6 +53,12 @@ impl Search {
         }
         self.config.concurrency.saturating_sub(self.taken.len().saturating_sub(self.landed.len()))
     }
+
+    /// For how many of them there is room at one endpoint, which has some under way.
+    pub(super) fn share(&self, free: usize, under_way: usize) -> usize {
+        let first = free.min(usize::from(under_way == 0));
+        free.saturating_sub(self.config.concurrency / RESERVED).max(first)
+    }
 }
 
 /// What may be begun at an endpoint.
@@ -57,6 +67,8 @@ pub(super) enum Room {
     For(usize),
     /// None before then, or before an attempt of this dispatcher ends.
     NotBefore(Option<DateTime>),
+    /// None before attempts of this dispatcher end, at whatever endpoint.
+    Short,
 }
 
 pub(super) fn room(target: &Target, search: &Search, others: Option<&(usize, DateTime)>) -> Room {
@@ -69,6 +81,10 @@ pub(super) fn room(target: &Target, search: &Search, others: Option<&(usize, Dat
     let free = slots.saturating_sub(under_way);
     if free == 0 {
         return Room::NotBefore(others.map(|(_, end)| *end));
+    }
+    let free = free.min(search.share(search.free(), under_way));
+    if free == 0 {
+        return Room::Short;
     }
     let Some(rate) = target.rate else { return Room::For(free) };
     match search.rates.allowance(target.number, rate, search.now) {

@@ -13,7 +13,7 @@ use crate::directories::Directories;
 use crate::error::DirectoryError;
 use crate::event::{DEACTIVATED, Deactivation, EventType, REMOVED};
 use crate::log::{Log, NewEvent};
-use crate::normalize::{GroupRef, Subject, is_active, push_groups};
+use crate::normalize::{GroupRef, Subject, is_active, membership, push_groups};
 use crate::projection::{Kind, Place, SubjectRow, Told};
 use crate::relay::view::{AT_HAND, View, forgets};
 use crate::sets::Outbox;
@@ -161,12 +161,7 @@ impl<'t> Recorder<'t> {
         let group = normalizer.group(&subject(entry, place, sequence), counts);
         let row = self.view.subject(place, user)?;
         let told = row.map(|row| normalizer.user(&row.subject(place, sequence), &row.told.groups));
-        let mut data = Object::with_capacity(4);
-        data.push("object", "directory_membership");
-        data.push("group_id", entry.id.as_str());
-        data.push("user_id", user);
-        data.push("group", group);
-        data.push("user", told.map_or(Value::Null, Value::Object));
+        let data = membership(&entry.id, user, group, told);
         // Not the user: of one subject each event has the whole state, and takes the place of those before it.
         let subject = format!("{}/{user}", entry.id);
         self.log.append(NewEvent { subject: &subject, ..event(entry, place, event_type, sequence, data) });

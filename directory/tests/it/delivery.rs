@@ -26,6 +26,7 @@ on_both_engines! {
     a_deactivation_is_told_whatever_comes_behind_it,
     in_strict_order_a_deletion_hurries_what_was_not_tried_before_it,
     one_endpoint_gets_four_attempts_at_once_and_does_not_delay_another,
+    an_endpoint_that_may_take_all_there_is_does_not_delay_another,
     a_gone_endpoint_is_disabled,
     an_endpoint_gets_what_it_asked_for,
     an_attempt_under_way_at_a_crash_is_made_again_with_the_same_id,
@@ -432,21 +433,7 @@ async fn one_endpoint_gets_four_attempts_at_once_and_does_not_delay_another(engi
     }
     site.catch_up().await;
     let gate = Arc::new(Notify::new());
-    let slow = Receiver { gate: Some(Arc::clone(&gate)), ..Receiver::plain(&site, |_| Some(200)) };
-    let fast = Receiver::plain(&site, |_| Some(200));
-    #[derive(Debug)]
-    struct Both {
-        slow: Receiver,
-        fast: Receiver,
-    }
-    #[async_trait]
-    impl Transport for Both {
-        async fn attempt(&self, attempt: &Attempt) -> Report {
-            let to = if attempt.url.contains("slow") { &self.slow } else { &self.fast };
-            to.attempt(attempt).await
-        }
-    }
-    let both = Arc::new(Both { slow, fast });
+    let both = Both::new(&site, &gate);
     let clock: Arc<dyn Clock> = Arc::new(RealTime);
     let dispatcher =
         Dispatcher::new(&site.directories, Arc::clone(&both) as _, clock, DispatcherConfig::default());
@@ -464,6 +451,60 @@ async fn one_endpoint_gets_four_attempts_at_once_and_does_not_delay_another(engi
     assert_eq!(both.slow.under_way.lock().unwrap().1, 4);
     let backlog = site.directories.backlog().await.unwrap();
     assert_eq!((backlog.delivered, backlog.pending), (24, 16));
+}
+
+async fn an_endpoint_that_may_take_all_there_is_does_not_delay_another(engine: Engine) {
+    let site = Site::new(engine).await;
+    let mut slow = NewEndpoint::at("https://slow.example.com/");
+    slow.settings.concurrency = Some(1000);
+    site.directories.create_endpoint(slow, site.clock.now()).await.unwrap();
+    site.endpoint("https://fast.example.com/", &[]).await;
+    for n in 0..30 {
+        site.user(&format!("user{n}")).await;
+    }
+    site.catch_up().await;
+    let gate = Arc::new(Notify::new());
+    let both = Both::new(&site, &gate);
+    let config = DispatcherConfig { concurrency: 16, ..DispatcherConfig::default() };
+    let dispatcher = Dispatcher::new(&site.directories, Arc::clone(&both) as _, Arc::new(RealTime), config);
+    let (stop, shutdown) = watch::channel(false);
+    let running = tokio::spawn(dispatcher.run(shutdown));
+    until(|| both.fast.attempts().len() == 30).await;
+    assert_eq!(both.slow.attempts().len(), 12, "a quarter is for others");
+    // What ends there makes room for more.
+    for begun in 13..=30 {
+        gate.notify_one();
+        until(|| both.slow.attempts().len() == begun).await;
+    }
+    stop.send(true).unwrap();
+    while !running.is_finished() {
+        gate.notify_waiters();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    running.await.unwrap();
+    assert_eq!(site.directories.backlog().await.unwrap().delivered, 60);
+}
+
+/// A receiver whose attempts wait, and one that answers at once.
+#[derive(Debug)]
+struct Both {
+    slow: Receiver,
+    fast: Receiver,
+}
+
+impl Both {
+    fn new(site: &Site, gate: &Arc<Notify>) -> Arc<Self> {
+        let slow = Receiver { gate: Some(Arc::clone(gate)), ..Receiver::plain(site, |_| Some(200)) };
+        Arc::new(Self { slow, fast: Receiver::plain(site, |_| Some(200)) })
+    }
+}
+
+#[async_trait]
+impl Transport for Both {
+    async fn attempt(&self, attempt: &Attempt) -> Report {
+        let to = if attempt.url.contains("slow") { &self.slow } else { &self.fast };
+        to.attempt(attempt).await
+    }
 }
 
 /// The machine's clock.

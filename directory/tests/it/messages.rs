@@ -1,6 +1,6 @@
 //! The message log, sending again, reading the log, forgetting, keys, and how changes are told.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use scim_directory::{
@@ -18,6 +18,7 @@ use crate::support::{Site, on_both_engines, parse, short};
 on_both_engines! {
     every_attempt_is_in_the_log_of_messages,
     an_event_is_sent_again_to_one_or_to_all,
+    a_deletion_that_is_sent_again_goes_first_too,
     what_was_given_up_is_recovered_unless_a_later_event_has_overtaken_it,
     what_was_never_meant_for_an_endpoint_is_replayed,
     whom_a_receiver_may_know_it_is_told_of_after_a_replay_too,
@@ -29,6 +30,7 @@ on_both_engines! {
     switching_a_directory_is_told,
     deactivation_can_be_told_as_an_update,
     memberships_are_told_one_by_one_where_that_is_wanted,
+    a_test_event_has_what_events_of_its_type_have,
 }
 
 async fn endpoint(site: &Site, url: &str) -> EndpointId {
@@ -417,4 +419,71 @@ async fn memberships_are_told_one_by_one_where_that_is_wanted(engine: Engine) {
     };
     assert_eq!(count(&asking).await, 4);
     assert_eq!(count(&plain).await, events.len() - 4, "who names no types does not get them");
+}
+
+// mission: M-14, M-19
+async fn a_test_event_has_what_events_of_its_type_have(engine: Engine) {
+    let mut site = Site::new(engine).await;
+    let options = EventOptions { member_events: true, ..EventOptions::default() };
+    site.directories = site.directories.with_event_options(options);
+    let id = endpoint(&site, URL).await;
+    let endpoint = site.directories.endpoint(&id).await.unwrap().unwrap();
+    let ann = site.user("ann").await;
+    let group = site.group("Staff", &[&ann]).await;
+    site.remove_member(&group, &ann).await;
+    site.set(&format!("/Users/{ann}"), "active", json!(false)).await;
+    site.delete(&format!("/Groups/{group}")).await;
+    site.catch_up().await;
+    for enabled in [false, true] {
+        site.directories.set_directory_enabled(&site.directory.id, enabled, site.clock.now()).await.unwrap();
+    }
+    let fields = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<String>>();
+    let mut types = HashSet::new();
+    for event in site.events().await {
+        let (test_id, body) = site.directories.test_body(event.event_type, &endpoint, site.clock.now());
+        let (real, test) = (parse(&event.body), parse(&body));
+        assert_eq!((&test["id"], &test["cause"]["kind"]), (&json!(test_id.as_str()), &json!("test")));
+        for shared in ["type", "object", "display_name", "spec_version", "environment_id"] {
+            assert_eq!(test[shared], real[shared]);
+        }
+        assert_eq!(test["data"]["object"], real["data"]["object"], "{body}");
+        assert_eq!(fields(&test), fields(&real));
+        assert_eq!(fields(&test["data"]), fields(&real["data"]), "{body}");
+        types.insert(event.event_type);
+    }
+    let of_directories: HashSet<EventType> =
+        EventType::ALL.iter().copied().filter(|event_type| !event_type.is_notice()).collect();
+    assert_eq!(types, of_directories);
+    for notice in EventType::ALL.iter().filter(|event_type| event_type.is_notice()) {
+        let (_, body) = site.directories.test_body(*notice, &endpoint, site.clock.now());
+        let test = parse(&body);
+        assert_eq!(
+            (&test["subject"], &test["data"]["endpoint_id"]),
+            (&json!(id.as_str()), &json!(id.as_str()))
+        );
+        assert_eq!(test["directory_id"], Value::Null);
+    }
+}
+
+// mission: M-11
+async fn a_deletion_that_is_sent_again_goes_first_too(engine: Engine) {
+    let site = Site::new(engine).await;
+    for n in 0..12 {
+        site.user(&format!("user{n}")).await;
+    }
+    let leaver = site.user("leaver").await;
+    site.set(&format!("/Users/{leaver}"), "active", json!(false)).await;
+    site.catch_up().await;
+    let endpoint = endpoint(&site, URL).await;
+    let events = site.events().await;
+    for event in
+        events.iter().filter(|event| event.subject != leaver || short(event.event_type) == "user_deleted")
+    {
+        let sent = site.directories.resend(&event.id, Some(&endpoint), site.clock.now()).await.unwrap();
+        assert_eq!(sent, 1);
+    }
+    let receiver = Receiver::new(&site, |_| Some(200));
+    dispatcher(&site, &receiver).deliver_due().await.unwrap();
+    let attempts = receiver.attempts();
+    assert_eq!((attempts.len(), &attempts[0].subject), (13, &leaver));
 }
