@@ -20,6 +20,7 @@ pub(crate) use endpoint_keys::{Key, signing};
 pub(crate) use endpoints::{number_of, open_headers, read_event_types, split};
 pub(crate) use log::wait_for_events;
 pub use log::{Direction, EventFilter, LogPage, LogPosition, LoggedEvent};
+pub use reads::UpdatePlace;
 pub(crate) use set_streams::{read_content, read_event_uris};
 pub use waiting::Waiting;
 

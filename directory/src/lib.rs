@@ -29,7 +29,9 @@ mod tables;
 mod transport;
 
 pub use clock::Clock;
-pub use directories::{Direction, Directories, EventFilter, LogPage, LogPosition, LoggedEvent, Waiting};
+pub use directories::{
+    Direction, Directories, EventFilter, LogPage, LogPosition, LoggedEvent, UpdatePlace, Waiting,
+};
 pub use dispatcher::{Dispatcher, DispatcherConfig};
 pub use endpoint::{CreatedEndpoint, Endpoint, EndpointSettings, Health, NewEndpoint, Ordering, Profile};
 pub use error::DirectoryError;

@@ -65,6 +65,8 @@ pub(crate) struct SubjectRow {
     /// What the last event said.
     pub(crate) told: Told,
     pub(crate) sequence: u64,
+    /// When it or its groups changed last, in microseconds. It never goes back.
+    pub(crate) updated: i64,
 }
 
 /// What an event says of its subject beside the document.
@@ -82,7 +84,7 @@ impl SubjectRow {
     /// One that came just now.
     pub(crate) fn new(kind: Kind, resource: Resource) -> Self {
         let (counts, told) = (MemberCounts::default(), Told::default());
-        Self { kind, version: 0, resource, counts, told, sequence: 0 }
+        Self { kind, version: 0, resource, counts, told, sequence: 0, updated: 0 }
     }
 
     /// The `displayName`.
@@ -106,12 +108,12 @@ pub(crate) fn read_subject(
     place: &Place,
     id: &str,
 ) -> Result<Option<SubjectRow>, DatabaseError> {
-    let select = "SELECT kind, version, document, told, members, users, sequence FROM dir_subjects
+    let select = "SELECT kind, version, document, told, members, users, sequence, updated FROM dir_subjects
         WHERE directory = ?1 AND id = ?2";
     session.first(select, params![place.number, id], read_row)
 }
 
-/// A row of kind, version, document, told, members, users and sequence.
+/// A row of kind, version, document, told, members, users, sequence and updated.
 pub(crate) fn read_row(row: &Row<'_>) -> Result<SubjectRow, DatabaseError> {
     Ok(SubjectRow {
         kind: if row.int(0)? == Kind::User.code() { Kind::User } else { Kind::Group },
@@ -120,6 +122,7 @@ pub(crate) fn read_row(row: &Row<'_>) -> Result<SubjectRow, DatabaseError> {
         told: serde_json::from_str(row.text(3)?).unwrap_or_default(),
         counts: MemberCounts { members: row.unsigned(4)?, users: row.unsigned(5)? },
         sequence: row.unsigned(6)?,
+        updated: row.int(7)?,
     })
 }
 

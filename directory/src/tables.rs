@@ -10,6 +10,7 @@ pub(crate) const NAMESPACE: &str = "directory";
 /// - `dir_subjects` and `dir_members` are users, groups and memberships as of the feed cursor: what has been
 ///   told by events, no more and no less. `told` is what the last event said beside the document; `members`
 ///   and `users` count the members of a group.
+///   `updated` is when a subject, or the groups of a user, changed last, by the time of the change; it never goes back.
 /// - `dir_events.position` orders all events; they are written under the lock of the row of `dir_feed`, so
 ///   that a reader who has seen a position has seen all before it. `sequence` has no gap within a directory;
 ///   events of no directory have none of either. `lane` is that of its deliveries, `reason` why a
@@ -35,8 +36,11 @@ pub(crate) const NAMESPACE: &str = "directory";
 ///   lacks issuer and audience. Who acknowledges one deletes it.
 /// - `dir_set_keys` sign SETs. The one without `retired` is the current; of the others only the public half is
 ///   left.
-pub(crate) const MIGRATIONS: &[Migration] =
-    &[Migration { up: UP_1, down: DOWN_1 }, Migration { up: UP_2, down: DOWN_2 }];
+pub(crate) const MIGRATIONS: &[Migration] = &[
+    Migration { up: UP_1, down: DOWN_1 },
+    Migration { up: UP_2, down: DOWN_2 },
+    Migration { up: UP_3, down: DOWN_3 },
+];
 
 const UP_1: &str = "
 CREATE TABLE dir_settings (
@@ -289,6 +293,20 @@ DROP TABLE dir_sets;
 DROP TABLE dir_set_streams;
 ";
 
+/// Of what was there before, the time of its last event is known.
+const UP_3: &str = "
+ALTER TABLE dir_subjects ADD COLUMN updated INTEGER NOT NULL DEFAULT 0;
+UPDATE dir_subjects SET updated = coalesce(
+    (SELECT e.occurred_at FROM dir_events e
+        WHERE e.directory = dir_subjects.directory AND e.sequence = dir_subjects.sequence), 0);
+CREATE INDEX dir_subjects_by_update ON dir_subjects (directory, kind, updated, id);
+";
+
+const DOWN_3: &str = "
+DROP INDEX dir_subjects_by_update;
+ALTER TABLE dir_subjects DROP COLUMN updated;
+";
+
 #[cfg(test)]
 mod tests {
     use scim_sql::{Database, PostgresOptions, Session, params};
@@ -302,7 +320,7 @@ mod tests {
         let file = Database::open(folder.path().join("scim.db")).await.unwrap();
         let server = Database::connect(PostgresOptions::new(&url).unwrap()).await.unwrap();
         for database in [file, server] {
-            for version in [2, 1, 0, 2] {
+            for version in [3, 2, 1, 0, 3] {
                 database.migrate_to(NAMESPACE, MIGRATIONS, version).await.unwrap();
             }
             let lease = |session: &Session<'_>| {

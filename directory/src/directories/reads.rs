@@ -1,6 +1,6 @@
 //! Users, groups and events, as the application may ask for them.
 
-use scim_schema::Value;
+use scim_schema::{DateTime, Value};
 use scim_sql::params;
 
 use super::Directories;
@@ -9,6 +9,24 @@ use crate::error::DirectoryError;
 use crate::event::Event;
 use crate::id::DirectoryId;
 use crate::projection::{Kind, Place, SubjectRow, read_subject};
+
+/// A place in the users or groups of a directory, in the order in which they changed: behind one of that id that changed
+/// last at that time.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(clippy::exhaustive_structs, reason = "made to be written by callers")]
+pub struct UpdatePlace {
+    /// In microseconds since 1970-01-01T00:00:00Z.
+    pub updated: i64,
+    /// The id.
+    pub id: String,
+}
+
+impl UpdatePlace {
+    /// Behind all that changed up to a time.
+    pub fn after(time: DateTime) -> Self {
+        Self { updated: time.unix_micros().saturating_add(1), id: String::new() }
+    }
+}
 
 impl Directories {
     /// Normalised users of a directory in order of their ids, from behind `after`, at most `limit`.
@@ -37,6 +55,36 @@ impl Directories {
         limit: usize,
     ) -> Result<Vec<Value>, DirectoryError> {
         self.list(Kind::Group, directory, after, limit).await
+    }
+
+    /// Normalised users of a directory in the order in which they or their groups changed last, each with its place,
+    /// from behind `after`, at most `limit`. Who changes meanwhile moves to a later place: who reads on from the last
+    /// place misses none of those who were there at the beginning, and may meet one twice.
+    ///
+    /// Who was deleted is not among them.
+    ///
+    /// # Errors
+    /// [`DirectoryError::NotFound`] without the directory.
+    pub async fn updated_users(
+        &self,
+        directory: &DirectoryId,
+        after: &UpdatePlace,
+        limit: usize,
+    ) -> Result<Vec<(UpdatePlace, Value)>, DirectoryError> {
+        self.updated(Kind::User, directory, after, limit).await
+    }
+
+    /// Normalised groups of a directory, as [`Directories::updated_users`].
+    ///
+    /// # Errors
+    /// [`DirectoryError::NotFound`] without the directory.
+    pub async fn updated_groups(
+        &self,
+        directory: &DirectoryId,
+        after: &UpdatePlace,
+        limit: usize,
+    ) -> Result<Vec<(UpdatePlace, Value)>, DirectoryError> {
+        self.updated(Kind::Group, directory, after, limit).await
     }
 
     /// One normalised user.
@@ -105,6 +153,31 @@ impl Directories {
             .await
     }
 
+    async fn updated(
+        &self,
+        kind: Kind,
+        directory: &DirectoryId,
+        after: &UpdatePlace,
+        limit: usize,
+    ) -> Result<Vec<(UpdatePlace, Value)>, DirectoryError> {
+        let (this, directory, after) = (self.clone(), directory.clone(), after.clone());
+        self.database()
+            .read(move |session| {
+                let place = Place::find(session, directory.as_str())?.ok_or(NO_DIRECTORY)?;
+                let params = params![place.number, kind.code(), after.updated, &after.id, rows_limit(limit)];
+                let ids: Vec<String> = session.all(SELECT_UPDATED, params, |row| row.owned(0))?;
+                let mut values = Vec::with_capacity(ids.len());
+                for id in ids {
+                    if let Some(row) = read_subject(session, &place, &id)? {
+                        let value = this.normalized(&place, &row);
+                        values.push((UpdatePlace { updated: row.updated, id }, value));
+                    }
+                }
+                Ok(values)
+            })
+            .await
+    }
+
     async fn one(
         &self,
         kind: Kind,
@@ -130,6 +203,8 @@ impl Directories {
     }
 }
 
+const SELECT_UPDATED: &str = "SELECT id FROM dir_subjects
+    WHERE directory = ?1 AND kind = ?2 AND (updated, id) > (?3, ?4) ORDER BY updated, id LIMIT ?5";
 const NO_DIRECTORY: DirectoryError = DirectoryError::NotFound { what: "directory" };
 
 fn rows_limit(limit: usize) -> i64 {

@@ -192,7 +192,7 @@ impl<'t> Recorder<'t> {
             reason: self.reason(EventType::UserUpdated, &row.resource),
             ..event(entry, place, EventType::UserUpdated, sequence, data)
         });
-        self.view.write_told(place, id, Told { groups, ..Told::default() }, sequence)?;
+        self.view.write_told(place, id, Told { groups, ..Told::default() }, sequence, entry)?;
         Ok(())
     }
 
@@ -244,7 +244,7 @@ impl<'t> Recorder<'t> {
             _ => None,
         };
         self.sets.append(&id, entry, place, activity);
-        self.view.write_told(place, &entry.id, Told { groups, ..Told::default() }, sequence)?;
+        self.view.write_told(place, &entry.id, Told { groups, ..Told::default() }, sequence, entry)?;
         Ok(())
     }
 
@@ -297,7 +297,7 @@ impl<'t> Recorder<'t> {
         let told = NewEvent { changes: changed, ..event(entry, place, event_type, sequence, data) };
         let id = self.log.append(told);
         self.sets.append(&id, entry, place, None);
-        self.view.write_told(place, &entry.id, Told { counts, ..Told::default() }, sequence)?;
+        self.view.write_told(place, &entry.id, Told { counts, ..Told::default() }, sequence, entry)?;
         Ok(())
     }
 

@@ -48,7 +48,7 @@ pub(super) fn settle(
 macro_rules! insert {
     () => {
         "INSERT INTO dir_subjects
-            (directory, id, told, members, users, sequence, kind, version, document)
+            (directory, id, told, members, users, sequence, updated, kind, version, document)
         "
     };
 }
@@ -56,8 +56,8 @@ macro_rules! insert {
 macro_rules! or_update {
     () => {
         " ON CONFLICT (directory, id) DO UPDATE SET told = excluded.told, members = excluded.members,
-            users = excluded.users, sequence = excluded.sequence, version = excluded.version,
-            document = excluded.document"
+            users = excluded.users, sequence = excluded.sequence, updated = excluded.updated,
+            version = excluded.version, document = excluded.document"
     };
 }
 
@@ -96,21 +96,22 @@ impl Statements {
 }
 
 /// What of a subject changes with each event.
-fn told_of<'c>(id: &'c str, row: &SubjectRow) -> [Cell<'c>; 5] {
+fn told_of<'c>(id: &'c str, row: &SubjectRow) -> [Cell<'c>; 6] {
     let told = write_json(&row.told).unwrap_or_default();
     let MemberCounts { members, users } = row.counts;
-    [id.into(), told.into(), members.into(), users.into(), row.sequence.into()]
+    [id.into(), told.into(), members.into(), users.into(), row.sequence.into(), row.updated.into()]
 }
 
 /// That, and all else.
-fn all_of<'c>(id: &'c str, row: &'c SubjectRow) -> [Cell<'c>; 8] {
-    let [id, told, members, users, sequence] = told_of(id, row);
+fn all_of<'c>(id: &'c str, row: &'c SubjectRow) -> [Cell<'c>; 9] {
+    let [id, told, members, users, sequence, updated] = told_of(id, row);
     [
         id,
         told,
         members,
         users,
         sequence,
+        updated,
         row.kind.code().into(),
         row.version.into(),
         row.resource.text().into(),
@@ -132,21 +133,22 @@ const DELETE_SUBJECT: Statements = Statements {
     many: "DELETE FROM dir_subjects WHERE directory = ?1 AND id = ANY(?2)",
 };
 const TELL_SUBJECT: Statements = Statements {
-    one: "UPDATE dir_subjects SET told = ?3, members = ?4, users = ?5, sequence = ?6
+    one: "UPDATE dir_subjects SET told = ?3, members = ?4, users = ?5, sequence = ?6, updated = ?7
         WHERE directory = ?1 AND id = ?2",
     many: "UPDATE dir_subjects d SET told = s.told, members = CAST(s.members AS BIGINT),
-            users = CAST(s.users AS BIGINT), sequence = CAST(s.sequence AS BIGINT)
-        FROM unnest(?2, ?3, ?4, ?5, ?6) AS s (id, told, members, users, sequence)
+            users = CAST(s.users AS BIGINT), sequence = CAST(s.sequence AS BIGINT),
+            updated = CAST(s.updated AS BIGINT)
+        FROM unnest(?2, ?3, ?4, ?5, ?6, ?7) AS s (id, told, members, users, sequence, updated)
         WHERE d.directory = ?1 AND d.id = s.id",
 };
 const WRITE_SUBJECT: Statements = Statements {
-    one: concat!(insert!(), "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)", or_update!()),
+    one: concat!(insert!(), "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)", or_update!()),
     many: concat!(
         insert!(),
         "SELECT ?1, s.id, s.told, CAST(s.members AS BIGINT), CAST(s.users AS BIGINT), CAST(s.sequence AS BIGINT),
-            CAST(s.kind AS BIGINT), CAST(s.version AS BIGINT), s.document
-        FROM unnest(?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
-            AS s (id, told, members, users, sequence, kind, version, document)",
+            CAST(s.updated AS BIGINT), CAST(s.kind AS BIGINT), CAST(s.version AS BIGINT), s.document
+        FROM unnest(?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+            AS s (id, told, members, users, sequence, updated, kind, version, document)",
         or_update!()
     ),
 };

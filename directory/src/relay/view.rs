@@ -235,19 +235,21 @@ impl<'t> View<'t> {
         Ok(())
     }
 
-    /// Notes what the last event of a subject said.
+    /// Notes what the last event of a subject said, which an entry brought about.
     pub(super) fn write_told(
         &mut self,
         place: &Place,
         id: &str,
         told: Told,
         sequence: u64,
+        entry: &ChangeEntry,
     ) -> Result<(), DatabaseError> {
         self.change(place, id, Change::Told, |row| {
             if let Some(row) = row {
                 let row = Arc::make_mut(row);
                 row.told = told;
                 row.sequence = sequence;
+                row.updated = row.updated.max(entry.time.unix_micros());
             }
         })
     }
@@ -259,6 +261,7 @@ impl<'t> View<'t> {
             let row = Arc::make_mut(row);
             row.resource = resource;
             row.version = entry.version;
+            row.updated = row.updated.max(entry.time.unix_micros());
         })
     }
 
@@ -376,10 +379,11 @@ fn read_subjects(
         return Ok(HashMap::new());
     }
     let ids: Vec<Option<&str>> = ids.iter().map(|id| Some(id.as_str())).collect();
-    let select = "SELECT kind, version, document, told, members, users, sequence, id FROM dir_subjects
+    let select =
+        "SELECT kind, version, document, told, members, users, sequence, updated, id FROM dir_subjects
         WHERE directory = ?1 AND id = ANY(?2)";
     let rows = session.all(select, params![place.number, &ids], |row| {
-        Ok::<_, DatabaseError>((row.owned(7)?, read_row(row)?))
+        Ok::<_, DatabaseError>((row.owned(8)?, read_row(row)?))
     })?;
     Ok(rows.into_iter().collect())
 }

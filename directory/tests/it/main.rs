@@ -24,3 +24,4 @@ mod simulator;
 mod stopping;
 mod support;
 mod text;
+mod updates;

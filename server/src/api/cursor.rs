@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use scim_directory::UpdatePlace;
 use sha2::Sha256;
 
 /// How many bytes of the authentication code a cursor carries: 144 bits, so that with eight bytes before them base64
@@ -28,6 +29,10 @@ pub(crate) enum Kind {
     Users,
     /// The groups of a directory.
     Groups,
+    /// The users of a directory in the order of their last changes.
+    UpdatedUsers,
+    /// The groups of a directory in that order.
+    UpdatedGroups,
 }
 
 impl Kind {
@@ -37,6 +42,8 @@ impl Kind {
             Self::Deliveries => 2,
             Self::Users => 3,
             Self::Groups => 4,
+            Self::UpdatedUsers => 5,
+            Self::UpdatedGroups => 6,
         }
     }
 }
@@ -65,6 +72,18 @@ impl Cursors {
     /// The id of a cursor; `None` for a text that is none of this kind.
     pub(crate) fn id(&self, kind: Kind, text: &str) -> Option<String> {
         String::from_utf8(self.open(kind, text)?).ok()
+    }
+
+    /// A cursor for the place of what comes last on a page.
+    pub(crate) fn of_update(&self, kind: Kind, place: &UpdatePlace) -> String {
+        self.seal(kind, &[&place.updated.to_be_bytes(), place.id.as_bytes()].concat())
+    }
+
+    /// The place of a cursor; `None` for a text that is none of this kind.
+    pub(crate) fn update(&self, kind: Kind, text: &str) -> Option<UpdatePlace> {
+        let place = self.open(kind, text)?;
+        let (updated, id) = place.split_first_chunk()?;
+        Some(UpdatePlace { updated: i64::from_be_bytes(*updated), id: String::from_utf8(id.to_vec()).ok()? })
     }
 
     fn seal(&self, kind: Kind, place: &[u8]) -> String {
@@ -124,6 +143,11 @@ mod tests {
         assert_eq!(cursors.id(Kind::Users, &text).as_deref(), Some("diruser_1"));
         assert_eq!(cursors.id(Kind::Groups, &text), None);
         assert_eq!(cursors.number(Kind::Users, &text), None);
+        let place = UpdatePlace { updated: -7, id: "diruser_1".to_owned() };
+        let text = cursors.of_update(Kind::UpdatedUsers, &place);
+        assert_eq!(cursors.update(Kind::UpdatedUsers, &text), Some(place));
+        assert_eq!(cursors.update(Kind::UpdatedGroups, &text), None);
+        assert_eq!(cursors.id(Kind::Users, &text), None);
     }
 
     // mission: M-66

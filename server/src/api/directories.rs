@@ -1,7 +1,8 @@
 //! `/directories` and what is below `/organizations/{id}/directories`: directories, their users and groups.
 
 use axum::response::Response;
-use scim_directory::{Directory, DirectoryId, OrganizationId};
+use scim_directory::{Directory, DirectoryId, OrganizationId, UpdatePlace};
+use scim_schema::DateTime;
 use serde_json::{Value, json};
 
 use super::Api;
@@ -56,15 +57,23 @@ async fn switch(api: Api, call: Call, paused: bool) -> Result<Response, Problem>
 
 pub(super) async fn users(api: Api, call: Call) -> Result<Response, Problem> {
     let directory = found(&api, &call).await?;
-    let page = Page::of(&api, &call, Kind::Users)?;
-    let users = api.directories().users(&directory.id, page.after.as_deref(), page.limit + 1).await?;
+    let page = Page::of(&api, &call, Kind::Users, Kind::UpdatedUsers)?;
+    let (id, limit) = (&directory.id, page.limit + 1);
+    let users = match &page.after {
+        Place::Id(after) => with_ids(api.directories().users(id, Some(after), limit).await?),
+        Place::Update(after) => with_updates(api.directories().updated_users(id, after, limit).await?),
+    };
     Ok(page.answer(&api, "users", users))
 }
 
 pub(super) async fn groups(api: Api, call: Call) -> Result<Response, Problem> {
     let directory = found(&api, &call).await?;
-    let page = Page::of(&api, &call, Kind::Groups)?;
-    let groups = api.directories().groups(&directory.id, page.after.as_deref(), page.limit + 1).await?;
+    let page = Page::of(&api, &call, Kind::Groups, Kind::UpdatedGroups)?;
+    let (id, limit) = (&directory.id, page.limit + 1);
+    let groups = match &page.after {
+        Place::Id(after) => with_ids(api.directories().groups(id, Some(after), limit).await?),
+        Place::Update(after) => with_updates(api.directories().updated_groups(id, after, limit).await?),
+    };
     Ok(page.answer(&api, "groups", groups))
 }
 
@@ -92,28 +101,62 @@ async fn found(api: &Api, call: &Call) -> Result<Directory, Problem> {
 /// Which part of a list is asked for.
 struct Page {
     kind: Kind,
-    after: Option<String>,
+    after: Place,
     limit: usize,
 }
 
+/// A place in a list, behind a user or group.
+enum Place {
+    /// In the order of ids.
+    Id(String),
+    /// In the order of changes: in a list of what changed after a time.
+    Update(UpdatePlace),
+}
+
 impl Page {
-    fn of(api: &Api, call: &Call, kind: Kind) -> Result<Self, Problem> {
+    /// Cursors are of the kind `whole` in the whole list, and `updated` in that of what changed after a time.
+    fn of(api: &Api, call: &Call, whole: Kind, updated: Kind) -> Result<Self, Problem> {
         let mut query = call.query();
         let limit = query.number("page_size", 1, MOST).unwrap_or(PAGE);
-        let after =
-            query.one("page_token", "is none that was given out here", |text| api.cursors().id(kind, text));
+        let time = "must be a time as 2026-01-31T12:00:00Z";
+        let start = query.one("updated_after", time, DateTime::parse).map(UpdatePlace::after);
+        let none = "is none that was given out here";
+        let (kind, after) = match start {
+            Some(start) => {
+                let after = query.one("page_token", none, |text| api.cursors().update(updated, text));
+                (updated, Place::Update(after.unwrap_or_else(|| start.clone()).max(start)))
+            }
+            None => {
+                let after = query.one("page_token", none, |text| api.cursors().id(whole, text));
+                (whole, Place::Id(after.unwrap_or_default()))
+            }
+        };
         query.finish()?;
         Ok(Self { kind, after, limit })
     }
 
     /// The answer, for a list that has one more if there is more.
-    fn answer(&self, api: &Api, name: &str, mut list: Vec<scim_schema::Value>) -> Response {
+    fn answer(&self, api: &Api, name: &str, mut list: Vec<(Place, scim_schema::Value)>) -> Response {
         let has_more = list.len() > self.limit;
         list.truncate(self.limit);
-        let last = list.last().filter(|_| has_more).and_then(|last| last.get("id")?.as_str());
-        let next = last.map(|id| api.cursors().of_id(self.kind, id));
+        let next = list.last().filter(|_| has_more).map(|(place, _)| match place {
+            Place::Id(id) => api.cursors().of_id(self.kind, id),
+            Place::Update(place) => api.cursors().of_update(self.kind, place),
+        });
+        let list: Vec<_> = list.into_iter().map(|(_, value)| value).collect();
         ok(&json!({name: list, "next_page_token": next}))
     }
+}
+
+fn with_ids(list: Vec<scim_schema::Value>) -> Vec<(Place, scim_schema::Value)> {
+    let id = |value: &scim_schema::Value| {
+        value.get("id").and_then(|id| id.as_str()).unwrap_or_default().to_owned()
+    };
+    list.into_iter().map(|value| (Place::Id(id(&value)), value)).collect()
+}
+
+fn with_updates(list: Vec<(UpdatePlace, scim_schema::Value)>) -> Vec<(Place, scim_schema::Value)> {
+    list.into_iter().map(|(place, value)| (Place::Update(place), value)).collect()
 }
 
 fn shown(directory: &Directory) -> Value {
