@@ -4,6 +4,7 @@ mod directories;
 mod endpoints;
 mod events;
 mod keys;
+mod lists;
 mod metrics;
 mod sending;
 mod set_streams;
