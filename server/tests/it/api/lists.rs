@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{Api, id, is_problem, on_both_engines, pointers};
-use crate::hook::Hook;
+use crate::hook::{Delivered, Hook};
 use crate::scimd::{Client, Scimd};
 
 on_both_engines!(
@@ -102,7 +102,7 @@ async fn what_changed_since_the_last_run_is_listed(scimd: Scimd) {
     assert_eq!(ids(&page, "users"), [users[2].clone(), users[0].clone()], "in the order of changes");
     assert_eq!(page["users"][1], api.get(&format!("{path}/users/{}", users[0])).await);
     let groups = api.get(&format!("{path}/groups?updated_after={time}")).await;
-    assert_eq!(ids(&groups, "groups"), [group.clone()]);
+    assert_eq!(ids(&groups, "groups"), [group]);
 
     // The one who is not listed yet changes between two pages; the token goes on behind who was listed.
     let page = changed("&page_size=1".to_owned()).await;
@@ -170,7 +170,7 @@ async fn webhooks_and_lists_say_which_of_them_is_older(scimd: Scimd) {
     assert!(state(&webhook) < state(&third));
     assert_eq!(third["version"], second["version"]);
     let webhooks = hook.up_to(4).await;
-    let last = webhooks.iter().map(|got| got.event()).rfind(|event| event["subject"] == ada).unwrap();
+    let last = webhooks.iter().map(Delivered::event).rfind(|event| event["subject"] == ada).unwrap();
     assert_eq!(state(&last), state(&third));
     // The events of the directory are counted: who has seen 4 of 4 has all.
     assert_eq!(api.get(&path).await["sequence"], 4);
