@@ -31,7 +31,7 @@ pub struct EndpointSettings {
     pub ordering: Ordering,
     /// Header fields that each attempt carries beside those of Standard Webhooks.
     pub headers: Vec<(String, String)>,
-    /// How many attempts are begun in a second at most.
+    /// How many attempts are begun in a second at most, by each process.
     pub rate: Option<u32>,
     /// How many attempts are under way at once at most.
     pub concurrency: Option<u32>,
@@ -126,7 +126,7 @@ named!(
         /// It takes the earlier one's place: each event has the whole state of its subject.
         #[default]
         Latest = "latest",
-        /// It waits until the earlier one is delivered or given up. Only `user_deleted` does not.
+        /// It waits until the earlier one is delivered or given up. Only `user_deleted` passes one that has failed.
         Strict = "strict",
     }
 );

@@ -21,7 +21,8 @@ pub(crate) const NAMESPACE: &str = "directory";
 ///   to `elapsed` are of the last attempt; those before it are in `dir_attempts`.
 /// - `dir_endpoints`: `failures` in a row since the last success, the first of them at `failing_since`; no
 ///   attempt before `not_before`; one at a time while `is_slow`; `told_failing` from a notice that deliveries fail
-///   until a success. Lists have a space between their entries.
+///   until a success; the last event when it was disabled is `disabled_behind`. Lists have a space between their
+///   entries.
 /// - `dir_endpoint_keys.kind`: 0 an HMAC secret, 1 an Ed25519 key. The one without `expires` is the current.
 /// - `dir_feed` has one row: the last entry whose work is done; with `fanned_out` the entry behind it is
 ///   begun, and its users up to that id have their events.
@@ -295,6 +296,9 @@ DROP TABLE dir_set_streams;
 
 /// Of what was there before, the time of its last event is known.
 const UP_3: &str = "
+ALTER TABLE dir_endpoints ADD COLUMN disabled_behind INTEGER NOT NULL DEFAULT 0;
+UPDATE dir_endpoints SET disabled_behind = coalesce(
+    (SELECT max(e.position) FROM dir_events e WHERE e.occurred_at < dir_endpoints.disabled_at), 0);
 ALTER TABLE dir_subjects ADD COLUMN updated INTEGER NOT NULL DEFAULT 0;
 UPDATE dir_subjects SET updated = coalesce(
     (SELECT e.occurred_at FROM dir_events e
@@ -305,6 +309,7 @@ CREATE INDEX dir_subjects_by_update ON dir_subjects (directory, kind, updated, i
 const DOWN_3: &str = "
 DROP INDEX dir_subjects_by_update;
 ALTER TABLE dir_subjects DROP COLUMN updated;
+ALTER TABLE dir_endpoints DROP COLUMN disabled_behind;
 ";
 
 #[cfg(test)]

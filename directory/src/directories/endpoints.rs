@@ -166,7 +166,9 @@ impl Directories {
                 // Its past does not count against it any more.
                 let update = "UPDATE dir_endpoints
                     SET enabled = ?2, disabled_reason = NULL, disabled_at = ?3, updated = ?4,
-                        failures = 0, failing_since = NULL, not_before = NULL, is_slow = 0
+                        failures = 0, failing_since = NULL, not_before = NULL, is_slow = 0,
+                        disabled_behind = CASE WHEN ?2 = 1 THEN disabled_behind
+                            ELSE (SELECT coalesce(max(position), 0) FROM dir_events) END
                     WHERE id = ?1 AND enabled <> ?2";
                 let at = (!enabled).then(|| now.unix_micros());
                 let values = params![row.as_str(), enabled, at, now.unix_micros()];

@@ -10,7 +10,7 @@ use crate::endpoint::Ordering;
 use crate::error::DirectoryError;
 use crate::event::{EventType, Lane};
 use crate::id::{DeliveryId, EndpointId, EventId};
-use crate::log::{INSERT_DELIVERY, Wanting};
+use crate::log::{INSERT_DELIVERY, Wanting, lock};
 use crate::model::{AttemptRecord, Backlog, DeliveryFilter, DeliveryRecord, DeliveryState};
 
 /// How many rows one transaction looks at, so that no other write waits for long.
@@ -241,8 +241,36 @@ impl Directories {
         until: Option<DateTime>,
         now: DateTime,
     ) -> Result<u64, DirectoryError> {
-        let (since, until) = (since.unix_micros(), until.unwrap_or(now).unix_micros());
-        let (mut after, mut replayed) = (0, 0);
+        let span = (since.unix_micros(), until.unwrap_or(now).unix_micros());
+        self.replay(endpoint, 0, span, now).await
+    }
+
+    /// As [`Directories::replay_missing`], of the events that came while an endpoint was disabled that is enabled again:
+    /// by their place in the log, whatever the clocks said.
+    ///
+    /// # Errors
+    /// [`DirectoryError::NotFound`] without the endpoint.
+    pub async fn replay_disabled(&self, endpoint: &EndpointId, now: DateTime) -> Result<u64, DirectoryError> {
+        let id = endpoint.clone();
+        let behind = self.database().write(move |session| {
+            // Who writes events just now may have seen it disabled.
+            lock(session)?;
+            let select = "SELECT disabled_behind FROM dir_endpoints WHERE id = ?1";
+            let behind = session.first(select, params![id.as_str()], |row| row.int(0))?;
+            behind.ok_or(DirectoryError::NotFound { what: "endpoint" })
+        });
+        self.replay(endpoint, behind.await?, (i64::MIN, i64::MAX), now).await
+    }
+
+    /// Inserts deliveries of events behind a position that happened in a time.
+    async fn replay(
+        &self,
+        endpoint: &EndpointId,
+        mut after: i64,
+        (since, until): (i64, i64),
+        now: DateTime,
+    ) -> Result<u64, DirectoryError> {
+        let mut replayed = 0;
         loop {
             let endpoint = endpoint.clone();
             let (last, inserted) = self

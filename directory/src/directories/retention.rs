@@ -12,8 +12,8 @@ const EVENTS: i64 = 1_000;
 impl Directories {
     /// Forgets the bodies of events that happened before a time, with their deliveries and attempts. What stays of
     /// an event is that it was: its id, type, subject, version, number and time. Events that wait for delivery, or
-    /// for a [`Reader`](crate::Reader), stay as they are, and those behind them too. Answers how many events were
-    /// forgotten.
+    /// for a [`Reader`](crate::Reader), stay as they are, and those behind them too; for an endpoint that has been
+    /// disabled since before that time nothing waits any more. Answers how many events were forgotten.
     ///
     /// # Errors
     /// When the database can't do it; what is forgotten stays so.
@@ -52,7 +52,8 @@ fn forget_some(session: &Session<'_>, time: DateTime) -> Result<u64, DirectoryEr
     // Up to the first event that somebody still needs, or that is not old.
     let select = "SELECT position, occurred_at < ?2
             AND position <= coalesce((SELECT min(position) FROM dir_readers), position)
-            AND NOT EXISTS (SELECT 1 FROM dir_deliveries d WHERE d.event = e.position AND d.state = 0)
+            AND NOT EXISTS (SELECT 1 FROM dir_deliveries d JOIN dir_endpoints n ON n.number = d.endpoint
+                WHERE d.event = e.position AND d.state = 0 AND (n.enabled = 1 OR n.disabled_at >= ?2))
         FROM dir_events e WHERE position > ?1 ORDER BY position LIMIT ?3";
     let events = session.all(select, params![start, time.unix_micros(), EVENTS], |row| {
         Ok::<_, DirectoryError>((row.int(0)?, row.flag(1)?))

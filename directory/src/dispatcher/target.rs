@@ -143,7 +143,8 @@ impl Target {
         at: DateTime,
     ) -> Result<(), DirectoryError> {
         self.is_enabled = false;
-        let update = "UPDATE dir_endpoints SET enabled = 0, disabled_reason = ?2, disabled_at = ?3
+        let update = "UPDATE dir_endpoints SET enabled = 0, disabled_reason = ?2, disabled_at = ?3,
+                disabled_behind = (SELECT coalesce(max(position), 0) FROM dir_events)
             WHERE number = ?1 AND enabled = 1";
         session.execute(update, params![self.number, reason, at.unix_micros()])?;
         Ok(())

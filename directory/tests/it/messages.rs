@@ -23,7 +23,9 @@ on_both_engines! {
     what_was_never_meant_for_an_endpoint_is_replayed,
     whom_a_receiver_may_know_it_is_told_of_after_a_replay_too,
     the_log_is_read_in_pages_both_ways,
+    what_came_while_an_endpoint_was_disabled_is_replayed_whenever_it_was_committed,
     old_events_are_forgotten_and_those_that_wait_are_not,
+    what_waits_for_an_endpoint_that_was_disabled_long_ago_is_forgotten,
     an_api_key_opens_what_its_scopes_say,
     a_rotated_secret_signs_beside_the_new_one_until_its_time_is_over,
     keys_are_those_of_their_endpoint_and_not_too_many,
@@ -266,6 +268,44 @@ async fn old_events_are_forgotten_and_those_that_wait_are_not(engine: Engine) {
     let findings = Directories::check(&site.store).await.unwrap();
     let wrong: Vec<_> = findings.iter().filter(|finding| finding.count > 0).collect();
     assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+async fn what_waits_for_an_endpoint_that_was_disabled_long_ago_is_forgotten(engine: Engine) {
+    let site = Site::new(engine).await;
+    let endpoint = endpoint(&site, URL).await;
+    site.user("ann").await;
+    site.catch_up().await;
+    let day = Duration::from_secs(24 * 3600);
+    site.clock.advance(day);
+    site.directories.set_endpoint_enabled(&endpoint, false, site.clock.now()).await.unwrap();
+    let disabled = site.clock.now();
+    assert_eq!(site.directories.forget_before(disabled).await.unwrap(), 0, "it may be enabled again");
+    assert_eq!(site.directories.forget_before(disabled.plus_micros(1)).await.unwrap(), 1);
+    assert_eq!(site.directories.backlog().await.unwrap().pending, 0);
+    site.directories.set_endpoint_enabled(&endpoint, true, site.clock.now()).await.unwrap();
+    assert_eq!(site.directories.replay_disabled(&endpoint, site.clock.now()).await.unwrap(), 0);
+}
+
+// mission: M-68
+async fn what_came_while_an_endpoint_was_disabled_is_replayed_whenever_it_was_committed(engine: Engine) {
+    let site = Site::new(engine).await;
+    let endpoint = endpoint(&site, URL).await;
+    site.user("told").await;
+    site.catch_up().await;
+    // Committed before it was disabled, and in the log after.
+    let late = site.user("late").await;
+    site.clock.advance(Duration::from_secs(1));
+    site.directories.set_endpoint_enabled(&endpoint, false, site.clock.now()).await.unwrap();
+    site.catch_up().await;
+    let missed = site.user("missed").await;
+    site.catch_up().await;
+    site.directories.set_endpoint_enabled(&endpoint, true, site.clock.now()).await.unwrap();
+    assert_eq!(site.directories.replay_disabled(&endpoint, site.clock.now()).await.unwrap(), 2);
+    assert_eq!(site.directories.replay_disabled(&endpoint, site.clock.now()).await.unwrap(), 0);
+    let receiver = Receiver::new(&site, |_| Some(200));
+    dispatcher(&site, &receiver).deliver_due().await.unwrap();
+    let told: HashSet<String> = receiver.attempts().into_iter().map(|attempt| attempt.subject).collect();
+    assert!(told.len() == 3 && told.contains(&late) && told.contains(&missed), "{told:?}");
 }
 
 async fn an_api_key_opens_what_its_scopes_say(engine: Engine) {

@@ -207,7 +207,7 @@ pub(crate) struct EndpointSettingsOptions {
     /// A header field that each delivery carries, "name: value", several times for more; none for none
     #[arg(long, value_name = "FIELD")]
     pub(crate) header: Vec<String>,
-    /// How many attempts are begun in a second at most; none for no limit
+    /// How many attempts each process of the server begins in a second at most; none for no limit
     #[arg(long, value_name = "N")]
     pub(crate) rate: Option<String>,
     /// How many attempts are under way at once at most; none for the server's limit
