@@ -1,6 +1,7 @@
 //! The face of the domain: organizations, directories, tokens, endpoints, and what is known of them.
 
 mod api_keys;
+mod audit;
 mod credential;
 mod endpoint_keys;
 mod endpoints;
@@ -16,6 +17,7 @@ mod tokens;
 mod trial;
 mod waiting;
 
+pub use audit::{AuditExtent, AuditPage, AuditRecord, AuditScope};
 pub(crate) use endpoint_keys::{Key, signing};
 pub(crate) use endpoints::{number_of, open_headers, read_event_types, split};
 pub(crate) use log::wait_for_events;

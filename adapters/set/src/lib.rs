@@ -15,5 +15,5 @@ pub use event::{Activity, Content, FULL_LIMIT, SetEvent, events, subject};
 pub use key::{KeyError, KeySet, PublicKey, SigningKey};
 pub use poll::{PollRequest, PollResponse};
 pub use push::{MEDIA_TYPE, PushAnswer, push_answer};
-pub use token::{Expected, Verified, VerifyError, sign, verify};
+pub use token::{Expected, Verified, VerifyError, sign, sign_as, verify};
 pub use uri::EventUri;

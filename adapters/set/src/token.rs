@@ -25,12 +25,21 @@ pub fn sign(key: &SigningKey, issuer: &str, audience: &str, claims: &str) -> Res
             }
         }
     }
+    sign_as(key, TYPE, &write_json(&signed).unwrap_or_default())
+}
+
+/// Signs claims, which are a JSON object, as a token of a type of one's own, with a key that SETs are signed with: by
+/// its type it is told from a SET (RFC 8725 §3.11).
+///
+/// # Errors
+/// [`KeyError`] when the key can't sign.
+pub fn sign_as(key: &SigningKey, typ: &str, claims: &str) -> Result<String, KeyError> {
     let mut header = Object::with_capacity(3);
-    header.push("typ", TYPE);
+    header.push("typ", typ);
     header.push("alg", ALGORITHM);
     header.push("kid", key.public_key().kid());
-    let part = |object: &Object| encode(write_json(object).unwrap_or_default().as_bytes());
-    let mut token = format!("{}.{}", part(&header), part(&signed));
+    let header = write_json(&header).unwrap_or_default();
+    let mut token = format!("{}.{}", encode(header.as_bytes()), encode(claims.as_bytes()));
     let signature = key.sign(token.as_bytes())?;
     token.push('.');
     token.push_str(&encode(&signature));

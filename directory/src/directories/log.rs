@@ -13,7 +13,7 @@ use crate::event::{Event, EventType};
 use crate::id::{DirectoryId, EventId, OrganizationId};
 
 /// How many rows one look at the log reads, however few of them a filter lets through.
-const ROWS: usize = 2_000;
+pub(super) const ROWS: usize = 2_000;
 /// How long a reader waits at most before it looks again: another process may have written.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
@@ -148,7 +148,7 @@ pub(crate) async fn wait_for_events(written: &mut watch::Receiver<()>) {
     let _ = tokio::time::timeout(LOOK_AGAIN, written.changed()).await;
 }
 
-fn log_end(session: &Session<'_>) -> Result<LogPosition, DirectoryError> {
+pub(super) fn log_end(session: &Session<'_>) -> Result<LogPosition, DirectoryError> {
     let select = "SELECT max(position) FROM dir_events";
     let last = session.first(select, params![], |row| row.int_or_null(0))?.flatten();
     Ok(LogPosition(last.and_then(|last| u64::try_from(last).ok()).unwrap_or_default()))
@@ -201,7 +201,7 @@ fn read_log(
     Ok(page)
 }
 
-fn passes(filter: &EventFilter, event: &Event) -> bool {
+pub(super) fn passes(filter: &EventFilter, event: &Event) -> bool {
     (filter.event_types.is_empty() || filter.event_types.contains(&event.event_type))
         && (filter.organization_ids.is_empty()
             || event.organization_id.as_ref().is_some_and(|id| filter.organization_ids.contains(id)))

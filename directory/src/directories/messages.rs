@@ -418,7 +418,7 @@ const INSERT_NOT_OVERTAKEN: &str = "INSERT INTO dir_deliveries
             AND n.event > CAST(?2 AS BIGINT))
     ON CONFLICT DO NOTHING";
 
-const SELECT_DELIVERY: &str =
+pub(super) const SELECT_DELIVERY: &str =
     "SELECT d.position, e.id, e.type, d.told_as, d.subject, p.id, d.state, d.attempts,
         e.occurred_at, d.due, d.finished, d.status, d.reason
     FROM dir_deliveries d
@@ -426,7 +426,7 @@ const SELECT_DELIVERY: &str =
     JOIN dir_endpoints p ON p.number = d.endpoint";
 
 /// `None` for a type that a newer version has written.
-fn read_delivery(row: &Row<'_>) -> Result<Option<DeliveryRecord>, DirectoryError> {
+pub(super) fn read_delivery(row: &Row<'_>) -> Result<Option<DeliveryRecord>, DirectoryError> {
     let Some(event_type) = EventType::parse(row.text(2)?) else { return Ok(None) };
     let state = DeliveryState::from_code(row.int(6)?);
     let due = DateTime::from_unix_micros(row.int(9)?);
@@ -447,7 +447,7 @@ fn read_delivery(row: &Row<'_>) -> Result<Option<DeliveryRecord>, DirectoryError
     }))
 }
 
-fn read_attempt(row: &Row<'_>) -> Result<AttemptRecord, DirectoryError> {
+pub(super) fn read_attempt(row: &Row<'_>) -> Result<AttemptRecord, DirectoryError> {
     let elapsed = row.int_or_null(1)?.and_then(|micros| u64::try_from(micros).ok());
     Ok(AttemptRecord {
         at: DateTime::from_unix_micros(row.int(0)?),

@@ -1,4 +1,4 @@
-//! The keys that security event tokens are signed with.
+//! The keys that security event tokens and audit exports are signed with.
 
 use std::sync::PoisonError;
 
@@ -58,8 +58,11 @@ impl Directories {
         Ok(())
     }
 
-    /// The key to sign with; made when it is first needed.
-    pub(crate) async fn set_signing_key(&self, now: DateTime) -> Result<SigningKey, DirectoryError> {
+    /// The key to sign with, SETs and what else is verified with [`Directories::set_keys`]; made when it is first needed.
+    ///
+    /// # Errors
+    /// When the database can't answer, or the keys do not open it.
+    pub async fn set_signing_key(&self, now: DateTime) -> Result<SigningKey, DirectoryError> {
         let known = self.inner.set_key.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let current = self.database().look_up(current).await?;
         let Some((kid, sealed)) = current else { return self.new_set_key(now, false).await };
