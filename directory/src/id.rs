@@ -114,6 +114,7 @@ pub fn new_id(resource_type: &str, now: DateTime) -> String {
         "User" => "diruser_",
         "Group" => "dirgroup_",
         "request" => "req_",
+        "audit" => "aud_",
         _ => "dirres_",
     };
     let mut id = String::with_capacity(prefix.len() + LENGTH);

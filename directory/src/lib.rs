@@ -30,8 +30,8 @@ mod transport;
 
 pub use clock::Clock;
 pub use directories::{
-    AuditExtent, AuditPage, AuditRecord, AuditScope, Direction, Directories, EventFilter, LogPage, LogPosition,
-    LoggedEvent, UpdatePlace, Waiting,
+    AuditExtent, AuditPage, AuditRecord, AuditScope, Direction, Directories, EventFilter, LogPage,
+    LogPosition, LoggedEvent, UpdatePlace, Waiting,
 };
 pub use dispatcher::{Dispatcher, DispatcherConfig};
 pub use endpoint::{CreatedEndpoint, Endpoint, EndpointSettings, Health, NewEndpoint, Ordering, Profile};

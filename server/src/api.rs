@@ -5,6 +5,7 @@
 
 mod access;
 mod api_keys;
+mod audit;
 mod call;
 mod cursor;
 mod deliveries;
@@ -55,6 +56,7 @@ struct Parts {
     transport: Arc<dyn Transport>,
     access: Access,
     cursors: Cursors,
+    issuer: Arc<str>,
     phases: Phases,
     /// How many requests may wait for events at once.
     waiting: Arc<Semaphore>,
@@ -68,6 +70,8 @@ struct Parts {
 pub(crate) struct ApiOptions {
     /// How attempts to try out endpoints are made.
     pub(crate) transport: Arc<dyn Transport>,
+    /// The `iss` of what is signed here.
+    pub(crate) issuer: Arc<str>,
     /// Counts failed authentications.
     pub(crate) failures: Failures,
     /// Says when the server stops.
@@ -86,6 +90,7 @@ impl Api {
             access: Access::new(directories.clone(), options.failures),
             cursors: Cursors::new(keys.derive("api cursors")),
             transport: options.transport,
+            issuer: options.issuer,
             phases: options.phases,
             trusted_proxy: options.trusted_proxy,
             waiting: Arc::new(Semaphore::new(WAITING)),
@@ -140,6 +145,10 @@ impl Api {
 
     fn cursors(&self) -> &Cursors {
         &self.0.cursors
+    }
+
+    fn issuer(&self) -> &str {
+        &self.0.issuer
     }
 
     /// A place among the requests that wait; given back when it is dropped.
@@ -203,6 +212,7 @@ mod tests {
             let directories = Opened::open(&files, Policy::default()).await.unwrap().directories;
             let options = ApiOptions {
                 transport: Arc::new(Nowhere),
+                issuer: "https://scim.example.com".into(),
                 failures: Failures::new(failures),
                 phases: Shutdown::new().phases(),
                 trusted_proxy: false,

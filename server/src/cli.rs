@@ -9,9 +9,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use scim_conformance::simulators::Provider;
 
 pub(crate) use self::remote::{
-    ApiKeyCommand, ApiKeyWhat, DeliveriesCommand, DeliveriesWhat, DirectoriesCommand, DirectoriesWhat,
-    EndpointSettingsOptions, EndpointsCommand, EndpointsWhat, EventFilterOptions, EventsCommand, EventsWhat,
-    ListenOptions, ServerOptions, Source, SpanOptions,
+    ApiKeyCommand, ApiKeyWhat, AuditCommand, AuditExportOptions, AuditWhat, DeliveriesCommand,
+    DeliveriesWhat, DirectoriesCommand, DirectoriesWhat, EndpointSettingsOptions, EndpointsCommand,
+    EndpointsWhat, EventFilterOptions, EventsCommand, EventsWhat, ListenOptions, ServerOptions, Source,
+    SpanOptions,
 };
 use crate::config::Config;
 use crate::database::{DatabasePlace, DatabaseUrl};
@@ -41,7 +42,9 @@ Operate it while it runs (SCIMD_API_KEY is the key that `scimd serve` printed, o
   scimd endpoints list              where events go, and how that goes
   scimd deliveries list --state exhausted
   scimd endpoints recover we_… --since 2h
-  scimd events tail                 what happens, as it happens";
+  scimd events tail                 what happens, as it happens
+  scimd audit export --since 30d > audit.txt
+                                    signed proofs of requests, events and acknowledgements";
 
 /// Self-hosted directory sync: identity providers write users and groups over SCIM 2.0, the application
 /// is told of each change by a signed webhook.
@@ -85,6 +88,8 @@ pub(crate) enum Command {
     Events(EventsCommand),
     /// What became of events: deliveries, attempts, answers
     Deliveries(DeliveriesCommand),
+    /// Signed proofs of what happened and who acknowledged it
+    Audit(AuditCommand),
     /// Directories of a running server: keep their events back, let them go
     Directories(DirectoriesCommand),
     /// Keys of programs that ask a server

@@ -136,6 +136,7 @@ impl Opened {
         );
         let options = ApiOptions {
             transport,
+            issuer: Arc::clone(&base_url),
             failures,
             phases: shutdown.phases(),
             trusted_proxy: settings.trusted_proxy,

@@ -51,6 +51,7 @@ fn main() -> ExitCode {
             Command::Endpoints(command) => remote::endpoints(command).await,
             Command::Events(command) => remote::events(command).await,
             Command::Deliveries(command) => remote::deliveries(command).await,
+            Command::Audit(command) => remote::audit(command).await,
             Command::Directories(command) => remote::directories(command).await,
             Command::ApiKey(command) => remote::api_keys(command).await,
         }

@@ -1,6 +1,7 @@
 //! Commands that ask a server that runs, over its API.
 
 mod api_keys;
+mod audit;
 mod client;
 mod deliveries;
 mod directories;
@@ -16,6 +17,7 @@ use scim_core::DateTime;
 use serde_json::Value;
 
 pub(crate) use self::api_keys::run as api_keys;
+pub(crate) use self::audit::run as audit;
 pub(crate) use self::client::{Client, key as given_key};
 pub(crate) use self::deliveries::run as deliveries;
 pub(crate) use self::directories::run as directories;

@@ -118,8 +118,7 @@ fn read_events(
         ORDER BY e.position LIMIT ?5"
     );
     let (since, until) = (scope.since.unix_micros(), scope.until.unix_micros());
-    let values =
-        params![after.number(), end.number(), since, until, i64::try_from(rows).unwrap_or(i64::MAX)];
+    let values = params![after.number(), end.number(), since, until, i64::try_from(rows).unwrap_or(i64::MAX)];
     let mut page = AuditPage { next: after, ..AuditPage::default() };
     let mut seen = 0;
     session.query(&select, values, |row| {
@@ -140,8 +139,7 @@ fn read_events(
 
 fn read_deliveries(session: &Session<'_>, records: &mut [AuditRecord]) -> Result<(), DirectoryError> {
     let select = format!("{SELECT_DELIVERY} WHERE d.event = ?1 ORDER BY d.position");
-    let of_record =
-        |record: &AuditRecord| Statement::new(&select, params![record.logged.position.number()]);
+    let of_record = |record: &AuditRecord| Statement::new(&select, params![record.logged.position.number()]);
     let statements: Vec<Statement<'_>> = records.iter().map(of_record).collect();
     session.batch_rows(&statements, |place, row| {
         if let (Some(record), Some(delivery)) = (records.get_mut(place), read_delivery(row)?) {
@@ -152,7 +150,8 @@ fn read_deliveries(session: &Session<'_>, records: &mut [AuditRecord]) -> Result
 }
 
 fn read_attempts(session: &Session<'_>, records: &mut [AuditRecord]) -> Result<(), DirectoryError> {
-    let select = "SELECT made_at, elapsed, status, reason, excerpt, number FROM dir_attempts WHERE delivery = ?1
+    let select =
+        "SELECT made_at, elapsed, status, reason, excerpt, number FROM dir_attempts WHERE delivery = ?1
         UNION ALL
         SELECT last_attempt, elapsed, status, reason, excerpt, 9223372036854775807 FROM dir_deliveries
             WHERE position = ?1 AND last_attempt IS NOT NULL

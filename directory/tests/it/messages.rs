@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use scim_directory::{
-    Clock, Deactivation, DeliveryFilter, DeliveryState, Direction, Directories, DirectoryError, EndpointId,
-    EventFilter, EventOptions, EventType, LogPosition, NewEndpoint, Scope,
+    AuditScope, Clock, Deactivation, DeliveryFilter, DeliveryState, Direction, Directories, DirectoryError,
+    EndpointId, EventFilter, EventOptions, EventType, LogPosition, NewEndpoint, Scope,
 };
 use scim_schema::DateTime;
 use scim_sql::Engine;
@@ -26,6 +26,7 @@ on_both_engines! {
     what_came_while_an_endpoint_was_disabled_is_replayed_whenever_it_was_committed,
     old_events_are_forgotten_and_those_that_wait_are_not,
     what_waits_for_an_endpoint_that_was_disabled_long_ago_is_forgotten,
+    what_is_proved_says_whether_it_is_all,
     an_api_key_opens_what_its_scopes_say,
     a_rotated_secret_signs_beside_the_new_one_until_its_time_is_over,
     keys_are_those_of_their_endpoint_and_not_too_many,
@@ -306,6 +307,64 @@ async fn what_came_while_an_endpoint_was_disabled_is_replayed_whenever_it_was_co
     dispatcher(&site, &receiver).deliver_due().await.unwrap();
     let told: HashSet<String> = receiver.attempts().into_iter().map(|attempt| attempt.subject).collect();
     assert!(told.len() == 3 && told.contains(&late) && told.contains(&missed), "{told:?}");
+}
+
+// mission: M-62
+async fn what_is_proved_says_whether_it_is_all(engine: Engine) {
+    let site = Site::new(engine).await;
+    endpoint(&site, URL).await;
+    endpoint(&site, "https://other.example.com/hook").await;
+    let since = site.clock.now();
+    site.user("ann").await;
+    site.user("bob").await;
+    site.catch_up().await;
+    let receiver = Receiver::new(&site, |a| Some(if a.number == 1 { 500 } else { 200 }));
+    let mut dispatcher = dispatcher(&site, &receiver);
+    for seconds in [0, 5] {
+        site.clock.advance(Duration::from_secs(seconds));
+        dispatcher.deliver_due().await.unwrap();
+    }
+    let directories = &site.directories;
+    let scope =
+        |since: DateTime| AuditScope { events: EventFilter::default(), since, until: site.clock.now() };
+    let all = scope(since);
+    let extent = directories.audit_extent(&all).await.unwrap();
+    assert!(extent.is_complete);
+    let (mut records, mut after) = (Vec::new(), extent.start);
+    loop {
+        let page = directories.audit_page(&all, after, extent.end, 1).await.unwrap();
+        after = page.next;
+        records.extend(page.records);
+        if !page.has_more {
+            break;
+        }
+    }
+    let events: Vec<_> = records.iter().map(|record| record.logged.event.clone()).collect();
+    assert_eq!(events, site.events().await);
+    for record in &records {
+        let known = directories.deliveries(&record.logged.event.id).await.unwrap();
+        assert_eq!(record.deliveries.len(), 2);
+        for ((delivery, attempts), known) in record.deliveries.iter().zip(known) {
+            assert_eq!(*delivery, known);
+            assert_eq!(*attempts, directories.attempts(&delivery.id).await.unwrap());
+            assert!(delivery.state == DeliveryState::Delivered && !attempts.is_empty());
+        }
+    }
+    let most = records.iter().flat_map(|record| &record.deliveries).map(|(_, attempts)| attempts.len()).max();
+    assert_eq!(most, Some(2), "the attempt that failed is there");
+
+    site.clock.advance(Duration::from_secs(3600));
+    let cut = site.clock.now();
+    site.user("eve").await;
+    site.catch_up().await;
+    assert_eq!(directories.forget_before(cut).await.unwrap(), 2);
+    let extent = directories.audit_extent(&scope(since)).await.unwrap();
+    assert!(!extent.is_complete, "ann and bob were forgotten");
+    let page = directories.audit_page(&scope(since), extent.start, extent.end, 9).await.unwrap();
+    assert_eq!((page.records.len(), page.has_more), (1, false));
+    let refused = directories.audit_page(&scope(since), LogPosition::START, extent.end, 9).await;
+    assert!(matches!(refused, Err(DirectoryError::Forgotten)), "forgotten while it was read");
+    assert!(directories.audit_extent(&scope(cut)).await.unwrap().is_complete);
 }
 
 async fn an_api_key_opens_what_its_scopes_say(engine: Engine) {

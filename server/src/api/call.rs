@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_TYPE, ETAG, HeaderMap, IF_MATCH, LOCATION};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderMap, IF_MATCH, LOCATION};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode};
 use http_body_util::BodyExt as _;
@@ -67,6 +67,12 @@ impl Call {
     /// The value of a header field.
     pub(crate) fn header(&self, name: &HeaderName) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The text of the key that it came with.
+    pub(crate) fn bearer(&self) -> &str {
+        let credentials = self.header(&AUTHORIZATION).and_then(|value| value.split_once(' '));
+        credentials.map(|(_, key)| key.trim()).unwrap_or_default()
     }
 
     /// Refuses the request if it names a state that the resource is not in.

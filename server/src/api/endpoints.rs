@@ -200,12 +200,8 @@ async fn found(api: &Api, id: &EndpointId) -> Result<Endpoint, Problem> {
 fn span(call: &Call) -> Result<(EndpointId, DateTime, Option<DateTime>), Problem> {
     let id = id(call)?;
     let mut fields = call.fields()?;
-    if !fields.has("since") {
-        fields.refuse("since", "must be there");
-    }
-    let (since, until) = (fields.time("since"), fields.time("until"));
+    let (since, until) = (fields.required_time("since"), fields.time("until"));
     fields.finish()?;
-    let since = since.ok_or_else(|| Problem::field("/since", "must be there"))?;
     Ok((id, since, until))
 }
 

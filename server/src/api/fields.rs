@@ -126,6 +126,14 @@ impl Fields {
         self.expect(time, name, "must be a time as 2026-01-31T12:00:00Z")
     }
 
+    /// A time that must be there.
+    pub(crate) fn required_time(&mut self, name: &str) -> DateTime {
+        if !self.has(name) {
+            self.refuse(name, "must be there");
+        }
+        self.time(name).unwrap_or(DateTime::from_unix_micros(0))
+    }
+
     /// Says that a field is wrong.
     pub(crate) fn refuse(&mut self, name: &str, detail: &str) {
         self.errors.push(FieldError::new(format!("/{name}"), detail));

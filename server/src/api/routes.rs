@@ -7,7 +7,7 @@ use scim_directory::Scope;
 
 use super::call::Call;
 use super::problem::Problem;
-use super::{Api, PREFIX, api_keys, deliveries, directories, endpoints, events, set_streams};
+use super::{Api, PREFIX, api_keys, audit, deliveries, directories, endpoints, events, set_streams};
 
 /// What can be asked.
 pub(super) struct Route {
@@ -60,6 +60,7 @@ pub(super) const ROUTES: &[Route] = routes! {
     GET "/deliveries" WebhooksRead deliveries::list;
     GET "/deliveries/{id}" WebhooksRead deliveries::show;
     GET "/deliveries/{id}/attempts" WebhooksRead deliveries::attempts;
+    POST "/audit_exports" EventsRead audit::export;
     GET "/directories" DirectoriesRead directories::list;
     GET "/organizations/{organization}/directories" DirectoriesRead directories::list_of;
     GET "/organizations/{organization}/directories/{id}" DirectoriesRead directories::show;

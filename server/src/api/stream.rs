@@ -9,7 +9,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream;
 use http::HeaderValue;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
+use http::header::{CONTENT_TYPE, HeaderName};
 use scim_directory::{Direction, EventFilter, LogPosition, LoggedEvent};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
@@ -36,9 +36,8 @@ pub(super) fn begin(
     after: LogPosition,
 ) -> Result<Response, Problem> {
     let permit = api.waiting()?;
-    let key = call.header(&AUTHORIZATION).and_then(|value| value.split_once(' ')).map(|(_, key)| key.trim());
     let feed = Feed {
-        key: key.unwrap_or_default().to_owned(),
+        key: call.bearer().to_owned(),
         api,
         filter,
         position: after,

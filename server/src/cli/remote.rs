@@ -32,6 +32,31 @@ Examples:
   scimd deliveries list --event evt_…           to which endpoints did it go, and what became of it?
   scimd deliveries show dlv_…                   each attempt, and what the receiver answered";
 
+const AUDIT_HELP: &str = "\
+A line for each event, in the order of the log: what happened, when the server took up the request (occurred_at),
+the SHA-256 of the event's body, its deliveries with each attempt, and who acknowledged it when. The last line says
+how many there are. Nothing is encrypted: ids of persons are in it, their names are not.
+
+Each line is a token (JWS, ES256) that any JOSE library verifies with the keys at /keys of the server. `previous` is
+the SHA-256 of the line before it, without its end, so that none can be taken out. In Python:
+
+  import base64, hashlib, jwt                                          # PyJWT
+  server = 'https://scim.example.com'
+  keys, previous = jwt.PyJWKClient(server + '/keys'), None
+  for index, line in enumerate(open('audit.txt').read().split()):
+      key = keys.get_signing_key_from_jwt(line).key
+      claims = jwt.decode(line, key, algorithms=['ES256'], issuer=server)
+      assert jwt.get_unverified_header(line)['typ'] == 'scimd-audit+jwt'
+      assert (claims['index'], claims['previous']) == (index, previous)
+      previous = base64.urlsafe_b64encode(hashlib.sha256(line.encode()).digest()).decode().rstrip('=')
+  assert claims['summary']['events'] == index                          # nothing is cut off at the end
+  assert claims['summary']['complete']                                 # nothing of that time was forgotten before
+
+Examples:
+  scimd audit export --since 30d > audit.txt
+  scimd audit export --since 2026-01-01T00:00:00Z --until 2026-02-01T00:00:00Z --organization org_… \\
+      --type user_deleted --output january.txt";
+
 const DIRECTORIES_HELP: &str = "\
 Examples:
   scimd directories list
@@ -309,6 +334,41 @@ pub(crate) enum DeliveriesWhat {
     },
     /// One delivery with its attempts
     Show { id: String },
+}
+
+/// Signed proofs of what happened
+#[derive(Args, Debug)]
+#[command(after_help = AUDIT_HELP)]
+pub(crate) struct AuditCommand {
+    #[command(flatten)]
+    pub(crate) server: ServerOptions,
+    #[command(subcommand)]
+    pub(crate) what: AuditWhat,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditWhat {
+    /// Events and their deliveries, a signed token on each line
+    #[command(after_help = AUDIT_HELP)]
+    Export(AuditExportOptions),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct AuditExportOptions {
+    #[command(flatten)]
+    pub(crate) span: SpanOptions,
+    /// Only of this organization
+    #[arg(long, value_name = "ID")]
+    pub(crate) organization: Option<String>,
+    /// Only of this directory
+    #[arg(long, value_name = "ID")]
+    pub(crate) directory: Option<String>,
+    /// Only of this type (user_created, …), several times for more
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) types: Vec<String>,
+    /// Write to this file, which must not be there yet, instead of standard output
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 /// Directories, and whether their events are delivered

@@ -82,6 +82,12 @@ impl Client {
         self.checked(request.send().await).await
     }
 
+    /// What is answered to a POST, to be read as it comes.
+    pub(crate) async fn post_for_stream(&self, path: &str, body: &Value) -> Result<Response> {
+        let request = self.request(Method::POST, path, &[]).header(CONTENT_TYPE, "application/json");
+        self.checked(request.body(body.to_string()).send().await).await
+    }
+
     async fn json(
         &self,
         method: Method,

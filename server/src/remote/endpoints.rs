@@ -183,7 +183,7 @@ fn add_secret(body: &mut Map<String, Value>, file: Option<&Path>) -> Result<()> 
     Ok(())
 }
 
-fn span_body(span: &SpanOptions) -> Result<Value> {
+pub(super) fn span_body(span: &SpanOptions) -> Result<Value> {
     let mut body = json!({"since": moment(&span.since)?.to_string()});
     if let (Some(until), Some(object)) = (&span.until, body.as_object_mut()) {
         object.insert("until".to_owned(), moment(until)?.to_string().into());

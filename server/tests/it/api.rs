@@ -1,5 +1,6 @@
 //! The API below `/api/v1`.
 
+mod audit;
 mod directories;
 mod endpoints;
 mod events;

@@ -1,7 +1,7 @@
 //! Signing and verifying.
 
 use proptest::prelude::*;
-use scim_set::{Expected, KeySet, SigningKey, VerifyError, sign, verify};
+use scim_set::{Expected, KeySet, SigningKey, VerifyError, sign, sign_as, verify};
 
 const EXPECTED: Expected<'static> =
     Expected { issuer: "https://scim.example.com", audience: "https://app.example.com" };
@@ -46,6 +46,18 @@ fn what_was_signed_is_verified_and_has_the_claims_of_a_set() {
     assert!(events[0].1.is_empty());
     let through_text = KeySet::parse(&keys.to_json()).unwrap();
     assert!(verify(&format!(" {}\n", signed(&key, CLAIMS)), &through_text, EXPECTED).is_ok());
+}
+
+#[test]
+fn a_token_of_another_type_is_no_set_though_its_key_is_the_same() {
+    let (key, keys) = key();
+    let token = signed(&key, CLAIMS);
+    let payload = token.split('.').nth(1).unwrap();
+    let claims = base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, payload).unwrap();
+    let claims = String::from_utf8(claims).unwrap();
+    assert!(verify(&sign_as(&key, "secevent+jwt", &claims).unwrap(), &keys, EXPECTED).is_ok());
+    let other = sign_as(&key, "audit+jwt", &claims).unwrap();
+    assert_eq!(verify(&other, &keys, EXPECTED), Err(VerifyError::Type));
 }
 
 #[test]

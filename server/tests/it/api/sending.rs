@@ -76,7 +76,7 @@ async fn what_was_never_meant_for_an_endpoint_is_replayed(scimd: Scimd) {
     assert_eq!(again, json!({"replayed": 0}));
 }
 
-// mission: M-62
+// mission: M-68
 async fn an_event_is_sent_again_and_every_attempt_is_known(scimd: Scimd) {
     let (api, hook, client) = (Api::of(&scimd), Hook::start().await, scimd.client(0));
     let endpoint = id(&api.endpoint(&hook.url).await);
