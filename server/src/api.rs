@@ -178,6 +178,7 @@ mod tests {
     use axum::body::Body;
     use http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
     use http::{Request, StatusCode};
+    use http_body_util::BodyExt as _;
     use scim_directory::{Attempt, Scope};
     use scim_webhook::{Failure, Outcome, Policy, Report};
     use tempfile::TempDir;
@@ -288,6 +289,27 @@ mod tests {
         for key in [expired, revoked] {
             assert_eq!(site.ask(&Method::GET, path, Some(&key)).await.status(), StatusCode::UNAUTHORIZED);
         }
+    }
+
+    #[tokio::test]
+    async fn an_export_breaks_off_when_its_key_is_revoked() {
+        let site = Site::new(u32::MAX).await;
+        let key = site.key(&[Scope::EventsRead], None).await;
+        let begin = || async {
+            let request = Request::post(format!("{PREFIX}/audit_exports"))
+                .header(AUTHORIZATION, format!("Bearer {key}"))
+                .header(CONTENT_TYPE, "application/json")
+                .extension(crate::http::Peer([192, 0, 2, 1].into()))
+                .body(Body::from(r#"{"since": "2026-01-01T00:00:00Z"}"#));
+            site.api.answer(request.unwrap()).await.into_body()
+        };
+        let (whole, broken) = (begin().await, begin().await);
+        let lines = whole.collect().await.unwrap().to_bytes();
+        assert_eq!(lines.iter().filter(|byte| **byte == b'\n').count(), 1, "the summary");
+        for key in site.directories.api_keys().await.unwrap() {
+            site.directories.revoke_api_key(&key.id, now()).await.unwrap();
+        }
+        assert!(broken.collect().await.is_err(), "nobody takes it for whole");
     }
 
     #[tokio::test]
