@@ -48,8 +48,9 @@ impl Waiting {
         self.told().filter(|told| matches!(told, EventType::UserCreated | EventType::GroupCreated))
     }
 
-    fn deletion(&self) -> Option<EventType> {
-        self.told().filter(|told| *told == EventType::UserDeleted)
+    /// Who reacts to types must not miss it.
+    fn came_or_went(&self) -> Option<EventType> {
+        self.creation().or(self.told().filter(|told| *told == EventType::UserDeleted))
     }
 
     fn is_update(&self) -> bool {
@@ -90,8 +91,7 @@ pub(super) fn latest(rows: &[Waiting], is_all: bool, now: DateTime) -> Decision 
     if let Some(newest) = rows.iter().rposition(|row| row.tells_all() && free(row)) {
         let older = || rows.iter().take(newest).filter(|row| row.tells_all() && free(row));
         decision.superseded = older().map(|row| row.position).collect();
-        // Nobody must miss that somebody came or went because of an update behind it.
-        let came_or_went = older().filter_map(|row| row.creation().or(row.deletion())).last();
+        let came_or_went = older().filter_map(Waiting::came_or_went).next_back();
         let may_say = |row: &&Waiting| {
             let is_gone = came_or_went == Some(EventType::UserDeleted);
             row.is_update() && !row.is_begun && (row.is_deactivated || !is_gone)
