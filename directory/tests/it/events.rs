@@ -238,7 +238,7 @@ async fn groups_come_change_and_go(engine: Engine) {
     assert_eq!(news[0].1["data"]["name"], "Everyone");
 }
 
-// mission: M-12, M-21, M-43
+// mission: M-12, M-21, M-22, M-43, M-63
 async fn a_membership_change_updates_the_group_and_each_user_concerned(engine: Engine) {
     let site = Site::new(engine).await;
     let (ann, bob, eve) = (site.user("ann").await, site.user("bob").await, site.user("eve").await);

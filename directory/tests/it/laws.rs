@@ -224,7 +224,7 @@ pub(crate) fn said(event: &Event) -> (EventType, String, Value) {
     (event.event_type, event.subject.clone(), body)
 }
 
-// mission: M-49
+// mission: M-49, M-65
 #[test]
 fn events_folded_give_the_state_whenever_the_relay_ran_and_died() {
     events_folded_give_the_state(Engine::Sqlite, times("SCIM_DIRECTORY_SEQUENCES", 24));

@@ -67,7 +67,7 @@ async fn request(stream: &mut TcpStream) -> (String, String) {
     }
 }
 
-// mission: M-09, M-15, M-71
+// mission: M-09, M-15, M-71, M-85
 async fn changes_arrive_signed_at_once_and_failures_are_tried_again(engine: Engine) {
     let site = Site::new(engine).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -221,6 +221,7 @@ async fn poison(cluster: Option<&Cluster>) {
     assert!(with <= LATE, "{figure}");
 }
 
+// mission: M-04
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_poison_endpoint_delays_no_other_on_sqlite() {
     poison(None).await;

@@ -2,6 +2,7 @@
 
 use reqwest::Method;
 use reqwest::header::{ETAG, IF_MATCH, LOCATION};
+use scim_schema::DateTime;
 use serde_json::{Value, json};
 
 use super::{Api, id, is_problem, on_both_engines, pointers};
@@ -195,6 +196,13 @@ async fn a_secret_is_rotated_with_an_overlap(scimd: Scimd) {
     let last = hook.up_to(4).await.remove(3);
     assert!(last.is_signed_by(own) && !last.is_signed_by(&new));
     is_problem(&api.send(Method::POST, &path, json!({"overlap_seconds": -1})).await, 400, "invalid_field");
+
+    // A day, if nobody says.
+    let rotated = api.post(&path, json!({})).await;
+    let end = DateTime::parse(rotated["previous_secret_expires_at"].as_str().unwrap()).unwrap();
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let overlap = end.unix_seconds() - i64::try_from(now).unwrap();
+    assert!((24 * 3600 - 60..=24 * 3600).contains(&overlap), "{overlap}");
 }
 
 // mission: M-71, M-86
