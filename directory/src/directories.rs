@@ -17,7 +17,7 @@ mod tokens;
 mod trial;
 mod waiting;
 
-pub use audit::{AuditExtent, AuditPage, AuditRecord, AuditScope};
+pub use audit::{AuditExtent, AuditPlaces, AuditRange, AuditRecord};
 pub(crate) use endpoint_keys::{Key, signing};
 pub(crate) use endpoints::{number_of, open_headers, read_event_types, split};
 pub(crate) use log::wait_for_events;
@@ -455,7 +455,6 @@ fn read_directory(row: &Row<'_>) -> Result<Directory, DirectoryError> {
     })
 }
 
-/// Appends the event that a directory was enabled or disabled.
 /// A directory as events show it.
 fn directory_data(
     id: &str,
@@ -476,6 +475,7 @@ fn directory_data(
     data
 }
 
+/// Appends the event that a directory was enabled or disabled.
 fn tell_switched(
     session: &Session<'_>,
     directories: &Directories,

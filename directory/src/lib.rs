@@ -30,7 +30,7 @@ mod transport;
 
 pub use clock::Clock;
 pub use directories::{
-    AuditExtent, AuditPage, AuditRecord, AuditScope, Direction, Directories, EventFilter, LogPage,
+    AuditExtent, AuditPlaces, AuditRange, AuditRecord, Direction, Directories, EventFilter, LogPage,
     LogPosition, LoggedEvent, UpdatePlace, Waiting,
 };
 pub use dispatcher::{Dispatcher, DispatcherConfig};

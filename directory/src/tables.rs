@@ -17,7 +17,7 @@ pub(crate) const NAMESPACE: &str = "directory";
 ///   user is told to be deleted, or was before this update.
 /// - `dir_deliveries.state`: see `DeliveryState`. While an attempt is made, `holder` is the dispatcher that
 ///   makes it; it is that dispatcher's alone until `leased_until`. `lane`: 0 at once, 1 live, 2 in bulk.
-///   `told_as` is the type that is said instead of the event's. `directory` is 0 for events of none. `status`
+///   `told_as` is the type that is said instead of the event's, `told_since` when that happened. `directory` is 0 for events of none. `status`
 ///   to `elapsed` are of the last attempt; those before it are in `dir_attempts`.
 /// - `dir_endpoints`: `failures` in a row since the last success, the first of them at `failing_since`; no
 ///   attempt before `not_before`; one at a time while `is_slow`; `told_failing` from a notice that deliveries fail
@@ -296,9 +296,11 @@ DROP TABLE dir_set_streams;
 
 /// Of what was there before, the time of its last event is known.
 const UP_3: &str = "
-ALTER TABLE dir_endpoints ADD COLUMN disabled_behind INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE dir_deliveries ADD COLUMN told_since INTEGER;
+ALTER TABLE dir_endpoints ADD COLUMN disabled_behind INTEGER;
 UPDATE dir_endpoints SET disabled_behind = coalesce(
-    (SELECT max(e.position) FROM dir_events e WHERE e.occurred_at < dir_endpoints.disabled_at), 0);
+    (SELECT max(e.position) FROM dir_events e WHERE e.occurred_at < dir_endpoints.disabled_at), 0)
+    WHERE disabled_at IS NOT NULL;
 ALTER TABLE dir_subjects ADD COLUMN updated INTEGER NOT NULL DEFAULT 0;
 UPDATE dir_subjects SET updated = coalesce(
     (SELECT e.occurred_at FROM dir_events e
@@ -310,6 +312,7 @@ const DOWN_3: &str = "
 DROP INDEX dir_subjects_by_update;
 ALTER TABLE dir_subjects DROP COLUMN updated;
 ALTER TABLE dir_endpoints DROP COLUMN disabled_behind;
+ALTER TABLE dir_deliveries DROP COLUMN told_since;
 ";
 
 #[cfg(test)]

@@ -153,7 +153,7 @@ impl Directories {
             return;
         }
         let id = key.id.clone();
-        let written = self.database().write(move |session| {
+        let written = self.database().write_quietly(move |session| {
             let update = "UPDATE dir_api_keys SET last_used = ?2 WHERE id = ?1";
             session.execute(update, params![id.as_str(), now.unix_micros()])?;
             Ok::<_, DirectoryError>(())

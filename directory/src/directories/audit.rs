@@ -4,17 +4,21 @@ use scim_schema::DateTime;
 use scim_sql::{Session, Statement, params};
 
 use super::Directories;
-use super::log::{EventFilter, LogPosition, LoggedEvent, ROWS, SELECT_EVENT, log_end, passes, read_event};
-use super::messages::{SELECT_DELIVERY, read_attempt, read_delivery};
-use super::retention::log_start;
+use super::log::{EventFilter, LogPosition, LoggedEvent, SELECT_EVENT, log_end, passes, read_event};
+use super::messages::{SELECT_ATTEMPTS, SELECT_DELIVERY, read_attempt, read_delivery};
+use super::retention::{forgotten_time, log_start};
 use crate::error::DirectoryError;
-use crate::id::DeliveryId;
+use crate::event::EventType;
+use crate::id::{DeliveryId, DirectoryId, OrganizationId};
 use crate::model::{AttemptRecord, DeliveryRecord};
+
+/// In how many places of the log one look is for events of a range, so that none takes long.
+const PLACES: u64 = 10_000;
 
 /// Which events are to be proved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "made to be written by callers")]
-pub struct AuditScope {
+pub struct AuditRange {
     /// Of what.
     pub events: EventFilter,
     /// That happened from here on.
@@ -23,7 +27,7 @@ pub struct AuditScope {
     pub until: DateTime,
 }
 
-/// Where in the log they are.
+/// Where in the log they may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AuditExtent {
@@ -31,8 +35,18 @@ pub struct AuditExtent {
     pub start: LogPosition,
     /// Up to here: the end of the log when it was asked.
     pub end: LogPosition,
-    /// Whether no event of that time was forgotten.
+    /// Whether the log still has all events of that time.
     pub is_complete: bool,
+}
+
+/// Where some of them are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AuditPlaces {
+    /// In the order of the log. There may be none.
+    pub places: Vec<LogPosition>,
+    /// Up to where was looked.
+    pub next: LogPosition,
 }
 
 /// An event, and what became of it.
@@ -46,95 +60,99 @@ pub struct AuditRecord {
     pub deliveries: Vec<(DeliveryRecord, Vec<AttemptRecord>)>,
 }
 
-/// Some of the events.
-#[derive(Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct AuditPage {
-    /// In the order of the log.
-    pub records: Vec<AuditRecord>,
-    /// Where to go on: behind all that was looked at.
-    pub next: LogPosition,
-    /// Whether there may be more. A page can be empty and this be true all the same.
-    pub has_more: bool,
-}
-
 impl Directories {
-    /// Where in the log the events of a scope are.
+    /// Where in the log the events of a range are.
     ///
     /// # Errors
     /// When the database can't answer.
-    pub async fn audit_extent(&self, scope: &AuditScope) -> Result<AuditExtent, DirectoryError> {
-        let (since, until) = (scope.since.unix_micros(), scope.until.unix_micros());
+    pub async fn audit_extent(&self, range: &AuditRange) -> Result<AuditExtent, DirectoryError> {
+        let since = range.since;
         self.database()
             .read(move |session| {
-                let start = log_start(session)?;
-                let select = "SELECT position FROM dir_events
-                    WHERE position <= ?1 AND occurred_at >= ?2 AND occurred_at <= ?3 ORDER BY position DESC LIMIT 1";
-                let values = params![start.number(), since, until];
-                let forgotten = session.first(select, values, |row| row.int(0))?;
-                Ok(AuditExtent { start, end: log_end(session)?, is_complete: forgotten.is_none() })
+                let is_complete = forgotten_time(session)?.is_none_or(|forgotten| forgotten < since);
+                Ok(AuditExtent { start: log_start(session)?, end: log_end(session)?, is_complete })
             })
             .await
     }
 
-    /// The events of a scope behind a place and up to another, the older ones first, at most `limit`, with all that
-    /// is known now of their deliveries.
+    /// The next places behind one, and up to another, that have events of a range. All were looked at when it says that
+    /// it has come to the end.
     ///
     /// # Errors
     /// [`DirectoryError::Forgotten`] from a place whose next events are not kept any more. When the database can't
     /// answer.
-    pub async fn audit_page(
+    pub async fn audit_places(
         &self,
-        scope: &AuditScope,
+        range: &AuditRange,
         after: LogPosition,
         end: LogPosition,
-        limit: usize,
-    ) -> Result<AuditPage, DirectoryError> {
-        let scope = scope.clone();
+    ) -> Result<AuditPlaces, DirectoryError> {
+        let range = range.clone();
+        self.database().read(move |session| find(session, &range, after, end)).await
+    }
+
+    /// The events at some places, with all that is known now of their deliveries.
+    ///
+    /// # Errors
+    /// [`DirectoryError::Forgotten`] of a place whose event is not kept any more. When the database can't answer.
+    pub async fn audit_records(&self, places: &[LogPosition]) -> Result<Vec<AuditRecord>, DirectoryError> {
+        let places = places.to_vec();
         self.database()
             .read(move |session| {
-                let mut page = read_events(session, &scope, after, end, limit)?;
-                read_deliveries(session, &mut page.records)?;
-                read_attempts(session, &mut page.records)?;
-                Ok(page)
+                let mut records = read_events(session, &places)?;
+                if records.len() < places.len() {
+                    return Err(DirectoryError::Forgotten);
+                }
+                read_deliveries(session, &mut records)?;
+                read_attempts(session, &mut records)?;
+                Ok(records)
             })
             .await
     }
 }
 
-fn read_events(
+/// Reads no bodies.
+fn find(
     session: &Session<'_>,
-    scope: &AuditScope,
+    range: &AuditRange,
     after: LogPosition,
     end: LogPosition,
-    limit: usize,
-) -> Result<AuditPage, DirectoryError> {
+) -> Result<AuditPlaces, DirectoryError> {
     if after < log_start(session)? {
         return Err(DirectoryError::Forgotten);
     }
-    let rows = if scope.events == EventFilter::default() { limit } else { ROWS.max(limit) };
-    let select = format!(
-        "{SELECT_EVENT} WHERE e.position > ?1 AND e.position <= ?2 AND e.occurred_at >= ?3 AND e.occurred_at <= ?4
-        ORDER BY e.position LIMIT ?5"
-    );
-    let (since, until) = (scope.since.unix_micros(), scope.until.unix_micros());
-    let values = params![after.number(), end.number(), since, until, i64::try_from(rows).unwrap_or(i64::MAX)];
-    let mut page = AuditPage { next: after, ..AuditPage::default() };
-    let mut seen = 0;
-    session.query(&select, values, |row| {
-        if page.records.len() >= limit {
-            page.has_more = true;
-            return Ok(());
-        }
-        seen += 1;
-        page.next = LogPosition::from_number(row.unsigned(0)?);
-        if let Some(logged) = read_event(row)?.filter(|logged| passes(&scope.events, &logged.event)) {
-            page.records.push(AuditRecord { logged, deliveries: Vec::new() });
+    let next = LogPosition::from_number(after.number().saturating_add(PLACES).min(end.number()));
+    let select = "SELECT e.position, e.type, d.organization, d.id
+        FROM dir_events e LEFT JOIN dir_directories d ON d.number = e.directory
+        WHERE e.position > ?1 AND e.position <= ?2 AND e.occurred_at >= ?3 AND e.occurred_at <= ?4
+        ORDER BY e.position";
+    let (since, until) = (range.since.unix_micros(), range.until.unix_micros());
+    let mut found = AuditPlaces { places: Vec::new(), next };
+    session.query(select, params![after.number(), next.number(), since, until], |row| {
+        let organization = row.owned_or_null(2)?.map(OrganizationId::stored);
+        let directory = row.owned_or_null(3)?.map(DirectoryId::stored);
+        let is_wanted = EventType::parse(row.text(1)?).is_some_and(|event_type| {
+            passes(&range.events, event_type, organization.as_ref(), directory.as_ref())
+        });
+        if is_wanted {
+            found.places.push(LogPosition::from_number(row.unsigned(0)?));
         }
         Ok::<_, DirectoryError>(())
     })?;
-    page.has_more |= seen == rows;
-    Ok(page)
+    Ok(found)
+}
+
+fn read_events(session: &Session<'_>, places: &[LogPosition]) -> Result<Vec<AuditRecord>, DirectoryError> {
+    let select = format!("{SELECT_EVENT} WHERE e.position = ?1");
+    let of_place = |place: &LogPosition| Statement::new(&select, params![place.number()]);
+    let statements: Vec<Statement<'_>> = places.iter().map(of_place).collect();
+    let mut records = Vec::with_capacity(places.len());
+    session.batch_rows(&statements, |_, row| {
+        let logged = read_event(row)?;
+        records.extend(logged.map(|logged| AuditRecord { logged, deliveries: Vec::new() }));
+        Ok::<_, DirectoryError>(())
+    })?;
+    Ok(records)
 }
 
 fn read_deliveries(session: &Session<'_>, records: &mut [AuditRecord]) -> Result<(), DirectoryError> {
@@ -150,16 +168,10 @@ fn read_deliveries(session: &Session<'_>, records: &mut [AuditRecord]) -> Result
 }
 
 fn read_attempts(session: &Session<'_>, records: &mut [AuditRecord]) -> Result<(), DirectoryError> {
-    let select =
-        "SELECT made_at, elapsed, status, reason, excerpt, number FROM dir_attempts WHERE delivery = ?1
-        UNION ALL
-        SELECT last_attempt, elapsed, status, reason, excerpt, 9223372036854775807 FROM dir_deliveries
-            WHERE position = ?1 AND last_attempt IS NOT NULL
-        ORDER BY 6";
     let mut deliveries: Vec<_> = records.iter_mut().flat_map(|record| &mut record.deliveries).collect();
     let position = |id: &DeliveryId| id.position().unwrap_or_default();
     let of_delivery = |(delivery, _): &&mut (DeliveryRecord, Vec<AttemptRecord>)| {
-        Statement::new(select, params![position(&delivery.id)])
+        Statement::new(SELECT_ATTEMPTS, params![position(&delivery.id)])
     };
     let statements: Vec<Statement<'_>> = deliveries.iter().map(of_delivery).collect();
     session.batch_rows(&statements, |place, row| {

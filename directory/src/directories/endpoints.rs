@@ -149,8 +149,8 @@ impl Directories {
         Ok(())
     }
 
-    /// Starts or stops delivery to an endpoint. Deliveries that wait are kept while it is stopped; events
-    /// that come meanwhile are not delivered to it, unless they are replayed.
+    /// Starts or stops delivery to an endpoint. Deliveries that wait are kept while it is stopped, as long
+    /// as events are kept; events that come meanwhile are not delivered to it, unless they are replayed.
     ///
     /// # Errors
     /// [`DirectoryError::NotFound`].

@@ -13,7 +13,7 @@ use crate::event::{Event, EventType};
 use crate::id::{DirectoryId, EventId, OrganizationId};
 
 /// How many rows one look at the log reads, however few of them a filter lets through.
-pub(super) const ROWS: usize = 2_000;
+const ROWS: usize = 2_000;
 /// How long a reader waits at most before it looks again: another process may have written.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
@@ -192,21 +192,27 @@ fn read_log(
         }
         seen += 1;
         page.next = LogPosition(row.unsigned(0)?);
-        if let Some(event) = read_event(row)?.filter(|logged| passes(filter, &logged.event)) {
-            page.events.push(event);
-        }
+        let wanted = read_event(row)?.filter(|LoggedEvent { event, .. }| {
+            let (organization, directory) = (event.organization_id.as_ref(), event.directory_id.as_ref());
+            passes(filter, event.event_type, organization, directory)
+        });
+        page.events.extend(wanted);
         Ok::<_, DirectoryError>(())
     })?;
     page.has_more |= seen == rows;
     Ok(page)
 }
 
-pub(super) fn passes(filter: &EventFilter, event: &Event) -> bool {
-    (filter.event_types.is_empty() || filter.event_types.contains(&event.event_type))
+pub(super) fn passes(
+    filter: &EventFilter,
+    event_type: EventType,
+    organization: Option<&OrganizationId>,
+    directory: Option<&DirectoryId>,
+) -> bool {
+    (filter.event_types.is_empty() || filter.event_types.contains(&event_type))
         && (filter.organization_ids.is_empty()
-            || event.organization_id.as_ref().is_some_and(|id| filter.organization_ids.contains(id)))
-        && (filter.directory_ids.is_empty()
-            || event.directory_id.as_ref().is_some_and(|id| filter.directory_ids.contains(id)))
+            || organization.is_some_and(|id| filter.organization_ids.contains(id)))
+        && (filter.directory_ids.is_empty() || directory.is_some_and(|id| filter.directory_ids.contains(id)))
 }
 
 /// `None` for a type that a newer version has written, and for an event that was forgotten.

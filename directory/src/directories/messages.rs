@@ -91,19 +91,10 @@ impl Directories {
         let Some(position) = id.position() else { return Err(not_found) };
         self.database()
             .read(move |session| {
-                let select = "SELECT made_at, elapsed, status, reason, excerpt FROM dir_attempts
-                    WHERE delivery = ?1 ORDER BY number";
-                let mut attempts = session.all(select, params![position], read_attempt)?;
-                let select = "SELECT last_attempt, elapsed, status, reason, excerpt FROM dir_deliveries
-                    WHERE position = ?1";
-                let last = session.first(select, params![position], |row| {
-                    Ok::<_, DirectoryError>(match row.int_or_null(0)? {
-                        Some(_) => Some(read_attempt(row)?),
-                        None => None,
-                    })
-                })?;
-                attempts.extend(last.ok_or(DirectoryError::NotFound { what: "delivery" })?);
-                Ok(attempts)
+                let select = "SELECT 1 FROM dir_deliveries WHERE position = ?1";
+                let found = session.first(select, params![position], |_| Ok::<_, DirectoryError>(()))?;
+                found.ok_or(DirectoryError::NotFound { what: "delivery" })?;
+                session.all(SELECT_ATTEMPTS, params![position], read_attempt)
             })
             .await
     }
@@ -188,12 +179,8 @@ impl Directories {
     ) -> Result<u64, DirectoryError> {
         let settings = self.endpoint(endpoint).await?.ok_or(DirectoryError::NotFound { what: "endpoint" })?;
         let overtaken = match settings.settings.ordering {
-            Ordering::Strict => "",
-            Ordering::Latest => {
-                " AND NOT EXISTS (SELECT 1 FROM dir_deliveries n
-                    WHERE n.endpoint = d.endpoint AND n.subject = d.subject AND n.state IN (0, 1, 4)
-                        AND n.event > d.event)"
-            }
+            Ordering::Strict => String::new(),
+            Ordering::Latest => format!(" AND NOT {}", is_overtaken()),
         };
         let select = format!(
             "SELECT d.position FROM dir_deliveries d JOIN dir_events e ON e.position = d.event
@@ -245,8 +232,8 @@ impl Directories {
         self.replay(endpoint, 0, span, now).await
     }
 
-    /// As [`Directories::replay_missing`], of the events that came while an endpoint was disabled that is enabled again:
-    /// by their place in the log, whatever the clocks said.
+    /// As [`Directories::replay_missing`], of the events that came since an endpoint was disabled the last time, if it was:
+    /// by their place in the log, whatever the clocks said. Who is not sure that it came to its end may do it again.
     ///
     /// # Errors
     /// [`DirectoryError::NotFound`] without the endpoint.
@@ -256,10 +243,13 @@ impl Directories {
             // Who writes events just now may have seen it disabled.
             lock(session)?;
             let select = "SELECT disabled_behind FROM dir_endpoints WHERE id = ?1";
-            let behind = session.first(select, params![id.as_str()], |row| row.int(0))?;
+            let behind = session.first(select, params![id.as_str()], |row| row.int_or_null(0))?;
             behind.ok_or(DirectoryError::NotFound { what: "endpoint" })
         });
-        self.replay(endpoint, behind.await?, (i64::MIN, i64::MAX), now).await
+        match behind.await? {
+            Some(behind) => self.replay(endpoint, behind, (i64::MIN, i64::MAX), now).await,
+            None => Ok(0),
+        }
     }
 
     /// Inserts deliveries of events behind a position that happened in a time.
@@ -383,7 +373,7 @@ fn replay_some(
     let last = events.last().map(|(position, _)| *position);
     let insert = match endpoint.ordering() {
         Ordering::Strict => format!("{INSERT_DELIVERY} ON CONFLICT DO NOTHING"),
-        Ordering::Latest => INSERT_NOT_OVERTAKEN.to_owned(),
+        Ordering::Latest => insert_not_overtaken(),
     };
     let mut statements = Vec::new();
     for event in events.iter().filter_map(|(_, event)| event.as_ref()) {
@@ -407,16 +397,38 @@ fn replay_some(
     Ok((last, u64::try_from(inserted).unwrap_or(u64::MAX)))
 }
 
-/// As [`INSERT_DELIVERY`], unless a later event of the subject was delivered or is about to be, or gave way: to one that
-/// is later still, or because the subject came and went untold.
-const INSERT_NOT_OVERTAKEN: &str = "INSERT INTO dir_deliveries
-        (endpoint, event, directory, subject, lane, state, attempts, due)
-    SELECT CAST(?1 AS BIGINT), CAST(?2 AS BIGINT), CAST(?3 AS BIGINT), CAST(?4 AS TEXT), CAST(?5 AS BIGINT), 0, 0,
-        CAST(?6 AS BIGINT)
-    WHERE NOT EXISTS (SELECT 1 FROM dir_deliveries n
-        WHERE n.endpoint = CAST(?1 AS BIGINT) AND n.subject = CAST(?4 AS TEXT) AND n.state IN (0, 1, 4)
-            AND n.event > CAST(?2 AS BIGINT))
-    ON CONFLICT DO NOTHING";
+/// As [`INSERT_DELIVERY`], unless a later event has overtaken it.
+fn insert_not_overtaken() -> String {
+    format!(
+        "INSERT INTO dir_deliveries (endpoint, event, directory, subject, lane, state, attempts, due)
+        SELECT CAST(?1 AS BIGINT), CAST(?2 AS BIGINT), CAST(?3 AS BIGINT), CAST(?4 AS TEXT), CAST(?5 AS BIGINT), 0, 0,
+            CAST(?6 AS BIGINT)
+        FROM dir_events e WHERE e.position = CAST(?2 AS BIGINT) AND NOT {}
+        ON CONFLICT DO NOTHING",
+        is_overtaken()
+    )
+}
+
+/// Whether a later event of the subject of `e` was delivered to the endpoint `?1` or is about to be, or gave way: to one
+/// that is later still, or because the subject came and went untold. No update overtakes the deletion of a user, which
+/// nobody must miss.
+fn is_overtaken() -> String {
+    let (created, deleted) = (EventType::UserCreated.as_str(), EventType::UserDeleted.as_str());
+    format!(
+        "EXISTS (SELECT 1 FROM dir_deliveries n JOIN dir_events l ON l.position = n.event
+            WHERE n.endpoint = CAST(?1 AS BIGINT) AND n.subject = e.subject AND n.state IN (0, 1, 4)
+                AND n.event > e.position
+                AND (e.type <> '{deleted}' OR coalesce(n.told_as, l.type) IN ('{created}', '{deleted}')))"
+    )
+}
+
+/// The attempts of a delivery that have come to an end, the first one first: the last one is in the delivery.
+pub(super) const SELECT_ATTEMPTS: &str =
+    "SELECT made_at, elapsed, status, reason, excerpt, number FROM dir_attempts WHERE delivery = ?1
+    UNION ALL
+    SELECT last_attempt, elapsed, status, reason, excerpt, 9223372036854775807 FROM dir_deliveries
+        WHERE position = ?1 AND last_attempt IS NOT NULL
+    ORDER BY 6";
 
 pub(super) const SELECT_DELIVERY: &str =
     "SELECT d.position, e.id, e.type, d.told_as, d.subject, p.id, d.state, d.attempts,

@@ -8,6 +8,9 @@ use crate::error::DirectoryError;
 
 /// How many events a transaction forgets, so that no other write waits for long.
 const EVENTS: i64 = 1_000;
+/// The settings in which is kept up to where events were forgotten, and when the latest of them happened.
+const FORGOTTEN: &str = "forgotten";
+const FORGOTTEN_TIME: &str = "forgotten_time";
 
 impl Directories {
     /// Forgets the bodies of events that happened before a time, with their deliveries and attempts. What stays of
@@ -42,24 +45,33 @@ impl Directories {
 }
 
 pub(super) fn log_start(session: &Session<'_>) -> Result<LogPosition, DirectoryError> {
-    let select = "SELECT value FROM dir_settings WHERE name = 'forgotten'";
-    let value = session.first(select, params![], |row| row.owned(0))?;
-    Ok(LogPosition::from_number(value.and_then(|text: String| text.parse().ok()).unwrap_or_default()))
+    Ok(LogPosition::from_number(setting(session, FORGOTTEN)?.unwrap_or_default()))
+}
+
+/// When the latest of the events happened that were forgotten.
+pub(super) fn forgotten_time(session: &Session<'_>) -> Result<Option<DateTime>, DirectoryError> {
+    Ok(setting(session, FORGOTTEN_TIME)?.map(DateTime::from_unix_micros))
+}
+
+fn setting<T: std::str::FromStr>(session: &Session<'_>, name: &str) -> Result<Option<T>, DirectoryError> {
+    let select = "SELECT value FROM dir_settings WHERE name = ?1";
+    let value = session.first(select, params![name], |row| row.owned(0))?;
+    Ok(value.and_then(|text: String| text.parse().ok()))
 }
 
 fn forget_some(session: &Session<'_>, time: DateTime) -> Result<u64, DirectoryError> {
     let start = log_start(session)?.number();
     // Up to the first event that somebody still needs, or that is not old.
-    let select = "SELECT position, occurred_at < ?2
+    let select = "SELECT position, occurred_at, occurred_at < ?2
             AND position <= coalesce((SELECT min(position) FROM dir_readers), position)
             AND NOT EXISTS (SELECT 1 FROM dir_deliveries d JOIN dir_endpoints n ON n.number = d.endpoint
-                WHERE d.event = e.position AND d.state = 0 AND (n.enabled = 1 OR n.disabled_at >= ?2))
+                WHERE d.event = e.position AND d.state = (SELECT 0) AND (n.enabled = 1 OR n.disabled_at >= ?2))
         FROM dir_events e WHERE position > ?1 ORDER BY position LIMIT ?3";
     let events = session.all(select, params![start, time.unix_micros(), EVENTS], |row| {
-        Ok::<_, DirectoryError>((row.int(0)?, row.flag(1)?))
+        Ok::<_, DirectoryError>((row.int(0)?, row.int(1)?, row.flag(2)?))
     })?;
-    let old = events.into_iter().take_while(|(_, is_old)| *is_old).map(|(position, _)| position);
-    let Some((last, count)) = old.zip(1..).last() else { return Ok(0) };
+    let old: Vec<_> = events.into_iter().take_while(|(.., is_old)| *is_old).collect();
+    let Some((last, ..)) = old.last().copied() else { return Ok(0) };
     for statement in [
         "DELETE FROM dir_attempts WHERE delivery IN
             (SELECT position FROM dir_deliveries WHERE event > ?1 AND event <= ?2)",
@@ -68,8 +80,11 @@ fn forget_some(session: &Session<'_>, time: DateTime) -> Result<u64, DirectoryEr
     ] {
         session.execute(statement, params![start, last])?;
     }
-    let insert = "INSERT INTO dir_settings (name, value) VALUES ('forgotten', ?1)
+    let times = old.iter().map(|(_, time, _)| DateTime::from_unix_micros(*time));
+    let latest = times.chain(forgotten_time(session)?).max().map(DateTime::unix_micros);
+    let insert = "INSERT INTO dir_settings (name, value) VALUES (?1, ?2)
         ON CONFLICT (name) DO UPDATE SET value = excluded.value";
-    session.execute(insert, params![&last.to_string()])?;
-    Ok(count)
+    session.execute(insert, params![FORGOTTEN, &last.to_string()])?;
+    session.execute(insert, params![FORGOTTEN_TIME, &latest.unwrap_or_default().to_string()])?;
+    Ok(u64::try_from(old.len()).unwrap_or(u64::MAX))
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{Directories, directory_data};
 use crate::endpoint::Endpoint;
 use crate::event::{DEACTIVATED, Envelope, EventType};
-use crate::id::{DirectoryId, EventId, OrganizationId, random_bytes};
+use crate::id::{DirectoryId, EventId, random_bytes};
 use crate::json::python_json;
 use crate::normalize::{GroupRef, MemberCounts, Subject, membership};
 
@@ -31,8 +31,14 @@ impl Directories {
         let id = EventId::of(now, random_bytes::<32>());
         let cause = Cause { kind: TEST.into(), request_id: id.as_str().into() };
         let settings = &endpoint.settings;
-        let organization = settings.organization_ids.first().map_or(ORGANIZATION, OrganizationId::as_str);
-        let directory = settings.directory_ids.first().map_or(DIRECTORY, DirectoryId::as_str);
+        let (organization, directory) =
+            match (settings.organization_ids.first(), settings.directory_ids.first()) {
+                (Some(organization), directory) => {
+                    (organization.as_str(), directory.map_or(DIRECTORY, DirectoryId::as_str))
+                }
+                // Whose directory it is, is not known here.
+                (None, _) => (ORGANIZATION, DIRECTORY),
+            };
         let place = Some((organization, directory)).filter(|_| !event_type.is_notice());
         let (subject, data) = self.sample(event_type, endpoint, (organization, directory), now);
         let envelope = Envelope {

@@ -254,8 +254,10 @@ impl<'t> Claim<'t> {
                 if self.desks.iter().any(may_find_more) {
                     continue;
                 }
-                let is_short =
-                    |desk: &Desk<'_>| desk.wanted > 0 && desk.may_take(self.search, self.free) == 0;
+                let is_short = |desk: &Desk<'_>| {
+                    let has_more = !desk.list.is_empty() || !desk.queues.is_empty();
+                    has_more && desk.wanted > 0 && desk.may_take(self.search, self.free) == 0
+                };
                 self.claimed.is_full |= self.free == 0 || self.desks.iter().any(is_short);
                 return Ok(());
             }
@@ -373,15 +375,16 @@ impl<'t> Claim<'t> {
         let Decision { send, retold, superseded } = latest(&rows, is_all, self.search.now);
         self.superseded.extend(superseded);
         self.claimed.is_partial |= !is_all;
-        if let Some((at, event_type)) = retold
+        if let Some((at, event_type, since)) = retold
             && let Some(row) = rows.get_mut(at)
             && row.told_as != Some(event_type)
         {
-            row.told_as = Some(event_type);
+            (row.told_as, row.occurred_at) = (Some(event_type), since);
             let update = "UPDATE dir_deliveries
-                SET told_as = ?2, lane = CASE WHEN ?3 = 1 THEN 0 ELSE lane END WHERE position = ?1";
+                SET told_as = ?2, lane = CASE WHEN ?3 = 1 THEN 0 ELSE lane END, told_since = ?4 WHERE position = ?1";
             let (told, is_urgent) = (event_type.as_str().to_owned(), event_type.is_urgent().into());
-            let values = vec![Value::Int(row.position), Value::Text(told), Value::Int(is_urgent)];
+            let since = Value::Int(since.unix_micros());
+            let values = vec![Value::Int(row.position), Value::Text(told), Value::Int(is_urgent), since];
             self.statements.push((update, values));
         }
         Ok(send.filter(|at| *at < rows.len()).map(|at| rows.swap_remove(at)))

@@ -287,7 +287,7 @@ pub(super) fn candidates(
 }
 
 const WAITING: &str = "d.position, d.event, e.id, e.type, d.told_as, e.version, e.reason, d.attempts, d.due,
-    d.leased_until, d.last_attempt, e.occurred_at";
+    d.leased_until, d.last_attempt, coalesce(d.told_since, e.occurred_at)";
 
 /// The deliveries of some subjects that wait or are under way, in the order of their events.
 pub(super) fn waiting(

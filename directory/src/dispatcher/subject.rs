@@ -26,6 +26,7 @@ pub(super) struct Waiting {
     pub(super) due: DateTime,
     /// Until when somebody's attempt is under way.
     pub(super) under_way_until: Option<DateTime>,
+    /// When what it tells happened.
     pub(super) occurred_at: DateTime,
 }
 
@@ -68,8 +69,8 @@ impl Waiting {
 pub(super) struct Decision {
     /// This one is sent.
     pub(super) send: Option<usize>,
-    /// This one says that its subject was created or deleted.
-    pub(super) retold: Option<(usize, EventType)>,
+    /// This one says that its subject was created or deleted, and when.
+    pub(super) retold: Option<(usize, EventType, DateTime)>,
     /// The positions of those that give way.
     pub(super) superseded: Vec<i64>,
 }
@@ -91,13 +92,14 @@ pub(super) fn latest(rows: &[Waiting], is_all: bool, now: DateTime) -> Decision 
     if let Some(newest) = rows.iter().rposition(|row| row.tells_all() && free(row)) {
         let older = || rows.iter().take(newest).filter(|row| row.tells_all() && free(row));
         decision.superseded = older().map(|row| row.position).collect();
-        let came_or_went = older().filter_map(Waiting::came_or_went).next_back();
+        let told = |row: &Waiting| row.came_or_went().map(|told| (told, row.occurred_at));
+        let came_or_went = older().filter_map(told).next_back();
         let may_say = |row: &&Waiting| {
-            let is_gone = came_or_went == Some(EventType::UserDeleted);
+            let is_gone = came_or_went.is_some_and(|(told, _)| told == EventType::UserDeleted);
             row.is_update() && !row.is_begun && (row.is_deactivated || !is_gone)
         };
-        if let (Some(event_type), Some(_)) = (came_or_went, rows.get(newest).filter(may_say)) {
-            decision.retold = Some((newest, event_type));
+        if let (Some((told, time)), Some(_)) = (came_or_went, rows.get(newest).filter(may_say)) {
+            decision.retold = Some((newest, told, time));
         }
     }
     let is_under_way = !rows.iter().all(free);
@@ -174,7 +176,7 @@ mod tests {
 
     fn decided(rows: &[Waiting]) -> (Option<usize>, Option<(usize, EventType)>, Vec<i64>) {
         let Decision { send, retold, superseded } = latest(rows, true, now());
-        (send, retold, superseded)
+        (send, retold.map(|(at, told, _)| (at, told)), superseded)
     }
 
     #[test]
@@ -238,7 +240,7 @@ mod tests {
     fn of_more_than_are_looked_at_the_last_one_stays_and_none_is_sent() {
         let rows = [created(1), row(2, UserUpdated)];
         let decision = latest(&rows, false, now());
-        assert_eq!((decision.send, decision.retold), (None, Some((1, UserCreated))));
+        assert_eq!((decision.send, decision.retold), (None, Some((1, UserCreated, now()))));
         assert_eq!(decision.superseded, [1]);
         assert_eq!(latest(&[row(1, GroupUserAdded)], false, now()).send, Some(0));
     }

@@ -54,7 +54,7 @@ pub(crate) struct Noted {
     url: String,
     pub(crate) event_id: String,
     number: u32,
-    what: String,
+    pub(crate) what: String,
     pub(crate) subject: String,
 }
 

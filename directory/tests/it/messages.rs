@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use scim_directory::{
-    AuditScope, Clock, Deactivation, DeliveryFilter, DeliveryState, Direction, Directories, DirectoryError,
+    AuditRange, Clock, Deactivation, DeliveryFilter, DeliveryState, Direction, Directories, DirectoryError,
     EndpointId, EventFilter, EventOptions, EventType, LogPosition, NewEndpoint, Scope,
 };
 use scim_schema::DateTime;
@@ -21,6 +21,7 @@ on_both_engines! {
     a_deletion_that_is_sent_again_goes_first_too,
     what_was_given_up_is_recovered_unless_a_later_event_has_overtaken_it,
     what_was_never_meant_for_an_endpoint_is_replayed,
+    no_update_overtakes_a_deactivation_that_is_replayed_or_recovered,
     whom_a_receiver_may_know_it_is_told_of_after_a_replay_too,
     the_log_is_read_in_pages_both_ways,
     what_came_while_an_endpoint_was_disabled_is_replayed_whenever_it_was_committed,
@@ -180,6 +181,54 @@ async fn what_was_never_meant_for_an_endpoint_is_replayed(engine: Engine) {
     assert_eq!(site.directories.replay_missing(&groups, start, None, now).await.unwrap(), 0);
 }
 
+// mission: M-11, M-68
+async fn no_update_overtakes_a_deactivation_that_is_replayed_or_recovered(engine: Engine) {
+    let site = Site::new(engine).await;
+    let endpoint = endpoint(&site, URL).await;
+    let (ann, bob) = (site.user("ann").await, site.user("bob").await);
+    let group = site.group("Staff", &[&ann]).await;
+    site.catch_up().await;
+    let receiver = Receiver::new(&site, |attempt| {
+        let body = std::str::from_utf8(&attempt.body).unwrap();
+        let is_refused = body.contains("user_deleted")
+            && body.contains("bob")
+            && attempt.time.unix_seconds() < 2_000_000_000;
+        Some(if is_refused { 500 } else { 200 })
+    });
+    let mut dispatcher = dispatcher(&site, &receiver);
+    dispatcher.deliver_due().await.unwrap();
+    // One is given up, and then there is an update.
+    site.set(&format!("/Users/{bob}"), "active", json!(false)).await;
+    site.catch_up().await;
+    for _ in 0..8 {
+        dispatcher.deliver_due().await.unwrap();
+        site.clock.advance(Duration::from_secs(36_000));
+    }
+    assert_eq!(site.directories.backlog().await.unwrap().failed, 1);
+    site.set(&format!("/Users/{bob}"), "title", json!("Former")).await;
+    site.catch_up().await;
+    assert_eq!(dispatcher.deliver_due().await.unwrap(), 1);
+    // The other was never told, and then there is an update.
+    site.directories.set_endpoint_enabled(&endpoint, false, site.clock.now()).await.unwrap();
+    site.set(&format!("/Users/{ann}"), "active", json!(false)).await;
+    site.catch_up().await;
+    site.directories.set_endpoint_enabled(&endpoint, true, site.clock.now()).await.unwrap();
+    site.remove_member(&group, &ann).await;
+    site.catch_up().await;
+    let before = receiver.attempts().len();
+    site.clock.advance(Duration::from_secs(1_000_000_000));
+    let now = site.clock.now();
+    assert_eq!(site.directories.replay_disabled(&endpoint, now).await.unwrap(), 1);
+    let start = DateTime::from_unix_micros(0);
+    assert_eq!(site.directories.recover(&endpoint, start, None, now).await.unwrap(), 1);
+    dispatcher.deliver_due().await.unwrap();
+    let told: Vec<(String, String)> =
+        receiver.attempts().into_iter().skip(before).map(|attempt| (attempt.subject, attempt.what)).collect();
+    for user in [ann, bob] {
+        assert!(told.contains(&(user.clone(), "user_deleted".to_owned())), "{user} in {told:?}");
+    }
+}
+
 async fn whom_a_receiver_may_know_it_is_told_of_after_a_replay_too(engine: Engine) {
     let site = Site::new(engine).await;
     let (start, endpoint) = (site.clock.now(), endpoint(&site, URL).await);
@@ -326,19 +375,13 @@ async fn what_is_proved_says_whether_it_is_all(engine: Engine) {
     }
     let directories = &site.directories;
     let scope =
-        |since: DateTime| AuditScope { events: EventFilter::default(), since, until: site.clock.now() };
+        |since: DateTime| AuditRange { events: EventFilter::default(), since, until: site.clock.now() };
     let all = scope(since);
     let extent = directories.audit_extent(&all).await.unwrap();
     assert!(extent.is_complete);
-    let (mut records, mut after) = (Vec::new(), extent.start);
-    loop {
-        let page = directories.audit_page(&all, after, extent.end, 1).await.unwrap();
-        after = page.next;
-        records.extend(page.records);
-        if !page.has_more {
-            break;
-        }
-    }
+    let found = directories.audit_places(&all, extent.start, extent.end).await.unwrap();
+    assert_eq!((found.places.len(), found.next), (2, extent.end));
+    let records = directories.audit_records(&found.places).await.unwrap();
     let events: Vec<_> = records.iter().map(|record| record.logged.event.clone()).collect();
     assert_eq!(events, site.events().await);
     for record in &records {
@@ -360,10 +403,12 @@ async fn what_is_proved_says_whether_it_is_all(engine: Engine) {
     assert_eq!(directories.forget_before(cut).await.unwrap(), 2);
     let extent = directories.audit_extent(&scope(since)).await.unwrap();
     assert!(!extent.is_complete, "ann and bob were forgotten");
-    let page = directories.audit_page(&scope(since), extent.start, extent.end, 9).await.unwrap();
-    assert_eq!((page.records.len(), page.has_more), (1, false));
-    let refused = directories.audit_page(&scope(since), LogPosition::START, extent.end, 9).await;
+    let left = directories.audit_places(&scope(since), extent.start, extent.end).await.unwrap();
+    assert_eq!(directories.audit_records(&left.places).await.unwrap().len(), 1);
+    let refused = directories.audit_places(&scope(since), LogPosition::START, extent.end).await;
     assert!(matches!(refused, Err(DirectoryError::Forgotten)), "forgotten while it was read");
+    let refused = directories.audit_records(&found.places).await;
+    assert!(matches!(refused, Err(DirectoryError::Forgotten)), "forgotten after it was found");
     assert!(directories.audit_extent(&scope(cut)).await.unwrap().is_complete);
 }
 

@@ -116,7 +116,8 @@ async fn what_was_there_before_the_third_migration_has_the_time_of_its_last_even
     let step = Migration { up: "", down: "" };
     let third = Migration {
         down: "DROP INDEX dir_subjects_by_update; ALTER TABLE dir_subjects DROP COLUMN updated;
-            ALTER TABLE dir_endpoints DROP COLUMN disabled_behind;",
+            ALTER TABLE dir_endpoints DROP COLUMN disabled_behind;
+            ALTER TABLE dir_deliveries DROP COLUMN told_since;",
         ..step
     };
     site.store.database().migrate_to("directory", &[step, step, third], 2).await.unwrap();

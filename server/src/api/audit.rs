@@ -1,5 +1,6 @@
 //! `/audit_exports`: events and what became of them, signed line by line.
 
+use std::collections::VecDeque;
 use std::io;
 
 use axum::body::Body;
@@ -11,7 +12,7 @@ use futures_util::stream;
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 use scim_directory::{
-    AttemptRecord, AuditExtent, AuditRecord, AuditScope, DeliveryRecord, DeliveryState, DirectoryError,
+    AttemptRecord, AuditExtent, AuditRange, AuditRecord, DeliveryRecord, DeliveryState, DirectoryError,
     DirectoryId, Event, EventFilter, EventType, LogPosition, OrganizationId, new_id,
 };
 use scim_set::{SigningKey, sign_as};
@@ -50,15 +51,16 @@ pub(super) async fn export(api: Api, call: Call) -> Result<Response, Problem> {
         organization_ids: organization.into_iter().collect(),
         directory_ids: directory.into_iter().collect(),
     };
-    let scope = AuditScope { events, since, until };
+    let range = AuditRange { events, since, until };
     let permit = api.waiting()?;
-    let extent = api.directories().audit_extent(&scope).await?;
+    let extent = api.directories().audit_extent(&range).await?;
     let export = Export {
         id: new_id("audit", now()),
         key: call.bearer().to_owned(),
         api,
-        scope,
+        range,
         position: extent.start,
+        places: VecDeque::new(),
         extent,
         lines: 0,
         previous: None,
@@ -81,10 +83,12 @@ struct Export {
     api: Api,
     /// The API key, which may be revoked meanwhile.
     key: String,
-    scope: AuditScope,
+    range: AuditRange,
     extent: AuditExtent,
     /// Behind all that was looked at.
     position: LogPosition,
+    /// Where events were found that are not sent yet.
+    places: VecDeque<LogPosition>,
     lines: u64,
     /// The hash of the line before.
     previous: Option<String>,
@@ -123,20 +127,22 @@ impl Export {
             if directories.authenticate_api_key(&self.key, now()).await?.is_none() {
                 return Err(Broken::Revoked);
             }
-            let page = directories.audit_page(&self.scope, self.position, self.extent.end, PAGE).await?;
+            if self.places.is_empty() && self.position < self.extent.end {
+                let found = directories.audit_places(&self.range, self.position, self.extent.end).await?;
+                (self.position, self.places) = (found.next, found.places.into());
+                continue;
+            }
+            let page: Vec<LogPosition> = self.places.drain(..PAGE.min(self.places.len())).collect();
             let key = directories.set_signing_key(now()).await?;
-            self.position = page.next;
             let mut lines = String::new();
-            for record in &page.records {
+            for record in &directories.audit_records(&page).await? {
                 self.push_line(&mut lines, &key, said(record))?;
             }
-            if !page.has_more {
+            if self.places.is_empty() && self.position >= self.extent.end {
                 self.is_done = true;
                 self.push_line(&mut lines, &key, self.summary())?;
             }
-            if !lines.is_empty() {
-                return Ok(Some(lines));
-            }
+            return Ok(Some(lines));
         }
         Ok(None)
     }
@@ -160,12 +166,12 @@ impl Export {
 
     /// What the last line says.
     fn summary(&self) -> Value {
-        let events = &self.scope.events;
+        let events = &self.range.events;
         let types: Vec<&str> = events.event_types.iter().map(|kind| kind.as_str()).collect();
         json!({"summary": {
             "events": self.lines,
-            "since": self.scope.since.to_string(),
-            "until": self.scope.until.to_string(),
+            "since": self.range.since.to_string(),
+            "until": self.range.until.to_string(),
             "organization_id": events.organization_ids.first().map(OrganizationId::as_str),
             "directory_id": events.directory_ids.first().map(DirectoryId::as_str),
             "event_types": types,

@@ -159,10 +159,8 @@ pub(super) async fn enable(api: Api, call: Call) -> Result<Response, Problem> {
     let mut fields = call.fields()?;
     let replay = fields.flag("replay_missing").unwrap_or_default();
     fields.finish()?;
-    let was_disabled = !found(&api, &id).await?.enabled;
     api.directories().set_endpoint_enabled(&id, true, now()).await?;
-    let replayed =
-        if replay && was_disabled { api.directories().replay_disabled(&id, now()).await? } else { 0 };
+    let replayed = if replay { api.directories().replay_disabled(&id, now()).await? } else { 0 };
     let mut body = with_keys(&api, &found(&api, &id).await?).await?;
     set(&mut body, "replayed", replayed.into());
     Ok(ok(&body))

@@ -60,7 +60,7 @@ pub(super) const ROUTES: &[Route] = routes! {
     GET "/deliveries" WebhooksRead deliveries::list;
     GET "/deliveries/{id}" WebhooksRead deliveries::show;
     GET "/deliveries/{id}/attempts" WebhooksRead deliveries::attempts;
-    POST "/audit_exports" EventsRead audit::export;
+    POST "/audit_exports" WebhooksRead audit::export;
     GET "/directories" DirectoriesRead directories::list;
     GET "/organizations/{organization}/directories" DirectoriesRead directories::list_of;
     GET "/organizations/{organization}/directories/{id}" DirectoriesRead directories::show;

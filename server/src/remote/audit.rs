@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use reqwest::Response;
 use serde_json::Value;
 
 use super::client::Client;
@@ -25,14 +26,20 @@ pub(crate) async fn run(command: AuditCommand) -> Result<ExitCode> {
 }
 
 async fn export(client: &Client, options: &AuditExportOptions) -> Result<()> {
-    let mut response = client.post_for_stream("/audit_exports", &body(options)?).await?;
-    let mut output: Box<dyn Write> = match &options.output {
-        Some(file) => {
-            let created = File::create_new(file);
-            Box::new(created.with_context(|| format!("{} can't be made", file.display()))?)
-        }
-        None => Box::new(stdout()),
-    };
+    let body = body(options)?;
+    let asked = client.post_for_stream("/audit_exports", &body);
+    let response = tokio::time::timeout(SILENCE, asked).await.context("the server does not answer")??;
+    let Some(file) = &options.output else { return copy(response, stdout()).await };
+    let created = File::create_new(file).with_context(|| format!("{} can't be made", file.display()))?;
+    let copied = copy(response, created).await;
+    if copied.is_err() {
+        // Nobody must take it for whole.
+        let _ = std::fs::remove_file(file);
+    }
+    copied
+}
+
+async fn copy(mut response: Response, mut output: impl Write) -> Result<()> {
     loop {
         let chunk = tokio::time::timeout(SILENCE, response.chunk()).await.context(BROKEN)?;
         let Some(chunk) = chunk.context(BROKEN)? else { break };
