@@ -294,7 +294,7 @@ mod tests {
     #[tokio::test]
     async fn an_export_breaks_off_when_its_key_is_revoked() {
         let site = Site::new(u32::MAX).await;
-        let key = site.key(&[Scope::EventsRead], None).await;
+        let key = site.key(&[Scope::WebhooksRead], None).await;
         let begin = || async {
             let request = Request::post(format!("{PREFIX}/audit_exports"))
                 .header(AUTHORIZATION, format!("Bearer {key}"))
