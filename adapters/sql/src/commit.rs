@@ -113,10 +113,14 @@ const CURRENT_TO_DELETE: &str =
      WHERE tenant = ?1 AND id = ?2 FOR UPDATE";
 
 /// All that an insert writes, at once. It counts the resource where `?15` is 1.
+///
+/// It looks first whether the id is free: the change has its number before the index says so, and would come before the
+/// deletion of another resource of that id which the index waits for.
 const INSERT_ON_POSTGRES: &str = "WITH logged AS (
          INSERT INTO scim_changes (tenant, type, id, kind, version, created, modified, document,
              cause, request_id, time)
-         VALUES (?1, ?2, ?3, 'created', 1, ?4, ?4, '', ?12, ?13, ?4)
+         SELECT ?1, ?2, ?3, 'created', 1, ?4, ?4, '', ?12, ?13, ?4
+         WHERE NOT EXISTS (SELECT 1 FROM scim_resources WHERE tenant = ?1 AND id = ?3)
          RETURNING seq),
      unsequenced AS (INSERT INTO scim_unsequenced (seq) SELECT seq FROM logged),
      inserted AS (

@@ -17,12 +17,15 @@ use crate::session::{Engine, int};
 const MOST: usize = 256;
 
 /// Resources with their keys, values and log entries. Each key and value names the id of its resource, which
-/// comes once. Of a new resource no value can be there yet.
+/// comes once. Of a new resource no value can be there yet. Whether the ids are free is looked at first, as where one is
+/// inserted.
 const INSERT_TOGETHER: &str = "WITH logged AS (
          INSERT INTO scim_changes (tenant, type, id, kind, version, created, modified, document,
              cause, request_id, time)
          SELECT ?1, ?2, r.id, ?14, 1, ?3, ?3, '', ?15, ?16, ?3
-         FROM unnest(?4) WITH ORDINALITY AS r (id, place) ORDER BY r.place
+         FROM unnest(?4) WITH ORDINALITY AS r (id, place)
+         WHERE NOT EXISTS (SELECT 1 FROM scim_resources s WHERE s.tenant = ?1 AND s.id = r.id)
+         ORDER BY r.place
          RETURNING seq, id),
      unsequenced AS (INSERT INTO scim_unsequenced (seq) SELECT seq FROM logged),
      inserted AS (

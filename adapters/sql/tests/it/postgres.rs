@@ -630,3 +630,37 @@ async fn far_pages_do_not_look_at_all_changes_that_nobody_has_read() {
     let seen = store.after(FeedCursor::START, 10_000).await.unwrap();
     assert_eq!(seen.len(), 2500);
 }
+
+/// A change has its number before the index says whether the id of its resource is free.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_deletion_under_way_comes_before_the_creation_under_the_same_id() {
+    for others in [vec![user("other")], vec![group("other", &[])]] {
+        let store = store(&new_database()).await;
+        commit(&store, user("u"), 1).await.unwrap();
+        // So long that the deletion comes in between.
+        let pause = store.database().write(|session| {
+            let function = "CREATE FUNCTION pause() RETURNS trigger LANGUAGE plpgsql
+                AS 'BEGIN PERFORM pg_sleep(0.6); RETURN NEW; END'";
+            let trigger = "CREATE TRIGGER pause BEFORE INSERT ON scim_changes FOR EACH ROW
+                WHEN (NEW.kind = 'created' AND NEW.id = 'u') EXECUTE FUNCTION pause()";
+            session.execute(function, &[])?;
+            session.execute(trigger, &[]).map(drop)
+        });
+        pause.await.unwrap();
+        let creating = tokio::spawn({
+            let (store, writes) = (store.clone(), [vec![user("u")], others].concat());
+            async move { store.commit(&acme(), batch(writes, 2)).await }
+        });
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        commit(&store, delete("User", "u"), 3).await.unwrap();
+        let created = creating.await.unwrap();
+        let entries = store.after(FeedCursor::START, 100).await.unwrap();
+        let of_u: Vec<&str> = entries.iter().filter(|e| e.id == "u").map(|e| e.kind.as_str()).collect();
+        match created {
+            Ok(_) => assert_eq!(of_u, ["created", "deleted", "created"]),
+            Err(StoreError::Conflict { .. }) => assert_eq!(of_u, ["created", "deleted"]),
+            Err(error) => panic!("{error:?}"),
+        }
+        assert_eq!(get(&store, "User", "u").await.is_some(), of_u.len() == 3);
+    }
+}
